@@ -1,0 +1,152 @@
+from . import resources_pb2 as _resources_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AgentMessage(_message.Message):
+    __slots__ = ("state", "heartbeat", "logs", "look_now")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
+    LOOK_NOW_FIELD_NUMBER: _ClassVar[int]
+    state: NodeState
+    heartbeat: Heartbeat
+    logs: LogBatch
+    look_now: LookNow
+    def __init__(self, state: _Optional[_Union[NodeState, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[LogBatch, _Mapping]] = ..., look_now: _Optional[_Union[LookNow, _Mapping]] = ...) -> None: ...
+
+class NodeState(_message.Message):
+    __slots__ = ("worker", "status", "labels", "leases")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    status: _resources_pb2.WorkerStatus
+    labels: _containers.ScalarMap[str, str]
+    leases: _containers.RepeatedCompositeFieldContainer[LeaseSeen]
+    def __init__(self, worker: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.WorkerStatus, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., leases: _Optional[_Iterable[_Union[LeaseSeen, _Mapping]]] = ...) -> None: ...
+
+class LeaseSeen(_message.Message):
+    __slots__ = ("name", "status")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    status: _resources_pb2.LeaseStatus
+    def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.LeaseStatus, _Mapping]] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("time",)
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    time: float
+    def __init__(self, time: _Optional[float] = ...) -> None: ...
+
+class LookNow(_message.Message):
+    __slots__ = ("unit",)
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    def __init__(self, unit: _Optional[str] = ...) -> None: ...
+
+class LogBatch(_message.Message):
+    __slots__ = ("unit", "records", "total")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    records: _containers.RepeatedCompositeFieldContainer[UnitRecord]
+    total: int
+    def __init__(self, unit: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UnitRecord, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+
+class UnitRecord(_message.Message):
+    __slots__ = ("sequence", "stream", "time", "data")
+    class Stream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STREAM_UNSPECIFIED: _ClassVar[UnitRecord.Stream]
+        STDOUT: _ClassVar[UnitRecord.Stream]
+        STDERR: _ClassVar[UnitRecord.Stream]
+        SYSTEM: _ClassVar[UnitRecord.Stream]
+        RESULT: _ClassVar[UnitRecord.Stream]
+    STREAM_UNSPECIFIED: UnitRecord.Stream
+    STDOUT: UnitRecord.Stream
+    STDERR: UnitRecord.Stream
+    SYSTEM: UnitRecord.Stream
+    RESULT: UnitRecord.Stream
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    stream: UnitRecord.Stream
+    time: float
+    data: bytes
+    def __init__(self, sequence: _Optional[int] = ..., stream: _Optional[_Union[UnitRecord.Stream, str]] = ..., time: _Optional[float] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ControllerMessage(_message.Message):
+    __slots__ = ("wanted", "log_ack", "heartbeat")
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    LOG_ACK_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    wanted: Wanted
+    log_ack: LogAck
+    heartbeat: Heartbeat
+    def __init__(self, wanted: _Optional[_Union[Wanted, _Mapping]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+
+class Wanted(_message.Message):
+    __slots__ = ("leases",)
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    leases: _containers.RepeatedCompositeFieldContainer[LeaseWanted]
+    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping]]] = ...) -> None: ...
+
+class LeaseWanted(_message.Message):
+    __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REQUIREMENTS_FIELD_NUMBER: _ClassVar[int]
+    ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_LOG_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    spec: _resources_pb2.LeaseSpec
+    code_digest: str
+    requirements: _containers.RepeatedScalarFieldContainer[str]
+    args_json: str
+    image: str
+    next_log: int
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ...) -> None: ...
+
+class LogAck(_message.Message):
+    __slots__ = ("unit", "next")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    next: int
+    def __init__(self, unit: _Optional[str] = ..., next: _Optional[int] = ...) -> None: ...
+
+class GetBlobRequest(_message.Message):
+    __slots__ = ("digest", "offset")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    offset: int
+    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class BlobChunk(_message.Message):
+    __slots__ = ("data", "total")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    total: int
+    def __init__(self, data: _Optional[bytes] = ..., total: _Optional[int] = ...) -> None: ...

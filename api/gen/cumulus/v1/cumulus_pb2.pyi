@@ -1,0 +1,319 @@
+from . import resources_pb2 as _resources_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SubmitRequest(_message.Message):
+    __slots__ = ("start", "code")
+    START_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    start: SubmitStart
+    code: bytes
+    def __init__(self, start: _Optional[_Union[SubmitStart, _Mapping]] = ..., code: _Optional[bytes] = ...) -> None: ...
+
+class SubmitStart(_message.Message):
+    __slots__ = ("job", "idempotency_key", "code_follows")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    CODE_FOLLOWS_FIELD_NUMBER: _ClassVar[int]
+    job: _resources_pb2.Job
+    idempotency_key: str
+    code_follows: bool
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., code_follows: _Optional[bool] = ...) -> None: ...
+
+class JobEvent(_message.Message):
+    __slots__ = ("state", "log", "result", "finished")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LOG_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
+    state: _resources_pb2.Job
+    log: LogRecord
+    result: Chunk
+    finished: Finished
+    def __init__(self, state: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., log: _Optional[_Union[LogRecord, _Mapping]] = ..., result: _Optional[_Union[Chunk, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+
+class Finished(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _resources_pb2.Job
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class FollowRequest(_message.Message):
+    __slots__ = ("job", "log_offset", "attempt", "no_logs")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    LOG_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    NO_LOGS_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    log_offset: int
+    attempt: int
+    no_logs: bool
+    def __init__(self, job: _Optional[str] = ..., log_offset: _Optional[int] = ..., attempt: _Optional[int] = ..., no_logs: _Optional[bool] = ...) -> None: ...
+
+class ApplyRequest(_message.Message):
+    __slots__ = ("resource", "dry_run")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    resource: _resources_pb2.Resource
+    dry_run: bool
+    def __init__(self, resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class ApplyResponse(_message.Message):
+    __slots__ = ("outcome", "resource", "reruns")
+    class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        OUTCOME_UNSPECIFIED: _ClassVar[ApplyResponse.Outcome]
+        CREATED: _ClassVar[ApplyResponse.Outcome]
+        CONFIGURED: _ClassVar[ApplyResponse.Outcome]
+        UNCHANGED: _ClassVar[ApplyResponse.Outcome]
+    OUTCOME_UNSPECIFIED: ApplyResponse.Outcome
+    CREATED: ApplyResponse.Outcome
+    CONFIGURED: ApplyResponse.Outcome
+    UNCHANGED: ApplyResponse.Outcome
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    RERUNS_FIELD_NUMBER: _ClassVar[int]
+    outcome: ApplyResponse.Outcome
+    resource: _resources_pb2.Resource
+    reruns: bool
+    def __init__(self, outcome: _Optional[_Union[ApplyResponse.Outcome, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., reruns: _Optional[bool] = ...) -> None: ...
+
+class GetRequest(_message.Message):
+    __slots__ = ("kind", "name")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("kind", "label_selector", "phase", "limit", "continue_token")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    CONTINUE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    label_selector: str
+    phase: str
+    limit: int
+    continue_token: str
+    def __init__(self, kind: _Optional[str] = ..., label_selector: _Optional[str] = ..., phase: _Optional[str] = ..., limit: _Optional[int] = ..., continue_token: _Optional[str] = ...) -> None: ...
+
+class ListResponse(_message.Message):
+    __slots__ = ("items", "resource_version", "continue_token")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONTINUE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Resource]
+    resource_version: int
+    continue_token: str
+    def __init__(self, items: _Optional[_Iterable[_Union[_resources_pb2.Resource, _Mapping]]] = ..., resource_version: _Optional[int] = ..., continue_token: _Optional[str] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("kind", "name", "label_selector", "resource_version")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    label_selector: str
+    resource_version: int
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., label_selector: _Optional[str] = ..., resource_version: _Optional[int] = ...) -> None: ...
+
+class WatchEvent(_message.Message):
+    __slots__ = ("type", "resource", "resource_version")
+    class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        TYPE_UNSPECIFIED: _ClassVar[WatchEvent.Type]
+        ADDED: _ClassVar[WatchEvent.Type]
+        MODIFIED: _ClassVar[WatchEvent.Type]
+        DELETED: _ClassVar[WatchEvent.Type]
+        BOOKMARK: _ClassVar[WatchEvent.Type]
+    TYPE_UNSPECIFIED: WatchEvent.Type
+    ADDED: WatchEvent.Type
+    MODIFIED: WatchEvent.Type
+    DELETED: WatchEvent.Type
+    BOOKMARK: WatchEvent.Type
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    type: WatchEvent.Type
+    resource: _resources_pb2.Resource
+    resource_version: int
+    def __init__(self, type: _Optional[_Union[WatchEvent.Type, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., resource_version: _Optional[int] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _resources_pb2.Job
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class CancelRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class LogRecord(_message.Message):
+    __slots__ = ("sequence", "stream", "time", "data", "attempt")
+    class Stream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        STREAM_UNSPECIFIED: _ClassVar[LogRecord.Stream]
+        STDOUT: _ClassVar[LogRecord.Stream]
+        STDERR: _ClassVar[LogRecord.Stream]
+        SYSTEM: _ClassVar[LogRecord.Stream]
+    STREAM_UNSPECIFIED: LogRecord.Stream
+    STDOUT: LogRecord.Stream
+    STDERR: LogRecord.Stream
+    SYSTEM: LogRecord.Stream
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    stream: LogRecord.Stream
+    time: float
+    data: bytes
+    attempt: int
+    def __init__(self, sequence: _Optional[int] = ..., stream: _Optional[_Union[LogRecord.Stream, str]] = ..., time: _Optional[float] = ..., data: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class LogsRequest(_message.Message):
+    __slots__ = ("job", "attempt", "offset", "tail", "follow")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    TAIL_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    attempt: int
+    offset: int
+    tail: int
+    follow: bool
+    def __init__(self, job: _Optional[str] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., tail: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+
+class ResultRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    def __init__(self, job: _Optional[str] = ...) -> None: ...
+
+class Chunk(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class WhyRequest(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: str
+    def __init__(self, job: _Optional[str] = ...) -> None: ...
+
+class WhyResponse(_message.Message):
+    __slots__ = ("job", "summary", "workers")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    job: _resources_pb2.Job
+    summary: str
+    workers: _containers.RepeatedCompositeFieldContainer[_resources_pb2.WorkerReason]
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., summary: _Optional[str] = ..., workers: _Optional[_Iterable[_Union[_resources_pb2.WorkerReason, _Mapping]]] = ...) -> None: ...
+
+class CordonRequest(_message.Message):
+    __slots__ = ("worker", "cordoned", "drain")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    cordoned: bool
+    drain: bool
+    def __init__(self, worker: _Optional[str] = ..., cordoned: _Optional[bool] = ..., drain: _Optional[bool] = ...) -> None: ...
+
+class PutBlobRequest(_message.Message):
+    __slots__ = ("digest", "data")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    data: bytes
+    def __init__(self, digest: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class PutBlobResponse(_message.Message):
+    __slots__ = ("digest", "size", "existed")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    size: int
+    existed: bool
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., existed: _Optional[bool] = ...) -> None: ...
+
+class HasBlobRequest(_message.Message):
+    __slots__ = ("digest",)
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    def __init__(self, digest: _Optional[str] = ...) -> None: ...
+
+class HasBlobResponse(_message.Message):
+    __slots__ = ("exists", "size")
+    EXISTS_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    exists: bool
+    size: int
+    def __init__(self, exists: _Optional[bool] = ..., size: _Optional[int] = ...) -> None: ...
+
+class ServerInfoRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ServerInfoResponse(_message.Message):
+    __slots__ = ("version", "platform", "image", "workers", "active_jobs", "notices")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_JOBS_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    platform: str
+    image: str
+    workers: int
+    active_jobs: int
+    notices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., platform: _Optional[str] = ..., image: _Optional[str] = ..., workers: _Optional[int] = ..., active_jobs: _Optional[int] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ErrorDetail(_message.Message):
+    __slots__ = ("job_id", "problems")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    problems: _containers.RepeatedCompositeFieldContainer[Problem]
+    def __init__(self, job_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+
+class Problem(_message.Message):
+    __slots__ = ("message", "path", "file", "line", "column")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    path: str
+    file: str
+    line: int
+    column: int
+    def __init__(self, message: _Optional[str] = ..., path: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., column: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,110 @@
+"""What the plan is told: plain frozen values, gathered by `runtime/observe.py`. Pure.
+
+Nothing here decides; nothing here can reach outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.worker import Worker
+
+
+class ServiceState(str, Enum):
+    """What the platform says of one attempt's service, the same for every platform."""
+
+    PENDING = "Pending"  # accepted, not yet started
+    RUNNING = "Running"
+    COMPLETE = "Complete"  # exit code 0
+    FAILED = "Failed"  # any other end of the process
+    REJECTED = "Rejected"  # the platform would not start it
+    LOST = "Lost"  # its node is down: whether it runs is unknown
+
+    @property
+    def ended(self) -> bool:
+        """True where the process is known not to run."""
+        return self in (ServiceState.COMPLETE, ServiceState.FAILED, ServiceState.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSeen:
+    """One service that bears our label. Times are POSIX seconds, 0 where unknown.
+
+    exit_code: None while it runs or where it never ran; 128+n where signal n ended it.
+    """
+
+    name: str
+    uid: str
+    attempt: int
+    state: ServiceState
+    exit_code: int | None = None
+    message: str = ""
+    node_id: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSeen:
+    """Head of the runner's envelope. size: bytes of the whole; `ok`: its status is success."""
+
+    size: int
+    ok: bool
+    error_type: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogsSeen:
+    """How far the log spool of the current attempt has come."""
+
+    complete: bool = False
+    result: ResultSeen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """What is left of a worker after every lease on it.
+
+    milli: device index → thousandths left. cpus: thousandths of a core; memory: bytes.
+    """
+
+    milli: Mapping[int, int]
+    cpus: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSeen:
+    """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
+    `known`: it may be back soon (just restarted, short break), so it counts as existing.
+    `agent_silent_for`: seconds since the agent was last heard."""
+
+    worker: Worker
+    free: Free
+    ready: bool
+    known: bool = True
+    agent_silent_for: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything the plan may know about one job and the fleet.
+
+    services and leases: only this job's, of any attempt. isolates: whether the platform can run
+    networkless image jobs at all (`process` cannot isolate). default_image: id of the job image.
+    observed: False while the platform could not be listed; then absence proves nothing.
+    """
+
+    services: tuple[ServiceSeen, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    workers: tuple[WorkerSeen, ...] = ()
+    logs: LogsSeen = field(default_factory=LogsSeen)
+    platform: str = "swarm"
+    default_image: str = ""
+    observed: bool = True
+    blob_present: bool = True

@@ -1,0 +1,43 @@
+"""Deterministic names and labels shared by controller, agent and image. Pure.
+
+Whoever looks for a service, lease or container computes its name; nobody remembers ids.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LABEL_OWNED: Final = "dev.cumulus.owned"  # "1" on everything Cumulus made; nothing else is touched
+LABEL_UID: Final = "dev.cumulus.uid"
+LABEL_ATTEMPT: Final = "dev.cumulus.attempt"
+LABEL_JOB: Final = "dev.cumulus.job"
+
+NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+UID_PATTERN: Final = r"^[0-9a-f]{32}$"
+DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
+
+NETWORK_ISOLATED: Final = "cumulus-isolated"  # the network of jobs with `network: None`
+NETWORK_ISOLATED_CONFIG: Final = "cumulus-isolated-config"  # its node-local configuration
+BRIDGE_ISOLATED: Final = "cml-iso0"  # its bridge, at most 15 characters
+
+_UNIT = re.compile(r"^cumulus-([0-9a-f]{32})-([1-9][0-9]*)$")
+
+
+def unit_name(uid: str, attempt: int) -> str:
+    """Name of one attempt everywhere: Swarm service, lease, staging folder, log spool.
+
+    uid: 32 hex digits; attempt: 1, 2, … The result is at most 63 characters and DNS-valid.
+    """
+    return f"cumulus-{uid}-{attempt}"
+
+
+def parse_unit(name: str) -> tuple[str, int] | None:
+    """(uid, attempt) of a name made by `unit_name`, or None for any other name."""
+    match = _UNIT.match(name)
+    return (match[1], int(match[2])) if match else None
+
+
+def owned_labels(uid: str, attempt: int, job: str) -> dict[str, str]:
+    """Labels that mark a platform object as the one of this attempt."""
+    return {LABEL_OWNED: "1", LABEL_UID: uid, LABEL_ATTEMPT: str(attempt), LABEL_JOB: job}

@@ -1,0 +1,223 @@
+"""Job: what should run, with how much, for how long; and what became of it. Pure.
+
+`spec` is written by users only, `status` by the controller only. Units in files are human
+(`8Gi`, `500m`, `90m`); in memory they are whole bytes, thousandths of a core, and seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from .identity import DIGEST_PATTERN
+from .meta import API_VERSION, Condition, Model, ObjectMeta
+from .units import Bytes, Cpus, Fraction, Seconds
+
+GRACE_SECONDS = 10.0
+"""Between SIGTERM and SIGKILL when a job is cancelled; a lease's own end allows 1 s."""
+
+
+class Phase(str, Enum):
+    """Where an attempt is; it only rises (see `rank`)."""
+
+    PENDING = "Pending"
+    LEASING = "Leasing"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    TIMED_OUT = "TimedOut"
+
+    @property
+    def terminal(self) -> bool:
+        """True where nothing can follow within this attempt."""
+        return self.rank == 4
+
+    @property
+    def rank(self) -> int:
+        """0 (Pending) to 4 (any end); a status with a lower (attempt, rank) is never written."""
+        return _RANK.get(self, 4)
+
+
+_RANK = {Phase.PENDING: 0, Phase.LEASING: 1, Phase.STARTING: 2, Phase.RUNNING: 3}
+
+
+class Cause(str, Enum):
+    """Why an attempt ended badly, as `retry.on` names it."""
+
+    ERROR = "Error"  # the job's own: exception, non-zero exit, crash
+    OUT_OF_MEMORY = "OutOfMemory"
+    TIMED_OUT = "TimedOut"
+    WORKER_LOST = "WorkerLost"  # node down, lease lost, container vanished
+    REJECTED = "Rejected"  # the platform would not start it
+    PREPARATION = "Preparation"  # staging or requirements failed
+
+
+class Code(Model):
+    """Python code with a `main()` in `main.py`; exactly one of the three is given.
+
+    path: a folder or zip beside the file that names it (packed by the client).
+    files: the files themselves, name → text.
+    digest: `sha256:<hex>` of an uploaded zip; the only form a controller stores.
+    """
+
+    path: str | None = None
+    files: dict[str, str] | None = None
+    digest: Annotated[str, Field(pattern=DIGEST_PATTERN)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Code:
+        given = [n for n in ("path", "files", "digest") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of path, files, digest is expected, got {given or 'none'}")
+        if self.files is not None and "main.py" not in self.files:
+            raise ValueError("files must hold a main.py")
+        return self
+
+
+class Gpu(Model):
+    """A share of GPU. memory: fraction of each device's memory, 0 < memory <= 1 (thousandths
+    inside); count: devices, all on one worker; type: nvidia, amd, intel, cpu, or a part of the
+    device's name; "" takes any."""
+
+    memory: Fraction = 1000
+    count: int = Field(default=1, ge=1, le=64)
+    type: str = Field(default="", max_length=64)
+
+
+class Resources(Model):
+    """Hard limits of the container. cpus: thousandths of a core; memory, shm: bytes."""
+
+    cpus: Cpus = 1000
+    memory: Bytes = Field(default=1 << 30, ge=16 << 20)
+    pids: int = Field(default=256, ge=8, le=65536)
+    shm: Bytes = 64 << 20
+
+
+class Retry(Model):
+    """limit: further attempts after the first; backoff: seconds before the second attempt,
+    doubled for each one after it up to an hour; on: causes that are tried again."""
+
+    limit: int = Field(default=0, ge=0, le=100)
+    backoff: Seconds = 10
+    on: tuple[Cause, ...] = (Cause.ERROR, Cause.OUT_OF_MEMORY, Cause.WORKER_LOST, Cause.REJECTED)
+
+
+class JobSpec(Model):
+    """Either `code` (+ `requirements`) or `image` + `command`.
+
+    args: given to main() (a list positionally, a mapping by name), or appended to `command`.
+    duration: the lease's length and the hard limit, seconds from the moment the lease is held.
+    when_unschedulable: `Fail` ends a job at once that no existing worker could ever take;
+    `Wait` lets it wait for one. Both wait for capacity that is merely in use.
+    """
+
+    code: Code | None = None
+    image: str | None = Field(default=None, min_length=1, max_length=512)
+    command: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    args: list[Any] | dict[str, Any] = Field(default_factory=list)
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = Field(
+        default_factory=dict
+    )
+    gpu: Gpu | None = None
+    resources: Resources = Resources()
+    duration: Seconds = Field(default=3600, ge=1, le=30 * 86400)
+    retry: Retry = Retry()
+    when_unschedulable: Literal["Fail", "Wait"] = "Fail"
+    network: Literal["None", "Egress"] = "None"
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    ttl_after_finished: Seconds = Field(default=86400, ge=86400)
+    suspend: bool = False
+    priority: int = Field(default=0, ge=-1000, le=1000)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> JobSpec:
+        if (self.code is None) == (self.image is None):
+            raise ValueError("either code or image is expected, not both and not neither")
+        if self.code is not None and self.command:
+            raise ValueError("command goes with image; code runs its main()")
+        if self.image is not None and self.requirements:
+            raise ValueError("requirements go with code; an image brings its own")
+        if self.image is not None and not isinstance(self.args, list):
+            raise ValueError("args of an image job are a list of strings appended to command")
+        if self.image is not None and not all(isinstance(a, str) for a in self.args):
+            raise ValueError("args of an image job are strings")
+        return self
+
+    def run_hash(self) -> str:
+        """Hex SHA-256 of everything that defines a run: applying an equal spec runs nothing.
+
+        Left out: what steers a job without changing what runs (suspend, priority, ttl).
+        """
+        body = self.model_dump(
+            mode="json", by_alias=True, exclude={"suspend", "priority", "ttl_after_finished"}
+        )
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+class Attempt(Model):
+    """One try, as remembered after it. Times are POSIX seconds, 0 where it never came so far."""
+
+    number: int
+    phase: Phase
+    cause: Cause | None = None
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    worker: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+
+class WorkerReason(Model):
+    """Why one worker cannot take a pending job now; `ever`: it could when empty."""
+
+    worker: str
+    reason: str
+    ever: bool = False
+
+
+class JobStatus(Model):
+    """Seen. `attempt` counts from 1 over all generations (0: none yet).
+
+    started_at: when the service was seen running; expires_at: when the lease ends;
+    retry_at: no new attempt before it; result_size: bytes of the result envelope (0: none).
+    `cleaned`: service and lease of the last attempt are gone.
+    """
+
+    phase: Phase = Phase.PENDING
+    reason: str = ""
+    message: str = ""
+    attempt: int = 0
+    observed_generation: int = 0
+    run_hash: str = ""  # of the spec the current attempt runs
+    first_attempt: int = 0  # of this generation; retries count from it
+    worker: str = ""
+    devices: tuple[int, ...] = ()
+    exit_code: int | None = None
+    submitted_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    expires_at: float = 0.0
+    retry_at: float = 0.0
+    result_size: int = 0
+    cleaned: bool = False
+    attempts: tuple[Attempt, ...] = ()  # ended ones, oldest first, at most the last 20
+    waiting_for: tuple[WorkerReason, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+class Job(Model):
+    """See the module docstring."""
+
+    api_version: Literal["cumulus.dev/v1"] = API_VERSION
+    kind: Literal["Job"] = "Job"
+    metadata: ObjectMeta
+    spec: JobSpec
+    status: JobStatus = JobStatus()

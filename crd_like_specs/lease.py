@@ -1,0 +1,65 @@
+"""Lease: a fraction of one or more devices of one worker for a bounded time. Pure.
+
+`spec` is what the controller wants, `status` what the worker's agent last said it sees.
+A lease is named like the attempt it belongs to (`identity.unit_name`). All devices of an
+attempt are one lease, so that they are held, extended and given back together or not at all.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from pydantic import Field
+
+from .meta import API_VERSION, Model, ObjectMeta
+
+
+class LeaseState(str, Enum):
+    """What the agent sees, in the order it rises; a lease never goes back."""
+
+    PENDING = "Pending"  # wanted, the agent has not spoken yet
+    PREPARING = "Preparing"  # code is staged, requirements are installed, no share taken yet
+    HELD = "Held"  # the share is taken and everything is staged: a service may start
+    ENDING = "Ending"  # expired or revoked: the container is being stopped
+    ENDED = "Ended"  # the container is verified gone and the share is given back
+    FAILED = "Failed"  # could not be held; `reason` and `message` say why
+
+
+class LeaseSpec(Model):
+    """Wanted. duration: seconds from the moment it is held; not_after: absolute POSIX seconds
+    once known (0: not held yet). A restarted agent re-creates the lease for the time left."""
+
+    job: str  # uid of the job
+    job_name: str
+    attempt: int = Field(ge=1)
+    worker: str  # name of the Worker
+    devices: tuple[int, ...] = ()  # indexes on that worker; empty: no GPU wanted
+    memory_milli: int = Field(ge=0, le=1000)  # thousandths of each device's memory
+    duration: int = Field(ge=1)
+    not_before: float = 0.0
+    not_after: float = 0.0
+    revoked: str = ""  # reason to end it now ("Cancelled", "Deleted", …), "" while wanted
+    grace: float = 10.0  # seconds between SIGTERM and SIGKILL when revoked
+
+
+class LeaseStatus(Model):
+    """Seen. expires_at: POSIX seconds on the worker's clock. backend: `chronos` or `ledger`."""
+
+    state: LeaseState = LeaseState.PENDING
+    partition_ids: tuple[str, ...] = ()  # one per device, in the order of `spec.devices`
+    backend: str = ""
+    held_at: float = 0.0
+    expires_at: float = 0.0
+    reason: str = ""
+    message: str = ""
+
+
+class Lease(Model):
+    """See the module docstring."""
+
+    api_version: Literal["cumulus.dev/v1"] = API_VERSION
+    kind: Literal["Lease"] = "Lease"
+    metadata: ObjectMeta
+    spec: LeaseSpec
+    status: LeaseStatus = LeaseStatus()

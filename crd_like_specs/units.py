@@ -1,0 +1,140 @@
+"""Quantities as people write them, and the pydantic types that read and write them. Pure.
+
+    Bytes     8Gi, 512Mi, 1.5G, 1048576          → whole bytes
+    Cpus      500m, 2, 0.5                       → thousandths of a core
+    Seconds   90, 90s, 90m, 1h30m, 2d, PT90M     → whole seconds
+    Fraction  0.5, 50%, 500m                     → thousandths, 1 to 1000
+
+Each `parse_*` raises ValueError naming what was given and what was expected; each `format_*`
+gives the shortest canonical text that parses back to the same number.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, PlainSerializer
+
+Raw = str | int | float
+
+_SUFFIXES: Final = {
+    "": 1,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 1 << 10,
+    "Mi": 1 << 20,
+    "Gi": 1 << 30,
+    "Ti": 1 << 40,
+}
+_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)\s*([A-Za-z%]*)$")
+_CLOCK = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
+_ISO = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
+
+
+def parse_bytes(raw: Raw) -> int:
+    """`8Gi` → 8589934592. A number without a suffix is bytes."""
+    number, suffix = _split(raw, "a size such as 8Gi, 512Mi or 1048576")
+    if suffix not in _SUFFIXES:
+        raise ValueError(f"unknown size suffix {suffix!r} in {raw!r}: expected Ki Mi Gi Ti k M G T")
+    return _whole(number * _SUFFIXES[suffix], raw, "bytes")
+
+
+def parse_cpus(raw: Raw) -> int:
+    """`500m` → 500, `2` → 2000, `0.5` → 500 (thousandths of a core)."""
+    number, suffix = _split(raw, "cores such as 500m, 2 or 0.5")
+    if suffix not in ("", "m"):
+        raise ValueError(f"unknown suffix {suffix!r} in {raw!r}: expected cores or thousandths (m)")
+    milli = _whole(number if suffix == "m" else number * 1000, raw, "thousandths of a core")
+    if milli < 1:
+        raise ValueError(f"{raw!r} is no cores at all: expected at least 1m")
+    return milli
+
+
+def parse_seconds(raw: Raw) -> int:
+    """`1h30m` → 5400; ISO 8601 durations and bare seconds too."""
+    text = str(raw).strip()
+    match = _CLOCK.match(text) or _ISO.match(text)
+    if match and any(match.groups()):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    number, suffix = _split(raw, "a duration such as 90m, 1h30m, PT90M or seconds")
+    if suffix:
+        raise ValueError(f"{raw!r} is no duration: expected one such as 90m, 1h30m or PT90M")
+    return _whole(number, raw, "seconds")
+
+
+def parse_fraction(raw: Raw) -> int:
+    """`0.5`, `50%`, `500m` → 500 thousandths; more than 0 and at most 1."""
+    number, suffix = _split(raw, "a fraction such as 0.5, 50% or 500m")
+    scale = {"": 1000, "%": 10, "m": 1}.get(suffix)
+    if scale is None:
+        raise ValueError(f"unknown suffix {suffix!r} in {raw!r}: expected 0.5, 50% or 500m")
+    milli = _whole(number * scale, raw, "thousandths of a device")
+    if not 1 <= milli <= 1000:
+        raise ValueError(f"{raw!r} is out of range: expected more than 0 and at most 1")
+    return milli
+
+
+def format_bytes(value: int) -> str:
+    """Shortest exact text: 8589934592 → `8Gi`."""
+    for suffix in ("Ti", "Gi", "Mi", "Ki"):
+        if value and value % _SUFFIXES[suffix] == 0:
+            return f"{value // _SUFFIXES[suffix]}{suffix}"
+    return str(value)
+
+
+def format_cpus(milli: int) -> str:
+    """2000 → `2`, 500 → `500m`."""
+    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+
+
+def format_seconds(value: int) -> str:
+    """5400 → `1h30m`; 0 → `0s`."""
+    parts = []
+    for suffix, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, value = divmod(value, size)
+        if count:
+            parts.append(f"{count}{suffix}")
+    return "".join(parts) or "0s"
+
+
+def format_fraction(milli: int) -> float:
+    """500 → 0.5."""
+    return milli / 1000
+
+
+def _split(raw: Raw, expected: str) -> tuple[Decimal, str]:
+    if isinstance(raw, bool):
+        raise ValueError(f"{raw!r} is a boolean: expected {expected}")  # noqa: TRY004 (pydantic reads ValueError)
+    match = _QUANTITY.match(str(raw).strip())
+    if not match or len(match[1]) > 30:
+        raise ValueError(f"{raw!r} is not understood: expected {expected}")
+    try:
+        return Decimal(match[1]), match[2]
+    except InvalidOperation as e:  # pragma: no cover (the pattern admits decimals only)
+        raise ValueError(f"{raw!r} is not understood: expected {expected}") from e
+
+
+def _whole(number: Decimal, raw: Raw, unit: str) -> int:
+    if number != number.to_integral_value():
+        raise ValueError(f"{raw!r} is not a whole number of {unit}")
+    if number >= 1 << 63:
+        raise ValueError(f"{raw!r} is too large: expected less than 2**63 {unit}")
+    return int(number)
+
+
+Bytes = Annotated[
+    int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes, return_type=str)
+]
+Cpus = Annotated[int, BeforeValidator(parse_cpus), PlainSerializer(format_cpus, return_type=str)]
+Seconds = Annotated[
+    int, BeforeValidator(parse_seconds), PlainSerializer(format_seconds, return_type=str)
+]
+Fraction = Annotated[
+    int, BeforeValidator(parse_fraction), PlainSerializer(format_fraction, return_type=float)
+]

@@ -1,0 +1,68 @@
+"""Worker: a machine that runs jobs, as its agent and the platform report it. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .meta import API_VERSION, Condition, Model, ObjectMeta
+
+
+class Device(Model):
+    """One GPU (or OpenCL device) of a worker.
+
+    memory: bytes as reported, for display only (the fraction is the unit of account).
+    enforcement: whether a lease's memory share is `enforced` or `advisory`, `reason` says why.
+    """
+
+    index: int = Field(ge=0)
+    uuid: str = ""
+    name: str
+    type: str  # nvidia | amd | intel | cpu
+    memory: int = 0
+    enforcement: Literal["enforced", "advisory"] = "advisory"
+    reason: str = ""
+
+
+class WorkerSpec(Model):
+    """What an operator wants of it. available_until: POSIX seconds, end of the rental."""
+
+    cordoned: bool = False
+    drain: bool = False
+    available_until: float | None = None
+
+
+class WorkerStatus(Model):
+    """Seen. cpus: thousandths of a core; memory: bytes; last_heartbeat: POSIX seconds.
+
+    node_id: the platform's id for pinning. staging_root: absolute folder on the worker below
+    which the agent stages `<unit>/` folders. partitioner: `chronos` or `ledger`.
+    """
+
+    node_id: str = ""
+    platform: str = ""  # swarm | process
+    cpus: int = 0
+    memory: int = 0
+    devices: tuple[Device, ...] = ()
+    partitioner: str = ""
+    staging_root: str = ""
+    images: tuple[str, ...] = ()  # image ids and tags present
+    network_isolation: bool = False  # networkless jobs are verified to be isolated here
+    agent_version: str = ""
+    last_heartbeat: float = 0.0
+    conditions: tuple[Condition, ...] = ()
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of this type, or None."""
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+class Worker(Model):
+    """See the module docstring. `metadata.labels` are matched by a job's `nodeSelector`."""
+
+    api_version: Literal["cumulus.dev/v1"] = API_VERSION
+    kind: Literal["Worker"] = "Worker"
+    metadata: ObjectMeta
+    spec: WorkerSpec = WorkerSpec()
+    status: WorkerStatus = WorkerStatus()
