@@ -36,6 +36,8 @@ class LeaseSpec(Model):
     worker: str  # name of the Worker
     devices: tuple[int, ...] = ()  # indexes on that worker; empty: no GPU wanted
     memory_milli: int = Field(ge=0, le=1000)  # thousandths of each device's memory
+    cpus: int = Field(default=0, ge=0)  # thousandths of a core set aside with it
+    memory: int = Field(default=0, ge=0)  # bytes of the worker's memory set aside with it
     duration: int = Field(ge=1)
     not_before: float = 0.0
     not_after: float = 0.0

@@ -251,7 +251,7 @@ class Job(_message.Message):
     def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ...) -> None: ...
 
 class LeaseSpec(_message.Message):
-    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace")
+    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory")
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -263,6 +263,8 @@ class LeaseSpec(_message.Message):
     NOT_AFTER_FIELD_NUMBER: _ClassVar[int]
     REVOKED_FIELD_NUMBER: _ClassVar[int]
     GRACE_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
     job: str
     job_name: str
     attempt: int
@@ -274,7 +276,9 @@ class LeaseSpec(_message.Message):
     not_after: float
     revoked: str
     grace: float
-    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ...) -> None: ...
+    cpus: int
+    memory: int
+    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ...) -> None: ...
 
 class LeaseStatus(_message.Message):
     __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message")
