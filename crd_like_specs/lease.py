@@ -53,6 +53,7 @@ class LeaseStatus(Model):
     backend: str = ""
     held_at: float = 0.0
     expires_at: float = 0.0
+    env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
     reason: str = ""
     message: str = ""
 

@@ -1,0 +1,51 @@
+"""From a job and its held lease to the service that runs the attempt. Pure."""
+
+from __future__ import annotations
+
+from ...crd_like_specs.identity import unit_name
+from ...crd_like_specs.job import GRACE_SECONDS, Job
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.worker import Worker
+from .actions import Mount, ServiceSpec
+
+
+def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> ServiceSpec:
+    """All of the attempt's container. The lease must be held: its partition ids, environment
+    and end go into the container's environment."""
+    spec, uid, attempt = job.spec, job.metadata.uid, lease.spec.attempt
+    name = unit_name(uid, attempt)
+    unit_dir = f"{worker.status.staging_root}/{name}"
+    code = spec.code is not None
+    return ServiceSpec(
+        name=name,
+        uid=uid,
+        attempt=attempt,
+        job=job.metadata.name,
+        node_id=worker.status.node_id,
+        worker=worker.metadata.name,
+        image=default_image if spec.image is None else spec.image,
+        unit_dir=unit_dir,
+        command=() if code else (*spec.command, *(str(a) for a in spec.args)),
+        env={**spec.env, **_env(job, lease), **lease.status.env},
+        mounts=(Mount(f"{unit_dir}/job", "/job"), Mount(f"{unit_dir}/env", "/env")) if code else (),
+        cpus=spec.resources.cpus,
+        memory=spec.resources.memory,
+        pids=spec.resources.pids,
+        shm=spec.resources.shm,
+        isolated=spec.network == "None",
+        stop_grace=GRACE_SECONDS,
+    )
+
+
+def _env(job: Job, lease: Lease) -> dict[str, str]:
+    env = {
+        "JOB_ID": job.metadata.uid,
+        "CUMULUS_JOB_NAME": job.metadata.name,
+        "CUMULUS_ATTEMPT": str(lease.spec.attempt),
+        "CHRONOS_PARTITION_ID": ",".join(lease.status.partition_ids),
+        "GPU_DEVICE": ",".join(str(device) for device in lease.spec.devices),
+        "CUMULUS_DEADLINE": f"{lease.status.expires_at:.3f}",
+    }
+    if lease.spec.devices:
+        env["CUMULUS_GPU_MEMORY_FRACTION"] = f"{lease.spec.memory_milli / 1000:g}"
+    return env

@@ -1,0 +1,51 @@
+"""Every delay the plan knows, and what is computed from them. Pure; seconds throughout."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RETRY_CEILING: Final = 3600.0
+"""No back-off between attempts is longer."""
+
+UNSTARTED_RETRY: Final = 2.0
+"""Before a new attempt where nothing had run (lease refused, agent silent): not a retry."""
+
+LEASE_PATIENCE: Final = 20.0
+"""An agent silent for so long before anything started loses the lease to another worker."""
+
+START_PATIENCE: Final = 60.0
+"""A service the platform has not started so long after the lease was held never will be."""
+
+OVERRUN_PATIENCE: Final = 3.0
+"""After a lease's end the agent has TERM and KILL behind it; then the controller steps in."""
+
+STOP_PATIENCE: Final = 5.0
+"""Beyond the job's own grace, before the controller removes what the agent should have stopped."""
+
+LOGS_PATIENCE: Final = 5.0
+"""An ended service's last log lines are waited for so long, then read from the platform."""
+
+LOGS_CEILING: Final = 30.0
+"""After so long without complete logs a job ends with the ones there are."""
+
+FORGET_MARGIN: Final = 5.0
+"""Beyond a lease's end, before a worker that is out of reach counts as free of it."""
+
+PLATFORM_RETRY: Final = 1.0
+"""Between looks at a platform that could not be listed."""
+
+CLOCK_SLACK: Final = 0.1
+"""An end this close before the lease's own counts as caused by it (clocks and rounding)."""
+
+
+def retry_delay(backoff: int, failures: int) -> float:
+    """Seconds before the next attempt after `failures` (>= 1) counted ones: doubles each time.
+
+    backoff: seconds before the second attempt. The result is at most `RETRY_CEILING`.
+    """
+    return min(float(backoff) * 2 ** min(failures - 1, 20), RETRY_CEILING)
+
+
+def earliest(*times: float | None) -> float | None:
+    """The earliest of those that are set, or None."""
+    return min((t for t in times if t is not None), default=None)
