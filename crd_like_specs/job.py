@@ -74,7 +74,9 @@ class Code(Model):
     def _one_source(self) -> Code:
         given = [n for n in ("path", "files", "digest") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise ValueError(f"exactly one of path, files, digest is expected, got {given or 'none'}")
+            raise ValueError(
+                f"exactly one of path, files, digest is expected, got {given or 'none'}"
+            )
         if self.files is not None and "main.py" not in self.files:
             raise ValueError("files must hold a main.py")
         return self
@@ -83,7 +85,8 @@ class Code(Model):
 class Gpu(Model):
     """A share of GPU. memory: fraction of each device's memory, 0 < memory <= 1 (thousandths
     inside); count: devices, all on one worker; type: nvidia, amd, intel, cpu, or a part of the
-    device's name; "" takes any."""
+    device's name; "" takes any.
+    """
 
     memory: Fraction = 1000
     count: int = Field(default=1, ge=1, le=64)
@@ -101,7 +104,8 @@ class Resources(Model):
 
 class Retry(Model):
     """limit: further attempts after the first; backoff: seconds before the second attempt,
-    doubled for each one after it up to an hour; on: causes that are tried again."""
+    doubled for each one after it up to an hour; on: causes that are tried again.
+    """
 
     limit: int = Field(default=0, ge=0, le=100)
     backoff: Seconds = 10
@@ -187,7 +191,8 @@ class JobStatus(Model):
     """Seen. `attempt` counts from 1 over all generations (0: none yet).
 
     started_at: when the service was seen running; expires_at: when the lease ends;
-    retry_at: no new attempt before it; result_size: bytes of the result envelope (0: none).
+    retry_at: no new attempt before it; stop_by: the controller stops it itself if the agent has
+    not by then; result_size: bytes of the result envelope (0: none).
     `cleaned`: service and lease of the last attempt are gone.
     """
 
@@ -206,6 +211,7 @@ class JobStatus(Model):
     finished_at: float = 0.0
     expires_at: float = 0.0
     retry_at: float = 0.0
+    stop_by: float = 0.0
     result_size: int = 0
     cleaned: bool = False
     attempts: tuple[Attempt, ...] = ()  # ended ones, oldest first, at most the last 20

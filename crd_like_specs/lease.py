@@ -28,7 +28,8 @@ class LeaseState(str, Enum):
 
 class LeaseSpec(Model):
     """Wanted. duration: seconds from the moment it is held; not_after: absolute POSIX seconds
-    once known (0: not held yet). A restarted agent re-creates the lease for the time left."""
+    once known (0: not held yet). A restarted agent re-creates the lease for the time left.
+    """
 
     job: str  # uid of the job
     job_name: str

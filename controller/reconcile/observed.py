@@ -82,7 +82,8 @@ class Free:
 class WorkerSeen:
     """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
-    `agent_silent_for`: seconds since the agent was last heard."""
+    `agent_silent_for`: seconds since the agent was last heard.
+    """
 
     worker: Worker
     free: Free

@@ -11,7 +11,8 @@ from .actions import Mount, ServiceSpec
 
 def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> ServiceSpec:
     """All of the attempt's container. The lease must be held: its partition ids, environment
-    and end go into the container's environment."""
+    and end go into the container's environment.
+    """
     spec, uid, attempt = job.spec, job.metadata.uid, lease.spec.attempt
     name = unit_name(uid, attempt)
     unit_dir = f"{worker.status.staging_root}/{name}"

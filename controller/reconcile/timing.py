@@ -43,7 +43,7 @@ def retry_delay(backoff: int, failures: int) -> float:
 
     backoff: seconds before the second attempt. The result is at most `RETRY_CEILING`.
     """
-    return min(float(backoff) * 2 ** min(failures - 1, 20), RETRY_CEILING)
+    return min(backoff * 2.0 ** min(failures - 1, 20), RETRY_CEILING)
 
 
 def earliest(*times: float | None) -> float | None:

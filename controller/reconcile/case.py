@@ -1,0 +1,228 @@
+"""One job's situation, read once for all rules: what of its current attempt exists. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from ...crd_like_specs.identity import unit_name
+from ...crd_like_specs.job import Attempt, Cause, Job, JobStatus, Phase
+from ...crd_like_specs.lease import Lease, LeaseState
+from .actions import Action, ForgetLease, Plan, ReleaseLease, RemoveService
+from .observed import Seen, ServiceSeen, WorkerSeen
+from .timing import FORGET_MARGIN, earliest, retry_delay
+
+MAX_ATTEMPTS_KEPT = 200
+
+
+@dataclass(frozen=True)
+class Case:
+    """job: the record; seen: the world; now: POSIX seconds. All rules read it, none changes it."""
+
+    job: Job
+    seen: Seen
+    now: float
+
+    @property
+    def status(self) -> JobStatus:
+        """The job's status as stored."""
+        return self.job.status
+
+    @property
+    def unit(self) -> str:
+        """Name of the current attempt's service and lease."""
+        return unit_name(self.job.metadata.uid, max(1, self.status.attempt))
+
+    @cached_property
+    def service(self) -> ServiceSeen | None:
+        """The current attempt's service, if it is seen."""
+        return next((s for s in self.seen.services if s.name == self.unit), None)
+
+    @cached_property
+    def lease(self) -> Lease | None:
+        """The current attempt's lease record, if there is one."""
+        return next((x for x in self.seen.leases if x.metadata.name == self.unit), None)
+
+    @cached_property
+    def stale_services(self) -> tuple[ServiceSeen, ...]:
+        """Services of earlier attempts that are still there."""
+        return tuple(s for s in self.seen.services if s.name != self.unit)
+
+    @cached_property
+    def stale_leases(self) -> tuple[Lease, ...]:
+        """Leases of earlier attempts that are still there."""
+        return tuple(x for x in self.seen.leases if x.metadata.name != self.unit)
+
+    def worker(self, lease: Lease) -> WorkerSeen | None:
+        """The lease's worker, if it exists."""
+        name = lease.spec.worker
+        return next((w for w in self.seen.workers if w.worker.metadata.name == name), None)
+
+    def in_contact(self, lease: Lease) -> bool:
+        """True while the agent that holds the lease can be told anything."""
+        worker = self.worker(lease)
+        return worker is not None and worker.ready
+
+    @property
+    def stop_reason(self) -> str:
+        """Why this attempt must not go on, or ""."""
+        meta = self.job.metadata
+        if meta.deletion_timestamp is not None:
+            return "Deleted"
+        if meta.cancellation_timestamp is not None:
+            return "Cancelled"
+        if self.status.observed_generation != meta.generation and self.redefined:
+            return "Superseded"
+        return "Suspended" if self.job.spec.suspend else ""
+
+    @cached_property
+    def redefined(self) -> bool:
+        """True where the spec defines another run than the one this attempt is of."""
+        return self.status.attempt > 0 and self.job.spec.run_hash() != self.status.run_hash
+
+    @property
+    def stop_since(self) -> float:
+        """When stopping was asked for, as far as it is recorded (0.0: not recorded)."""
+        meta = self.job.metadata
+        return earliest(meta.deletion_timestamp, meta.cancellation_timestamp) or 0.0
+
+    # What a rule answers with
+
+    def wait(self, rule: str, wake_at: float | None = None, **changes: object) -> Plan:
+        """Nothing to do but write the changes down, if they are any."""
+        return self.act(rule, (), wake_at, **changes)
+
+    def act(
+        self,
+        rule: str,
+        actions: tuple[Action, ...],
+        wake_at: float | None = None,
+        **changes: object,
+    ) -> Plan:
+        """Do the actions, then write the changes down."""
+        status = self.status.model_copy(update=changes) if changes else self.status
+        return Plan(rule, actions, None if status == self.status else status, wake_at)
+
+    def end(
+        self,
+        rule: str,
+        phase: Phase,
+        *,
+        cause: Cause | None = None,
+        reason: str = "",
+        message: str = "",
+    ) -> Plan:
+        """End the attempt: for good, or as one of several where `retry` says so."""
+        attempt = self._ended(phase, cause, reason, message)
+        failures = 1 + sum(
+            a.number >= self.status.first_attempt and a.cause is not None
+            for a in self.status.attempts
+        )
+        retry = self.job.spec.retry
+        if (
+            cause is not None
+            and cause in retry.on
+            and failures <= retry.limit
+            and not self.stop_reason
+        ):
+            delay = retry_delay(retry.backoff, failures)
+            return self.again(
+                rule,
+                attempt,
+                retry_at=self.now + delay,
+                reason="Retrying",
+                message=f"attempt {attempt.number} ended as {reason or phase.value}; "
+                f"attempt {attempt.number + 1} in {delay:.0f} s ({failures} of {retry.limit} retries)",
+            )
+        result = self.seen.logs.result
+        return self.wait(
+            rule,
+            self.now,
+            phase=phase,
+            reason=reason,
+            message=message,
+            exit_code=attempt.exit_code,
+            started_at=attempt.started_at,
+            finished_at=attempt.finished_at,
+            result_size=result.size if result else 0,
+            attempts=(*self.status.attempts, attempt)[-MAX_ATTEMPTS_KEPT:],
+            waiting_for=(),
+            retry_at=0.0,
+            cleaned=False,
+        )
+
+    def unstarted(self, rule: str, reason: str, message: str, delay: float) -> Plan:
+        """Give the attempt up although nothing of the user's ran: try anew, uncounted."""
+        attempt = self._ended(Phase.CANCELLED, None, reason, message)
+        return self.again(rule, attempt, retry_at=self.now + delay, reason=reason, message=message)
+
+    def again(
+        self, rule: str, ended: Attempt | None, *, retry_at: float, reason: str, message: str
+    ) -> Plan:
+        """Begin the next attempt; what is left of the ended one is stale from here on."""
+        meta, number = self.job.metadata, self.status.attempt + 1
+        redefined = self.redefined or not self.status.attempt
+        kept = (*self.status.attempts, ended) if ended else self.status.attempts
+        status = JobStatus(
+            phase=Phase.PENDING,
+            reason=reason,
+            message=message,
+            attempt=number,
+            observed_generation=meta.generation,
+            run_hash=self.job.spec.run_hash(),
+            first_attempt=number if redefined else self.status.first_attempt,
+            submitted_at=self.now if redefined else self.status.submitted_at,
+            retry_at=retry_at,
+            attempts=kept[-MAX_ATTEMPTS_KEPT:],
+            conditions=self.status.conditions,
+        )
+        return Plan(rule, (), status, retry_at or self.now)
+
+    def remains(self, *, current: bool) -> tuple[tuple[Action, ...], float | None]:
+        """What to clean up now, and when to look again; ((), None) where nothing is left.
+
+        A service goes before its lease, and each step waits until the one before is seen.
+        current: clean the current attempt up too, not only earlier ones.
+        """
+        actions: list[Action] = []
+        wake: float | None = None
+        services = self.seen.services if current else self.stale_services
+        leases = self.seen.leases if current else self.stale_leases
+        actions += [RemoveService(service.name) for service in services]
+        running = {service.name for service in services}
+        for lease in leases:
+            name = lease.metadata.name
+            if name in running:
+                continue
+            if lease.metadata.deletion_timestamp is None:
+                actions.append(ReleaseLease(name))
+            elif lease.status.state is LeaseState.ENDED:
+                actions.append(ForgetLease(name))
+            elif not self.in_contact(lease):
+                # Its agent ends it alone; a lease that was never held never ran anything.
+                over = lease.status.expires_at + FORGET_MARGIN if lease.status.expires_at else 0.0
+                if self.now >= over:
+                    actions.append(ForgetLease(name))
+                else:
+                    wake = earliest(wake, over)
+        return tuple(actions), wake
+
+    @property
+    def anything_left(self) -> bool:
+        """True while any service or lease of any attempt is there."""
+        return bool(self.seen.services or self.seen.leases)
+
+    def _ended(self, phase: Phase, cause: Cause | None, reason: str, message: str) -> Attempt:
+        service = self.service
+        ran = service is not None and service.state.ended
+        return Attempt(
+            number=max(1, self.status.attempt),
+            phase=phase,
+            cause=cause,
+            reason=reason,
+            message=message,
+            exit_code=service.exit_code if service else None,
+            worker=self.status.worker,
+            started_at=self.status.started_at or (service.started_at if service else 0.0),
+            finished_at=(service.finished_at if service and ran else 0.0) or self.now,
+        )
