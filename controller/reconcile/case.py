@@ -7,10 +7,11 @@ from functools import cached_property
 
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Attempt, Cause, Job, JobStatus, Phase
-from ...crd_like_specs.lease import Lease, LeaseState
-from .actions import Action, ForgetLease, Plan, ReleaseLease, RemoveService
+from ...crd_like_specs.lease import Lease
+from .actions import Action, Plan
+from .cleanup import in_contact, take_down, worker_of
 from .observed import Seen, ServiceSeen, WorkerSeen
-from .timing import FORGET_MARGIN, earliest, retry_delay
+from .timing import earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
 
@@ -55,13 +56,11 @@ class Case:
 
     def worker(self, lease: Lease) -> WorkerSeen | None:
         """The lease's worker, if it exists."""
-        name = lease.spec.worker
-        return next((w for w in self.seen.workers if w.worker.metadata.name == name), None)
+        return worker_of(lease, self.seen.workers)
 
     def in_contact(self, lease: Lease) -> bool:
         """True while the agent that holds the lease can be told anything."""
-        worker = self.worker(lease)
-        return worker is not None and worker.ready
+        return in_contact(lease, self.seen.workers)
 
     @property
     def stop_reason(self) -> str:
@@ -179,33 +178,10 @@ class Case:
         return Plan(rule, (), status, retry_at or self.now)
 
     def remains(self, *, current: bool) -> tuple[tuple[Action, ...], float | None]:
-        """What to clean up now, and when to look again; ((), None) where nothing is left.
-
-        A service goes before its lease, and each step waits until the one before is seen.
-        current: clean the current attempt up too, not only earlier ones.
-        """
-        actions: list[Action] = []
-        wake: float | None = None
+        """The next clean-up steps of earlier attempts, and of the current one if asked to."""
         services = self.seen.services if current else self.stale_services
         leases = self.seen.leases if current else self.stale_leases
-        actions += [RemoveService(service.name) for service in services]
-        running = {service.name for service in services}
-        for lease in leases:
-            name = lease.metadata.name
-            if name in running:
-                continue
-            if lease.metadata.deletion_timestamp is None:
-                actions.append(ReleaseLease(name))
-            elif lease.status.state is LeaseState.ENDED:
-                actions.append(ForgetLease(name))
-            elif not self.in_contact(lease):
-                # Its agent ends it alone; a lease that was never held never ran anything.
-                over = lease.status.expires_at + FORGET_MARGIN if lease.status.expires_at else 0.0
-                if self.now >= over:
-                    actions.append(ForgetLease(name))
-                else:
-                    wake = earliest(wake, over)
-        return tuple(actions), wake
+        return take_down(services, leases, self.seen.workers, self.now)
 
     @property
     def anything_left(self) -> bool:

@@ -58,6 +58,8 @@ def stop_unstarted(case: Case) -> Plan | None:
             message="spec.suspend is true",
             retry_at=0.0,
         )
+    if reason == "Superseded":
+        return case.unstarted("superseded", reason, "a changed spec was applied", 0.0)
     return case.end(
         "stop-unstarted", Phase.CANCELLED, reason=reason, message="ended before it started"
     )
