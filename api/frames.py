@@ -1,0 +1,232 @@
+"""What streams carry, as plain frozen values. Pure; no protos.
+
+Shared by both ends of both streams: the controller's services (through `ports.py`), the
+servicers, the SDK and a worker's agent. `convert.py` and `convert_agent.py` turn them into
+protos and back. Times are POSIX seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..crd_like_specs.job import Job, WorkerReason
+from ..crd_like_specs.lease import Lease, LeaseSpec, LeaseStatus
+from ..crd_like_specs.worker import Worker, WorkerStatus
+
+Resource = Job | Lease | Worker
+
+
+class LogStream(str, Enum):
+    """Where a record came from. RESULT: a piece of the runner's envelope, on agents' streams only."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+    SYSTEM = "system"  # said by Cumulus, such as a truncation notice
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One piece of a job's output. sequence: from 0 within an attempt, without gaps;
+    data: as written, with its newline.
+    """
+
+    sequence: int
+    stream: LogStream
+    time: float
+    data: bytes
+    attempt: int
+
+
+# What Submit and Follow send, in this order: State first, ResultChunk before Finished.
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The job after a change of its status; the first event too."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One record of the current attempt."""
+
+    record: LogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ResultChunk:
+    """A piece of the result envelope (JSON), in order."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job in its terminal phase; nothing follows."""
+
+    job: Job
+
+
+JobEvent = State | Log | ResultChunk | Finished
+
+
+class Outcome(str, Enum):
+    """What an apply did."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The resource as it is stored now; reruns: the change defines a new run."""
+
+    outcome: Outcome
+    resource: Resource
+    reruns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list. resource_version: watch from here; continue_token: "" at the end."""
+
+    items: tuple[Resource, ...]
+    resource_version: int
+    continue_token: str = ""
+
+
+class WatchType(str, Enum):
+    """What happened to the resource of a `WatchItem`."""
+
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"  # with the last state
+    BOOKMARK = "bookmark"  # nothing but the resource_version reached
+
+
+@dataclass(frozen=True, slots=True)
+class WatchItem:
+    """One change. resource: None with a bookmark only."""
+
+    type: WatchType
+    resource: Resource | None
+    resource_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a job waits. summary: one sentence; workers: the reason of each."""
+
+    job: Job
+    summary: str
+    workers: tuple[WorkerReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What this controller is. notices: what every user of it must know."""
+
+    version: str
+    platform: str
+    image: str
+    workers: int
+    active_jobs: int
+    notices: tuple[str, ...] = ()
+
+
+# From an agent to the controller.
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseReport:
+    """One lease as its worker sees it."""
+
+    name: str
+    status: LeaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """The whole observed state of a worker: a lease that is not listed is not held there."""
+
+    worker: str
+    status: WorkerStatus
+    labels: Mapping[str, str] = field(default_factory=dict)
+    leases: tuple[LeaseReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sent both ways every second where nothing else is. time: of the sender's clock."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class LookNow:
+    """A container of ours changed on the worker: ask the platform about this unit."""
+
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRecord:
+    """One record of a unit's output, RESULT pieces included."""
+
+    sequence: int
+    stream: LogStream
+    time: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """Records of one unit in sequence. total: set with the last batch, the number of records."""
+
+    unit: str
+    records: tuple[UnitRecord, ...] = ()
+    total: int | None = None
+
+
+AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow
+
+
+# From the controller to an agent.
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseWanted:
+    """One lease and what to stage for it. code_digest: "" for image jobs; image: that the
+    service will use; next_log: sequence number of the first record not kept yet.
+    """
+
+    name: str
+    spec: LeaseSpec
+    code_digest: str = ""
+    requirements: tuple[str, ...] = ()
+    args_json: str = "[]"
+    image: str = ""
+    next_log: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Every lease wanted on the worker: one that is not listed is to be ended."""
+
+    leases: tuple[LeaseWanted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogAck:
+    """Every record of the unit below `next` is kept for good."""
+
+    unit: str
+    next: int
+
+
+ControllerFrame = Wanted | LogAck | Heartbeat

@@ -1,0 +1,161 @@
+"""What the servicers need of the controller. Protocols only, no I/O here.
+
+Implemented by `controller/runtime` and given to `server.build` by `controller.main`; tests use
+the in-memory ones of `tests/unit/api/fakes.py`. Every method raises errors of
+`crd_like_specs.errors` only. Where a job is named, its name or its uid is accepted.
+
+Rules for implementations: no call is ever cancelled half-way to the store's harm (a caller that
+goes away cancels the awaiting task only); iterators end by themselves where their docstring says
+so, and free what they hold when they are closed (`aclose`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from ..crd_like_specs.job import Job
+from ..crd_like_specs.worker import Worker
+from .frames import (
+    Applied,
+    ControllerFrame,
+    Heartbeat,
+    JobEvent,
+    LogBatch,
+    LogRecord,
+    LookNow,
+    NodeReport,
+    Page,
+    Resource,
+    ServerInfo,
+    WatchItem,
+    Why,
+)
+
+
+class JobsPort(Protocol):
+    """Desired state in, observed state out."""
+
+    async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
+        """Create or change by `metadata.name`; an equal spec changes nothing. `status` and the
+        server's part of `metadata` are ignored. ValidationError, ConflictError.
+        """
+
+    async def submit(self, job: Job, *, idempotency_key: str) -> Job:
+        """Like `apply`, and gives the stored job (with its uid).
+
+        The code named by `spec.code.digest` is in the blob store by then. A key seen before
+        gives the job it made, whatever its spec is now; "" is no key. ConflictError where the
+        name belongs to a job with another spec.
+        """
+
+    async def get(self, kind: str, name: str) -> Resource:
+        """kind: Job, Lease or Worker. NotFoundError."""
+
+    async def list(
+        self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
+    ) -> Page:
+        """phase: "" any; limit: at least 1; ExpiredError for a token too old."""
+
+    def watch(
+        self, kind: str, *, name: str, label_selector: str, since: int
+    ) -> AsyncIterator[WatchItem]:
+        """Since 0: everything as it is, then every change; else every change after it.
+        Endless. ExpiredError where `since` is no longer kept.
+        """
+
+    async def delete(self, name: str) -> Job:
+        """Mark a job for deletion; it goes when what it holds is gone."""
+
+    async def cancel(self, name: str) -> Job:
+        """Mark a job for cancelling; a finished one stays as it is."""
+
+    def follow(
+        self, name: str, *, log_offset: int, attempt: int, with_logs: bool
+    ) -> AsyncIterator[JobEvent]:
+        """First the current State at once, then changes and log records as they come, the
+        result, Finished; ends after Finished. attempt 0: the current one from its start.
+        """
+
+    def logs(
+        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+    ) -> AsyncIterator[LogRecord]:
+        """Attempt 0: the current one; tail 0: all. Ends with the records kept so far, or where
+        `follow` is set when the attempt's log is complete.
+        """
+
+    def result(self, name: str) -> AsyncIterator[bytes]:
+        """The result envelope in pieces of at most 1 MiB. NotFoundError while there is none."""
+
+    async def why(self, name: str) -> Why:
+        """Why a job waits, or what became of it, computed afresh."""
+
+    async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
+        """Sets both. NotFoundError."""
+
+    async def server_info(self) -> ServerInfo:
+        """Version, platform, image, counts."""
+
+
+class BlobWriter(Protocol):
+    """One upload. Exactly one of `commit` and `abort` is called at its end."""
+
+    async def write(self, data: bytes) -> None:
+        """Append; returns when the piece has been taken."""
+
+    async def commit(self) -> int:
+        """Check the digest, keep it for good and give the size in bytes.
+        ValidationError where the digest is another one; nothing is kept then.
+        """
+
+    async def abort(self) -> None:
+        """Forget what was written; done twice it is done once."""
+
+
+class BlobsPort(Protocol):
+    """Content-addressed files; digests read `sha256:<64 hex digits>`."""
+
+    async def has(self, digest: str) -> int | None:
+        """Size in bytes, or None where it is not there."""
+
+    async def receive(self, digest: str) -> BlobWriter:
+        """Begin an upload; two of the same digest at once don't disturb each other."""
+
+    def read(self, digest: str, *, offset: int) -> AsyncIterator[bytes]:
+        """The content from an offset in pieces of at most 1 MiB. NotFoundError."""
+
+
+class AgentSession(Protocol):
+    """One connected agent. A newer session of the same worker ends the older one's `outgoing`."""
+
+    async def on_state(self, report: NodeReport) -> None:
+        """The worker's whole observed state; also the first message of a session."""
+
+    async def on_heartbeat(self, beat: Heartbeat) -> None:
+        """The agent lives."""
+
+    async def on_logs(self, batch: LogBatch) -> None:
+        """Keep records; repeated ones are ignored. Returns when they may be read; awaiting it
+        is the agent's back-pressure.
+        """
+
+    async def on_look_now(self, hint: LookNow) -> None:
+        """Ask the platform about this unit soon."""
+
+    def outgoing(self) -> AsyncIterator[ControllerFrame]:
+        """The wanted set at once and after each change (only the newest is kept), acks and a
+        heartbeat each second. Ends when a newer session took over or the controller stops.
+        """
+
+    async def close(self) -> None:
+        """The stream is gone."""
+
+
+class AgentsPort(Protocol):
+    """Where agents report to."""
+
+    async def session(self, worker: str, peer: str) -> AgentSession:
+        """Open one. worker: name the agent gave; peer: its address, for logs only."""
+
+    async def may_read_blob(self, worker: str, digest: str) -> bool:
+        """Whether a lease wanted on this worker needs that code; worker "": on any worker."""
