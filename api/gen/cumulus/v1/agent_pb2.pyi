@@ -136,12 +136,14 @@ class LogAck(_message.Message):
     def __init__(self, unit: _Optional[str] = ..., next: _Optional[int] = ...) -> None: ...
 
 class GetBlobRequest(_message.Message):
-    __slots__ = ("digest", "offset")
+    __slots__ = ("digest", "offset", "worker")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
     digest: str
     offset: int
-    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+    worker: str
+    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
 
 class BlobChunk(_message.Message):
     __slots__ = ("data", "total")

@@ -101,14 +101,16 @@ class Resources(_message.Message):
     def __init__(self, cpus: _Optional[str] = ..., memory: _Optional[str] = ..., pids: _Optional[int] = ..., shm: _Optional[str] = ...) -> None: ...
 
 class Retry(_message.Message):
-    __slots__ = ("limit", "backoff", "on")
+    __slots__ = ("limit", "backoff", "on", "on_nothing")
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     BACKOFF_FIELD_NUMBER: _ClassVar[int]
     ON_FIELD_NUMBER: _ClassVar[int]
+    ON_NOTHING_FIELD_NUMBER: _ClassVar[int]
     limit: int
     backoff: str
     on: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, limit: _Optional[int] = ..., backoff: _Optional[str] = ..., on: _Optional[_Iterable[str]] = ...) -> None: ...
+    on_nothing: bool
+    def __init__(self, limit: _Optional[int] = ..., backoff: _Optional[str] = ..., on: _Optional[_Iterable[str]] = ..., on_nothing: _Optional[bool] = ...) -> None: ...
 
 class JobSpec(_message.Message):
     __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority")
