@@ -1,0 +1,169 @@
+"""The controller's configuration: one small YAML file, overridden by `CUMULUS_*` variables.
+
+    platform: {type: swarm, endpoint: unix:///var/run/docker.sock}
+    image: cumulus-job:latest
+    listen: {grpc: 127.0.0.1:50051, http: 127.0.0.1:8080}
+    dataDir: /var/lib/cumulus
+    agent: {embedded: true}
+
+A nested field is overridden with two underscores: `CUMULUS_PLATFORM__TYPE=process`. Secrets
+(tokens, keys) are named by file only. Every invalid entry is reported at once and nothing starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ..crd_like_specs.errors import Problem, ValidationError
+
+ADDRESS = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class PlatformConfig(_Section):
+    """type: where jobs run; endpoint: of the Docker Engine (ignored by `process`)."""
+
+    type: Literal["swarm", "process"] = "process"
+    endpoint: str = "unix:///var/run/docker.sock"
+
+
+class ListenConfig(_Section):
+    """HOST:PORT of the two listeners; port 0 takes any free one."""
+
+    grpc: str = Field(default="127.0.0.1:50051", pattern=ADDRESS)
+    http: str = Field(default="127.0.0.1:8080", pattern=ADDRESS)
+
+
+class AgentConfig(_Section):
+    """embedded: start an agent for this machine; partitioner: how it holds shares."""
+
+    embedded: bool = True
+    partitioner: Literal["auto", "chronos", "ledger"] = "auto"
+    name: str = ""
+
+
+class LogConfig(_Section):
+    """format: text for people, json a line each for machines."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class TlsConfig(_Section):
+    """PEM files of the server's certificate and key; both or none."""
+
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Config(BaseSettings):
+    """See the module docstring. tokens_file: lines `role:token` (admin, submitter, agent)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CUMULUS_",
+        env_nested_delimiter="__",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    platform: PlatformConfig = PlatformConfig()
+    image: str = Field(default="cumulus-job:latest", min_length=1)
+    listen: ListenConfig = ListenConfig()
+    data_dir: Path = Field(default_factory=lambda: _default_data_dir())
+    agent: AgentConfig = AgentConfig()
+    log: LogConfig = LogConfig()
+    tls: TlsConfig = TlsConfig()
+    tokens_file: Path | None = None
+    insecure: bool = False
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, whose content comes by `init`."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """From a YAML file (None: defaults only) and the environment; `overrides` come last.
+
+    ValidationError names every entry that is wrong, and what was expected there.
+    """
+    name = str(path) if path else "configuration"
+    content = _read(path) if path else {}
+    try:
+        config = Config(**content)
+    except pydantic.ValidationError as error:
+        raise ValidationError(
+            [
+                Problem(e["msg"], path=".".join(str(part) for part in e["loc"]), file=name)
+                for e in error.errors()
+            ]
+        ) from error
+    return config.model_copy(update=dict(overrides or {}))
+
+
+def read_tokens(path: Path) -> dict[str, str]:
+    """Token → role, from lines `role:token`; comments and empty lines are passed over."""
+    tokens: dict[str, str] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        role, _, token = line.strip().partition(":")
+        if role not in ("admin", "submitter", "agent") or len(token) < 16:
+            raise ValidationError(
+                [
+                    Problem(
+                        "expected admin|submitter|agent, a colon, and at least 16 characters",
+                        file=str(path),
+                        line=number,
+                    )
+                ]
+            )
+        tokens[token] = role
+    return tokens
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValidationError(
+            [Problem(f"cannot be read: {error.strerror}", file=str(path))]
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValidationError([Problem(f"is no YAML: {error}", file=str(path))]) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValidationError([Problem("expected a mapping of settings", file=str(path))])
+    return content
+
+
+def _default_data_dir() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/cumulus")
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "cumulus"

@@ -1,0 +1,79 @@
+"""Keeps one agent running beside the controller, for its own machine.
+
+The agent is a process of its own: a controller killed with SIGKILL leaves it to enforce leases
+alone, and the next controller finds it by its lock (exit code 75) and leaves it be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+LOCKED: Final = 75
+RESTART_SECONDS: Final = 1.0
+LOCKED_RETRY_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 10.0
+
+
+class EmbeddedAgent:
+    """command: argument list of `cumulus-agent`; lock: its lock file, which holds its pid."""
+
+    def __init__(self, command: Sequence[str], lock: Path, log: Path) -> None:
+        self._command = list(command)
+        self._lock = lock
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> None:
+        """Start it again whenever it ends, until cancelled; then stop it."""
+        try:
+            while True:
+                await asyncio.sleep(await self._once())
+        finally:
+            await self._stop()
+
+    async def _once(self) -> float:
+        """Run it to its end; seconds to wait before the next start."""
+        with self._log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        code = await self._process.wait()
+        if code == LOCKED:
+            logger.debug("an agent of an earlier controller runs on")
+            return LOCKED_RETRY_SECONDS
+        logger.warning("the agent ended with exit code {}; see {}", code, self._log)
+        return RESTART_SECONDS
+
+    async def _stop(self) -> None:
+        """Stop the child, or the agent that holds the lock."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+            return
+        pid = self._holder()
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+
+    def _holder(self) -> int | None:
+        """Pid of the agent that holds the lock, checked to be one."""
+        try:
+            pid = int(self._lock.read_text().strip() or 0)
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if pid > 1 and str(self._lock.parent).encode() in command else None

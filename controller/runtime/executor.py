@@ -1,0 +1,117 @@
+"""Carries out what a plan asks for, one action at a time. Decides nothing.
+
+Each action may be repeated; each failure is a `Temporary` or `Permanent` that the reconciler
+turns into a back-off or an end. Called by `reconciler.py` only.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ...crd_like_specs.errors import NotFoundError
+from ...crd_like_specs.identity import parse_unit
+from ...crd_like_specs.lease import Lease
+from ..platforms.base import Platform
+from ..reconcile.actions import (
+    Action,
+    CollectJob,
+    CollectLogs,
+    CreateService,
+    ForgetLease,
+    PutLease,
+    ReleaseLease,
+    RemoveService,
+)
+from .clock import Clock
+from .logs import Logs
+from .records import Records
+from .world import World
+
+
+class Signals(Protocol):
+    """Who must hear of what an action changed."""
+
+    def wanted_changed(self, worker: str) -> None:
+        """The set of leases wanted on this worker changed."""
+
+    def room_freed(self) -> None:
+        """A lease is gone: jobs that wait for room may fit now."""
+
+
+class Executor:
+    """platform: where services run; signals: told after each change that others act upon."""
+
+    def __init__(
+        self,
+        records: Records,
+        world: World,
+        platform: Platform,
+        logs: Logs,
+        clock: Clock,
+        signals: Signals,
+    ) -> None:
+        self._records = records
+        self._world = world
+        self._platform = platform
+        self._logs = logs
+        self._clock = clock
+        self._signals = signals
+
+    async def do(self, action: Action) -> None:
+        """Carry out one action; returns when it is durable or the platform has accepted it."""
+        match action:
+            case PutLease(lease):
+                await self._put_lease(lease)
+            case ReleaseLease(name):
+                await self._release(name)
+            case ForgetLease(name):
+                await self._forget(name)
+            case CreateService(service):
+                await self._platform.create(service)
+                self._world.service_created(
+                    service.name, service.uid, service.attempt, service.node_id
+                )
+            case RemoveService(name):
+                await self._platform.remove(name)
+                self._world.service_removed(name)
+            case CollectLogs(name):
+                await self._collect_logs(name)
+            case CollectJob(uid, name):
+                await self._records.delete_job(name, uid)
+                self._logs.delete(uid)
+
+    async def _put_lease(self, lease: Lease) -> None:
+        known = self._records.leases.get(lease.metadata.name)
+        if known is not None:  # what was seen of it since the plan was made stays
+            lease = lease.model_copy(update={"status": known.status, "metadata": known.metadata})
+        await self._written(await self._records.put_lease(lease))
+
+    async def _release(self, name: str) -> None:
+        lease = self._records.leases.get(name)
+        if lease is None or lease.metadata.deletion_timestamp is not None:
+            return
+        meta = lease.metadata.model_copy(update={"deletion_timestamp": self._clock.now()})
+        await self._written(
+            await self._records.put_lease(lease.model_copy(update={"metadata": meta}))
+        )
+
+    async def _forget(self, name: str) -> None:
+        lease = self._records.leases.get(name)
+        if lease is None:
+            return
+        await self._records.delete_lease(name)
+        self._world.lease_changed(None, name, lease.spec.job)
+        self._signals.wanted_changed(lease.spec.worker)
+        self._signals.room_freed()
+
+    async def _written(self, lease: Lease) -> None:
+        self._world.lease_changed(lease, lease.metadata.name, lease.spec.job)
+        self._signals.wanted_changed(lease.spec.worker)
+
+    async def _collect_logs(self, name: str) -> None:
+        assert parse_unit(name) is not None
+        try:
+            frames = await self._platform.logs(name)
+        except NotFoundError:  # gone meanwhile: what was delivered is all there is
+            frames = []
+        await self._logs.collect(name, frames)

@@ -1,0 +1,131 @@
+"""The eyes on the platform: list services and nodes when something may have changed.
+
+Observers only put keys on the queue; what they saw waits in the `World`. Hints come from the
+platform's events, from agents (*look now*) and from the executor; a slow beat covers lost hints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from ...crd_like_specs.errors import DriverError
+from ..platforms.base import Platform
+from .clock import Clock
+from .reconciler import ORPHAN
+from .records import Records
+from .world import World
+
+BEAT_SECONDS: Final = 2.0
+"""Between listings without any hint."""
+
+CHASE_SECONDS: Final = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
+"""After an agent saw a container end, the platform takes a moment to say so too: look again
+after each of these, until it does."""
+
+
+class PlatformObserver:
+    """add(key): puts a key on the queue; room(): told when a node came or went."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        world: World,
+        records: Records,
+        clock: Clock,
+        add: Callable[[str], None],
+        room: Callable[[], None],
+    ) -> None:
+        self._platform = platform
+        self._world = world
+        self._records = records
+        self._clock = clock
+        self._add = add
+        self._room = room
+        self._hint = asyncio.Event()
+        self._chased: dict[str, int] = {}
+        self._ready: dict[str, bool] = {}
+
+    def look_now(self, unit: str = "") -> None:
+        """Something may have changed; a named unit is chased until it is seen ended."""
+        if unit:
+            self._chased[unit] = 0
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._list_services())
+            group.create_task(self._list_nodes())
+
+    def key_of(self, uid: str) -> str:
+        """The queue's key for whatever has this uid."""
+        return self._records.name_of(uid) or f"{ORPHAN}{uid}"
+
+    async def _listen(self) -> None:
+        async for _ in self._platform.changes():
+            self.look_now()
+
+    async def _list_services(self) -> None:
+        while True:
+            self._hint.clear()
+            await self.list_once()
+            delay = self._chase()
+            try:
+                await asyncio.wait_for(self._hint.wait(), delay)
+            except TimeoutError:
+                continue
+
+    async def list_once(self) -> None:
+        """One listing into the world; the jobs it concerns go on the queue."""
+        mark = self._world.listing_begins()
+        try:
+            services = await self._platform.list_owned()
+        except DriverError as error:
+            if self._world.observed:
+                logger.warning("the platform cannot be listed: {}", error)
+            self._world.platform_unseen()
+            return
+        for uid in self._world.services_seen(services, mark):
+            self._add(self.key_of(uid))
+
+    def _chase(self) -> float:
+        """Seconds until the next look; soon while a chased unit is not seen ended."""
+        going_on = self._world.unfinished(self._chased)
+        tries = {
+            unit: tried + 1
+            for unit, tried in self._chased.items()
+            if unit in going_on and tried + 1 < len(CHASE_SECONDS)
+        }
+        self._chased = tries
+        return min((CHASE_SECONDS[tried] for tried in tries.values()), default=BEAT_SECONDS)
+
+    async def _list_nodes(self) -> None:
+        while True:
+            try:
+                changed = self._world.nodes_seen(await self._platform.nodes())
+            except DriverError as error:
+                logger.debug("nodes cannot be listed: {}", error)
+                changed = set()
+            self.check_readiness(force=bool(changed))
+            await asyncio.sleep(BEAT_SECONDS / 2)
+
+    def check_readiness(self, *, force: bool = False) -> None:
+        """Jobs on a worker that came or went are looked at, and those that wait for room."""
+        now = self._clock.now()
+        ready = {w.worker.metadata.name: w.ready for w in self._world.workers(now)}
+        changed = {
+            name
+            for name in ready.keys() | self._ready.keys()
+            if ready.get(name) != self._ready.get(name)
+        }
+        self._ready = ready
+        for lease in self._records.leases.values():
+            if lease.spec.worker in changed or force:
+                self._add(self.key_of(lease.spec.job))
+        if changed or force:
+            self._room()

@@ -1,0 +1,114 @@
+"""One pass for one key: observe, plan, act, write the status down. Called by `loop.py`.
+
+The order makes every crash harmless: actions come before the status that tells of them, and each
+can be repeated; a status that would overwrite someone else's change is thrown away with its plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from ...crd_like_specs.errors import Permanent
+from ...crd_like_specs.job import Job, JobStatus
+from ..reconcile.actions import Plan
+from ..reconcile.cleanup import plan_orphan
+from ..reconcile.plan import plan, plan_failure
+from .clock import Clock
+from .executor import Executor
+from .records import Records
+from .world import World
+
+ORPHAN: Final = "uid:"
+"""Prefix of keys that name what belongs to no job; job names cannot hold a colon."""
+
+Transition = Callable[[Job, Job, str], None]
+
+
+class Reconciler:
+    """on_transition(old, new, rule): told of every status written, after it is durable."""
+
+    def __init__(
+        self,
+        records: Records,
+        world: World,
+        executor: Executor,
+        clock: Clock,
+        on_transition: Transition = lambda *_: None,
+    ) -> None:
+        self._records = records
+        self._world = world
+        self._executor = executor
+        self._clock = clock
+        self._on_transition = on_transition
+        # Two jobs may not be given the same room: from reading what is free to the lease's
+        # commit nobody else may place.
+        self._placing = asyncio.Lock()
+
+    async def reconcile(self, key: str) -> float | None:
+        """When to look at the key again (POSIX seconds), None where only news matters.
+
+        Temporary and ConflictError reach the caller, who tries again.
+        """
+        if key.startswith(ORPHAN):
+            return await self._orphan(key.removeprefix(ORPHAN))
+        job = self._records.job(key)
+        if job is None:
+            return None
+        if job.status.phase.rank <= 1 and not self._world.leases_of(job.metadata.uid):
+            async with self._placing:
+                return await self._job(key)
+        return await self._job(key)
+
+    async def _job(self, key: str) -> float | None:
+        job = self._records.job(key)
+        if job is None:
+            return None
+        now = self._clock.now()
+        seen = self._world.seen(job, now)
+        decision = plan(job, seen, now)
+        try:
+            await self._act(decision, job)
+        except Permanent as error:
+            decision = plan_failure(job, self._world.seen(job, now), error, now)
+            logger.bind(**_who(job)).warning("{}: {}", error.reason, error.message)
+        if decision.status is not None:
+            await self._write(job, decision.status, decision.rule)
+        # What was done is seen at once: the next step need not wait for news of it.
+        return now if decision.actions else decision.wake_at
+
+    async def _orphan(self, uid: str) -> float | None:
+        if self._records.name_of(uid) is not None:
+            return None
+        now = self._clock.now()
+        decision = plan_orphan(self._world.seen_orphan(uid, now), now)
+        for action in decision.actions:
+            logger.bind(job=uid).info("orphan: {}", type(action).__name__)
+            await self._executor.do(action)
+        return now if decision.actions else decision.wake_at
+
+    async def _act(self, decision: Plan, job: Job) -> None:
+        for action in decision.actions:
+            logger.bind(**_who(job), rule=decision.rule).info(type(action).__name__)
+            await self._executor.do(action)
+
+    async def _write(self, job: Job, status: JobStatus, rule: str) -> None:
+        new = await self._records.put_status(job, status)
+        if (status.phase, status.attempt) != (job.status.phase, job.status.attempt):
+            logger.bind(**_who(new), rule=rule, reason=status.reason).info(
+                "{} -> {}", job.status.phase.value, status.phase.value
+            )
+        self._on_transition(job, new, rule)
+
+
+def _who(job: Job) -> dict[str, object]:
+    """Fields by which log lines are found."""
+    return {
+        "job": job.metadata.uid,
+        "name": job.metadata.name,
+        "attempt": job.status.attempt,
+        "worker": job.status.worker,
+    }

@@ -1,0 +1,254 @@
+"""Typed records over the store: the only way the controller reads and writes resources.
+
+Jobs are read through a small cache, since there may be very many; workers and leases are few and
+are kept decoded. Everything here runs on the event loop; the store commits on its own thread, and
+what is kept decoded changes only after the commit. Called by the reconciler, agents and services.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ...crd_like_specs.errors import ConflictError, NotFoundError
+from ...crd_like_specs.job import Job, JobStatus, Phase
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.meta import Model, ObjectMeta
+from ...crd_like_specs.worker import Worker
+from ..store import Delete, Op, Put, Record, Store
+
+JOBS: Final = "jobs"
+LEASES: Final = "leases"
+WORKERS: Final = "workers"
+IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
+CACHED_JOBS: Final = 4096
+FEED_LIMIT: Final = 1024
+
+AnyResource = TypeVar("AnyResource", Job, Lease, Worker)
+Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
+
+
+def _open(doc: dict[str, Any]) -> Iterable[str]:
+    status = doc["status"]
+    return () if Phase(status["phase"]).terminal and status["cleaned"] else ("1",)
+
+
+def _expires(doc: dict[str, Any]) -> Iterable[str]:
+    """The hour in which a finished job may be collected, so that a sweep reads only those."""
+    job = Job.model_validate(doc)
+    if not (job.status.phase.terminal and job.status.cleaned):
+        return ()
+    return (str(expiry_hour(job.status.finished_at + job.spec.ttl_after_finished)),)
+
+
+def expiry_hour(when: float) -> int:
+    """Hours since the epoch; index `expires` is by it."""
+    return int(when // 3600)
+
+
+INDEXES: Final[Tables] = {
+    JOBS: {
+        "uid": lambda doc: (doc["metadata"]["uid"],),
+        "phase": lambda doc: (doc["status"]["phase"],),
+        "open": _open,
+        "expires": _expires,
+        "code": lambda doc: filter(None, ((doc["spec"].get("code") or {}).get("digest"),)),
+        "key": lambda doc: filter(None, (doc["metadata"]["annotations"].get(IDEMPOTENCY),)),
+    }
+}
+
+
+def open_records(folder: Path | None) -> Records:
+    """Records over the store in `folder`; None keeps everything in memory (tests)."""
+    return Records(Store.open(folder, indexes=INDEXES))
+
+
+class JobFeed:
+    """What one follower has not read yet of one job's versions, oldest first."""
+
+    def __init__(self) -> None:
+        self.versions: deque[Job] = deque(maxlen=FEED_LIMIT)
+        self.news = asyncio.Event()
+        self.gone = False
+
+    def push(self, job: Job | None) -> None:
+        """A new version, or None once the record is deleted."""
+        if job is None:
+            self.gone = True
+        else:
+            self.versions.append(job)
+        self.news.set()
+
+
+class Records:
+    """See the module docstring. Versions (`expect`) are the store's, 0 meaning must not exist."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._feeds: dict[str, set[JobFeed]] = {}
+        self.leases = {r.id: _typed(Lease, r) for r in store.list(LEASES)[0]}
+        self.workers = {r.id: _typed(Worker, r) for r in store.list(WORKERS)[0]}
+
+    # Jobs
+
+    def job(self, name: str) -> Job | None:
+        """The job of this name as it is now, or None."""
+        record = self.store.get(JOBS, name)
+        if record is None:
+            self._jobs.pop(name, None)
+            return None
+        return self._decode(record)
+
+    def job_by_uid(self, uid: str) -> Job | None:
+        """The job with this uid, or None."""
+        found = self.store.by(JOBS, "uid", uid)
+        return self._decode(found[0]) if found else None
+
+    def find_job(self, name_or_uid: str) -> Job:
+        """By name, else by uid; NotFoundError names what was asked for."""
+        job = self.job(name_or_uid) or self.job_by_uid(name_or_uid)
+        if job is None:
+            raise NotFoundError(f"job {name_or_uid!r} not found", job_id=name_or_uid)
+        return job
+
+    def name_of(self, uid: str) -> str | None:
+        """Name of the job with this uid, without decoding it."""
+        return next(iter(self.store.ids_by(JOBS, "uid", uid)), None)
+
+    def job_with_key(self, idempotency_key: str) -> Job | None:
+        """The job that was submitted with this key, or None."""
+        found = self.store.by(JOBS, "key", idempotency_key)
+        return self._decode(found[0]) if found else None
+
+    def open_jobs(self) -> list[str]:
+        """Names of all jobs that are not both over and cleaned up."""
+        return sorted(self.store.ids_by(JOBS, "open", "1"))
+
+    def jobs_in(self, *phases: Phase) -> Iterator[Job]:
+        """Jobs in these phases, through the index."""
+        for phase in phases:
+            for record in self.store.by(JOBS, "phase", phase.value):
+                yield self._decode(record)
+
+    def count_in(self, phase: Phase) -> int:
+        """How many jobs are in the phase."""
+        return self.store.count(JOBS, "phase", phase.value)
+
+    async def put_job(self, job: Job, expect: int) -> Job:
+        """Write the whole record; ConflictError where it is not at version `expect`."""
+        written = await self._put(JOBS, job, expect)
+        self._remember(written)
+        for feed in self._feeds.get(written.metadata.name, ()):
+            feed.push(written)
+        return written
+
+    async def put_status(self, job: Job, status: JobStatus) -> Job:
+        """Write the status over the version that was read; a lower one is refused."""
+        old = job.status
+        if (status.attempt, status.phase.rank) < (old.attempt, old.phase.rank):
+            raise ConflictError(
+                f"status of {job.metadata.name} would fall from {old.attempt}/{old.phase.value} "
+                f"to {status.attempt}/{status.phase.value}",
+                job_id=job.metadata.uid,
+            )
+        changed = job.model_copy(update={"status": status})
+        return await self.put_job(changed, job.metadata.resource_version)
+
+    async def delete_job(self, name: str, uid: str) -> None:
+        """Delete the record if it is still the one with this uid."""
+        job = self.job(name)
+        if job is None or job.metadata.uid != uid:
+            return
+        await self._commit(Delete(JOBS, name, expect=job.metadata.resource_version))
+        self._jobs.pop(name, None)
+        for feed in self._feeds.get(name, ()):
+            feed.push(None)
+
+    def follow_job(self, name: str) -> JobFeed:
+        """Every version from now on; give it back with `unfollow_job`."""
+        feed = JobFeed()
+        self._feeds.setdefault(name, set()).add(feed)
+        return feed
+
+    def unfollow_job(self, name: str, feed: JobFeed) -> None:
+        """End of interest."""
+        feeds = self._feeds.get(name, set())
+        feeds.discard(feed)
+        if not feeds:
+            self._feeds.pop(name, None)
+
+    # Leases and workers
+
+    async def put_lease(self, lease: Lease, expect: int | None = None) -> Lease:
+        """Create or replace; `expect` None takes whatever version there is."""
+        written = await self._put(LEASES, lease, expect)
+        self.leases[written.metadata.name] = written
+        return written
+
+    async def delete_lease(self, name: str) -> None:
+        """Delete the record; nothing happens if there is none."""
+        if self.leases.pop(name, None) is not None:
+            await self._commit(Delete(LEASES, name))
+
+    async def put_worker(self, worker: Worker) -> Worker:
+        """Create or replace."""
+        written = await self._put(WORKERS, worker, None)
+        self.workers[written.metadata.name] = written
+        return written
+
+    async def delete_worker(self, name: str) -> None:
+        """Delete the record; nothing happens if there is none."""
+        if self.workers.pop(name, None) is not None:
+            await self._commit(Delete(WORKERS, name))
+
+    # How
+
+    async def _put(self, table: str, resource: AnyResource, expect: int | None) -> AnyResource:
+        version = await self._commit(Put(table, resource.metadata.name, document(resource), expect))
+        return _at(resource, version)
+
+    async def _commit(self, op: Op) -> int:
+        done = self.store.submit([op])
+        return done.result() if done.done() else await asyncio.wrap_future(done)
+
+    def _decode(self, record: Record) -> Job:
+        known = self._jobs.get(record.id)
+        if known is not None and known.metadata.resource_version == record.rv:
+            self._jobs.move_to_end(record.id)
+            return known
+        job = _typed(Job, record)
+        self._remember(job)
+        return job
+
+    def _remember(self, job: Job) -> None:
+        self._jobs[job.metadata.name] = job
+        self._jobs.move_to_end(job.metadata.name)
+        while len(self._jobs) > CACHED_JOBS:
+            self._jobs.popitem(last=False)
+
+
+def document(resource: Model) -> dict[str, Any]:
+    """What is stored: everything but the version, which is the store's own."""
+    doc = resource.to_dict()
+    doc["metadata"].pop("resourceVersion", None)
+    return doc
+
+
+def typed(table: str, record: Record) -> Job | Lease | Worker:
+    """The record as the resource its table holds."""
+    if table == JOBS:
+        return _typed(Job, record)
+    return _typed(Lease, record) if table == LEASES else _typed(Worker, record)
+
+
+def _typed(kind: type[AnyResource], record: Record) -> AnyResource:
+    return _at(kind.model_validate(record.doc), record.rv)
+
+
+def _at(resource: AnyResource, version: int) -> AnyResource:
+    meta: ObjectMeta = resource.metadata.model_copy(update={"resource_version": version})
+    return resource.model_copy(update={"metadata": meta})

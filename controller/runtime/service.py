@@ -1,0 +1,92 @@
+"""What the API is given: one object with every verb of `api.ports.JobsPort`.
+
+It only puts its halves together: `desired.py` writes, `views.py` and `follow.py` read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...api.frames import Applied, JobEvent, LogRecord, Page, Resource, ServerInfo, WatchItem, Why
+from ...crd_like_specs.job import Job
+from ...crd_like_specs.worker import Worker
+from .desired import Desired
+from .follow import Streams
+from .views import Views
+
+
+class JobsService:
+    """Implements `api.ports.JobsPort`; see there for what each verb promises."""
+
+    def __init__(self, desired: Desired, views: Views, streams: Streams) -> None:
+        self._desired = desired
+        self._views = views
+        self._streams = streams
+
+    async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
+        """See the port."""
+        return await self._desired.apply(resource, dry_run=dry_run)
+
+    async def submit(self, job: Job, *, idempotency_key: str) -> Job:
+        """See the port."""
+        return await self._desired.submit(job, idempotency_key=idempotency_key)
+
+    async def get(self, kind: str, name: str) -> Resource:
+        """See the port."""
+        return await self._views.get(kind, name)
+
+    async def list(
+        self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
+    ) -> Page:
+        """See the port."""
+        return await self._views.list(
+            kind,
+            label_selector=label_selector,
+            phase=phase,
+            limit=limit,
+            continue_token=continue_token,
+        )
+
+    def watch(
+        self, kind: str, *, name: str, label_selector: str, since: int
+    ) -> AsyncIterator[WatchItem]:
+        """See the port."""
+        return self._views.watch(kind, name=name, label_selector=label_selector, since=since)
+
+    async def delete(self, name: str) -> Job:
+        """See the port."""
+        return await self._desired.delete(name)
+
+    async def cancel(self, name: str) -> Job:
+        """See the port."""
+        return await self._desired.cancel(name)
+
+    def follow(
+        self, name: str, *, log_offset: int, attempt: int, with_logs: bool
+    ) -> AsyncIterator[JobEvent]:
+        """See the port."""
+        return self._streams.follow(
+            name, log_offset=log_offset, attempt=attempt, with_logs=with_logs
+        )
+
+    def logs(
+        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+    ) -> AsyncIterator[LogRecord]:
+        """See the port."""
+        return self._streams.logs(name, attempt=attempt, offset=offset, tail=tail, follow=follow)
+
+    def result(self, name: str) -> AsyncIterator[bytes]:
+        """See the port."""
+        return self._streams.result(name)
+
+    async def why(self, name: str) -> Why:
+        """See the port."""
+        return await self._views.why(name)
+
+    async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
+        """See the port."""
+        return await self._desired.cordon(worker, cordoned=cordoned, drain=drain)
+
+    async def server_info(self) -> ServerInfo:
+        """See the port."""
+        return await self._views.server_info()

@@ -1,0 +1,53 @@
+"""Slow housekeeping: collect jobs whose time is over, and code nobody uses. Called by `main`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from .blobs import Blobs
+from .clock import Clock
+from .records import JOBS, Records, expiry_hour
+
+SWEEP_SECONDS: Final = 600.0
+HOURS_BACK: Final = 24 * 400
+BLOB_GRACE_SECONDS: Final = 24 * 3600.0
+"""A blob this young may belong to a submission that is still on its way."""
+
+
+class Upkeep:
+    """add(key): puts a job on the queue, where the plan decides about it."""
+
+    def __init__(
+        self, records: Records, blobs: Blobs, clock: Clock, add: Callable[[str], None]
+    ) -> None:
+        self._records = records
+        self._blobs = blobs
+        self._clock = clock
+        self._add = add
+        self._swept: int | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def sweep(self) -> None:
+        """One round. Jobs are indexed by the hour in which they may go, so this is cheap."""
+        now = self._clock.now()
+        hour = expiry_hour(now)
+        first = hour - HOURS_BACK if self._swept is None else self._swept
+        for past in range(first, hour + 1):
+            for name in self._records.store.ids_by(JOBS, "expires", str(past)):
+                self._add(name)
+        self._swept = hour
+        dropped = self._blobs.drop_unused(self._used, now - BLOB_GRACE_SECONDS)
+        if dropped:
+            logger.info("dropped {} code blobs that no job names", dropped)
+
+    def _used(self, digest: str) -> bool:
+        return self._records.store.count(JOBS, "code", digest) > 0

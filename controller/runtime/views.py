@@ -1,0 +1,180 @@
+"""Observed state out: get, list, watch, why, server info. Reads only.
+
+One half of what `service.JobsService` offers the API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from ... import __version__
+from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why
+from ...crd_like_specs.errors import NO_WORKERS, NotFoundError, ValidationError
+from ...crd_like_specs.job import Job, Phase
+from ..platforms.base import Platform
+from ..reconcile.placement import Placement, asked, place
+from ..store import Event, EventType
+from .clock import Clock
+from .records import JOBS, LEASES, WORKERS, Records, typed
+from .selectors import parse_selector
+from .world import World
+
+TABLES: Final = {"Job": JOBS, "Lease": LEASES, "Worker": WORKERS}
+ACTIVE: Final = tuple(phase for phase in Phase if not phase.terminal)
+WATCH_PIECE: Final = 500
+
+
+class Views:
+    """See the module docstring. image: reference of the default job image."""
+
+    def __init__(
+        self, records: Records, world: World, platform: Platform, clock: Clock, image: str
+    ) -> None:
+        self._records = records
+        self._world = world
+        self._platform = platform
+        self._clock = clock
+        self._image = image
+
+    async def get(self, kind: str, name: str) -> Resource:
+        """One object; jobs by name or uid."""
+        _table(kind)
+        if kind == "Job":
+            return self._records.find_job(name)
+        found: Resource | None = (
+            self._records.leases.get(name) if kind == "Lease" else self._records.workers.get(name)
+        )
+        if found is None:
+            raise NotFoundError(f"{kind.lower()} {name!r} not found")
+        return found
+
+    async def list(
+        self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
+    ) -> Page:
+        """By name, from behind `continue_token`."""
+        table = _table(kind)
+        matches = parse_selector(label_selector)
+        if phase and phase not in {p.value for p in Phase}:
+            expected = ", ".join(p.value for p in Phase)
+            raise ValidationError(f"unknown phase {phase!r}: expected one of {expected}")
+        version = self._records.store.version
+        items: list[Resource] = []
+        for name in self._names(table, phase):
+            if name <= continue_token:
+                continue
+            resource = self._load(table, name)
+            if resource is None or not matches(resource.metadata.labels):
+                continue
+            if len(items) == limit:
+                return Page(tuple(items), version, items[-1].metadata.name)
+            items.append(resource)
+        return Page(tuple(items), version)
+
+    async def watch(
+        self, kind: str, *, name: str, label_selector: str, since: int
+    ) -> AsyncIterator[WatchItem]:
+        """Everything as it is (since 0), then every change; endless."""
+        table = _table(kind)
+        matches = parse_selector(label_selector)
+
+        def wanted(resource: Resource) -> bool:
+            return name in ("", resource.metadata.name, resource.metadata.uid) and matches(
+                resource.metadata.labels
+            )
+
+        store = self._records.store
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+        unsubscribe = store.subscribe(lambda _: loop.call_soon_threadsafe(news.set))
+        try:
+            if since:
+                watcher = store.watch(since, frozenset({table}))
+            else:
+                records, watcher = store.snapshot_and_watch(table)
+                for record in records:
+                    resource = typed(table, record)
+                    if wanted(resource):
+                        yield WatchItem(WatchType.ADDED, resource, record.rv)
+            yield WatchItem(WatchType.BOOKMARK, None, watcher.cursor)
+            while True:
+                news.clear()
+                for event in watcher.poll(WATCH_PIECE):
+                    item = _item(table, event)
+                    if item.resource is None or wanted(item.resource):
+                        yield item
+                await news.wait()
+        finally:
+            unsubscribe()
+
+    async def why(self, name: str) -> Why:
+        """Why a job waits, worker by worker, or what became of it."""
+        job = self._records.find_job(name)
+        status = job.status
+        if status.phase.terminal or status.phase.rank > 0:
+            text = f"{status.phase.value}" + (f" ({status.reason})" if status.reason else "")
+            return Why(job, f"{text}: {status.message}" if status.message else text)
+        if job.spec.suspend:
+            return Why(job, "suspended: spec.suspend is true")
+        now = self._clock.now()
+        if now < status.retry_at:
+            return Why(job, f"{status.message or 'waiting'} ({status.retry_at - now:.0f} s left)")
+        workers = self._world.workers(now)
+        if not workers:
+            return Why(job, NO_WORKERS)
+        found = place(job.spec, workers, now)
+        if isinstance(found, Placement):
+            return Why(job, f"starts now on worker {found.worker.metadata.name}")
+        fits = sum(reason.ever for reason in found.reasons)
+        summary = (
+            f"asks for {asked(job.spec)}; none of {len(found.reasons)} worker(s) has room now, "
+            f"{fits} could take it when idle"
+        )
+        return Why(job, summary, found.reasons)
+
+    async def server_info(self) -> ServerInfo:
+        """What this controller is."""
+        return ServerInfo(
+            version=__version__,
+            platform=self._platform.name,
+            image=self._image,
+            workers=sum(w.ready for w in self._world.workers(self._clock.now())),
+            active_jobs=sum(self._records.count_in(phase) for phase in ACTIVE),
+            notices=self._platform.notices,
+        )
+
+    def _names(self, table: str, phase: str) -> list[str]:
+        store = self._records.store
+        if table == JOBS and phase:
+            return sorted(store.ids_by(JOBS, "phase", phase))
+        return sorted(store.ids(table))
+
+    def _load(self, table: str, name: str) -> Resource | None:
+        if table == JOBS:
+            return self._records.job(name)
+        return (
+            self._records.leases.get(name) if table == LEASES else self._records.workers.get(name)
+        )
+
+    def active_jobs(self) -> Iterator[Job]:
+        """Jobs that are not over."""
+        return self._records.jobs_in(*ACTIVE)
+
+
+def _table(kind: str) -> str:
+    table = TABLES.get(kind)
+    if table is None:
+        raise ValidationError(f"unknown kind {kind!r}: expected one of {', '.join(TABLES)}")
+    return table
+
+
+def _item(table: str, event: Event) -> WatchItem:
+    if event.type is EventType.BOOKMARK or event.record is None:
+        return WatchItem(WatchType.BOOKMARK, None, event.rv)
+    kind = {
+        EventType.ADDED: WatchType.ADDED,
+        EventType.MODIFIED: WatchType.MODIFIED,
+        EventType.DELETED: WatchType.DELETED,
+    }[event.type]
+    return WatchItem(kind, typed(table, event.record), event.rv)

@@ -1,0 +1,267 @@
+"""The world as the controller sees it now, ready to be handed to the plan. In memory only.
+
+Fed by the platform observer (services, nodes), the agents' sessions (contact, lease states) and
+the log spools; read by the reconciler, `why`, metrics. Everything runs on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from ...crd_like_specs.identity import unit_name
+from ...crd_like_specs.job import Job
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.worker import Worker
+from ..platforms.base import NodeSeen
+from ..reconcile.observed import Free, LogsSeen, Seen, ServiceSeen, ServiceState, WorkerSeen
+from .records import Records
+
+CONTACT_SECONDS: Final = 5.0
+"""An agent not heard for so long is out of contact (it speaks every second)."""
+
+KNOWN_SECONDS: Final = 120.0
+"""A worker silent for less is expected back, so a job that fits it waits rather than fails."""
+
+
+class Logs(Protocol):
+    """How far the spool of one attempt has come."""
+
+    def seen(self, unit: str) -> LogsSeen:
+        """Completeness, and the head of the result."""
+
+
+class Blobs(Protocol):
+    """Whether a code zip is here."""
+
+    def size(self, digest: str) -> int | None:
+        """Bytes, or None where it is not here."""
+
+
+class World:
+    """See the module docstring. `started`: POSIX seconds when this controller came up."""
+
+    def __init__(
+        self,
+        records: Records,
+        logs: Logs,
+        blobs: Blobs,
+        *,
+        platform: str,
+        default_image: str,
+        started: float,
+    ) -> None:
+        self._records = records
+        self._logs = logs
+        self._blobs = blobs
+        self.platform = platform
+        self.default_image = default_image
+        self._started = started
+        self._services: dict[str, ServiceSeen] = {}
+        self._by_uid: dict[str, set[str]] = {}
+        self._leases_by_uid: dict[str, set[str]] = {}
+        self._touched: dict[str, int] = {}
+        self._serial = 0
+        self._nodes: dict[str, NodeSeen] | None = None
+        self._heard: dict[str, float] = {}
+        self._connected: set[str] = set()
+        self._used: dict[str, Free] = {}
+        self.observed = False
+        for lease in records.leases.values():
+            self._index_lease(lease)
+
+    # What the observers say
+
+    def listing_begins(self) -> int:
+        """Call before listing services; give the mark to `services_seen`."""
+        return self._serial
+
+    def services_seen(self, services: Iterable[ServiceSeen], mark: int) -> set[str]:
+        """A whole listing that began at `mark`; returns the uids whose services changed.
+
+        What was created or removed since the listing began keeps the younger knowledge.
+        """
+        fresh = {s.name: s for s in services}
+        for name, serial in list(self._touched.items()):
+            if serial > mark:
+                if name in self._services:
+                    fresh[name] = self._services[name]
+                else:
+                    fresh.pop(name, None)
+            else:
+                del self._touched[name]
+        changed = {
+            service.uid
+            for name in fresh.keys() | self._services.keys()
+            if (service := fresh.get(name) or self._services[name])
+            and fresh.get(name) != self._services.get(name)
+        }
+        first, self.observed = not self.observed, True
+        self._services = fresh
+        self._by_uid = {}
+        for service in fresh.values():
+            self._by_uid.setdefault(service.uid, set()).add(service.name)
+        return {s.uid for s in fresh.values()} | changed if first else changed
+
+    def platform_unseen(self) -> None:
+        """The platform could not be listed: absence proves nothing until it can."""
+        self.observed = False
+
+    def service_created(self, name: str, uid: str, attempt: int, node_id: str) -> None:
+        """Known before any listing shows it."""
+        self._touch(name)
+        if name not in self._services:
+            state = ServiceState.PENDING
+            self._services[name] = ServiceSeen(name, uid, attempt, state, node_id=node_id)
+            self._by_uid.setdefault(uid, set()).add(name)
+
+    def service_removed(self, name: str) -> None:
+        """Known before any listing lacks it."""
+        self._touch(name)
+        service = self._services.pop(name, None)
+        if service is not None:
+            self._by_uid.get(service.uid, set()).discard(name)
+
+    def nodes_seen(self, nodes: Iterable[NodeSeen]) -> set[str]:
+        """Every node of the platform; returns the ids of those that went up or down."""
+        fresh = {node.node_id: node for node in nodes}
+        old = self._nodes if self._nodes is not None else {}
+        self._nodes = fresh
+        return {
+            node_id
+            for node_id in fresh.keys() | old.keys()
+            if _up(fresh.get(node_id)) != _up(old.get(node_id))
+        }
+
+    def agent_heard(self, worker: str, now: float) -> None:
+        """Its agent spoke."""
+        self._heard[worker] = now
+        self._connected.add(worker)
+
+    def agent_left(self, worker: str) -> None:
+        """Its agent's stream broke."""
+        self._connected.discard(worker)
+
+    def lease_changed(self, lease: Lease | None, name: str, uid: str) -> None:
+        """Call after a lease's record was written (None: deleted)."""
+        if lease is None:
+            self._leases_by_uid.get(uid, set()).discard(name)
+        else:
+            self._index_lease(lease)
+        self._used.clear()
+
+    def worker_changed(self) -> None:
+        """Call after a worker's record was written."""
+        self._used.clear()
+
+    # What the plan is told
+
+    def seen(self, job: Job, now: float) -> Seen:
+        """Everything about one job and the fleet, as of now."""
+        code = job.spec.code
+        unit = unit_name(job.metadata.uid, max(1, job.status.attempt))
+        return Seen(
+            services=self.services_of(job.metadata.uid),
+            leases=self.leases_of(job.metadata.uid),
+            workers=self.workers(now),
+            logs=LogsSeen() if job.status.phase.terminal else self._logs.seen(unit),
+            platform=self.platform,
+            default_image=self.default_image,
+            observed=self.observed,
+            blob_present=code is None
+            or code.digest is None
+            or self._blobs.size(code.digest) is not None,
+        )
+
+    def seen_orphan(self, uid: str, now: float) -> Seen:
+        """What is left of a job that has no record."""
+        return Seen(
+            services=self.services_of(uid),
+            leases=self.leases_of(uid),
+            workers=self.workers(now),
+            observed=self.observed,
+        )
+
+    def services_of(self, uid: str) -> tuple[ServiceSeen, ...]:
+        """Services of one job, by name."""
+        return tuple(self._services[name] for name in sorted(self._by_uid.get(uid, ())))
+
+    def leases_of(self, uid: str) -> tuple[Lease, ...]:
+        """Leases of one job, by name."""
+        names = sorted(self._leases_by_uid.get(uid, ()))
+        return tuple(self._records.leases[n] for n in names if n in self._records.leases)
+
+    def workers(self, now: float) -> tuple[WorkerSeen, ...]:
+        """Every worker with what is free on it."""
+        return tuple(self.worker_seen(worker, now) for worker in self._records.workers.values())
+
+    def worker_seen(self, worker: Worker, now: float) -> WorkerSeen:
+        """One worker with what is free on it."""
+        name = worker.metadata.name
+        silent = now - self._heard.get(name, self._started)
+        contact = name in self._connected and silent < CONTACT_SECONDS
+        return WorkerSeen(
+            worker=worker,
+            free=self._free(worker),
+            ready=contact and self.node_up(worker.status.node_id),
+            known=contact or silent < KNOWN_SECONDS,
+            agent_silent_for=max(0.0, silent),
+        )
+
+    def node_up(self, node_id: str) -> bool:
+        """True unless the platform says that the node is down or gone."""
+        return self._nodes is None or _up(self._nodes.get(node_id))
+
+    @property
+    def live_services(self) -> int:
+        """How many services there are."""
+        return len(self._services)
+
+    def unfinished(self, names: Iterable[str]) -> set[str]:
+        """Those of the named services that are still there and not seen ended."""
+        found = ((name, self._services.get(name)) for name in names)
+        return {name for name, service in found if service and not service.state.ended}
+
+    def uids(self) -> set[str]:
+        """Uids of all jobs that have a service or a lease."""
+        return {u for u, names in self._by_uid.items() if names} | {
+            u for u, names in self._leases_by_uid.items() if names
+        }
+
+    def _free(self, worker: Worker) -> Free:
+        name = worker.metadata.name
+        if name not in self._used:
+            self._recount()
+        used = self._used.get(name, _NOTHING)
+        status = worker.status
+        return Free(
+            milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
+            cpus=status.cpus - used.cpus,
+            memory=status.memory - used.memory,
+        )
+
+    def _recount(self) -> None:
+        sums: dict[str, tuple[dict[int, int], int, int]] = {
+            w: ({}, 0, 0) for w in self._records.workers
+        }
+        for lease in self._records.leases.values():
+            spec = lease.spec
+            milli, cpus, memory = sums.get(spec.worker, ({}, 0, 0))
+            for device in spec.devices:
+                milli[device] = milli.get(device, 0) + spec.memory_milli
+            sums[spec.worker] = (milli, cpus + spec.cpus, memory + spec.memory)
+        self._used = {worker: Free(*total) for worker, total in sums.items()}
+
+    def _index_lease(self, lease: Lease) -> None:
+        self._leases_by_uid.setdefault(lease.spec.job, set()).add(lease.metadata.name)
+
+    def _touch(self, name: str) -> None:
+        self._serial += 1
+        self._touched[name] = self._serial
+
+
+_NOTHING: Final = Free({}, 0, 0)
+
+
+def _up(node: NodeSeen | None) -> bool:
+    return node is not None and node.up
