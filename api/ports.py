@@ -55,7 +55,9 @@ class JobsPort(Protocol):
     async def list(
         self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
     ) -> Page:
-        """phase: "" any; limit: at least 1; ExpiredError for a token too old."""
+        """phase: "" any, "Active" every one that is not terminal, or a phase of jobs; limit: at
+        least 1; a page also ends before about 8 MiB. ExpiredError for a token too old.
+        """
 
     def watch(
         self, kind: str, *, name: str, label_selector: str, since: int

@@ -18,7 +18,7 @@ class AgentMessage(_message.Message):
     heartbeat: Heartbeat
     logs: LogBatch
     look_now: LookNow
-    def __init__(self, state: _Optional[_Union[NodeState, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., logs: _Optional[_Union[LogBatch, _Mapping]] = ..., look_now: _Optional[_Union[LookNow, _Mapping]] = ...) -> None: ...
+    def __init__(self, state: _Optional[_Union[NodeState, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ..., logs: _Optional[_Union[LogBatch, _Mapping[str, object]]] = ..., look_now: _Optional[_Union[LookNow, _Mapping[str, object]]] = ...) -> None: ...
 
 class NodeState(_message.Message):
     __slots__ = ("worker", "status", "labels", "leases")
@@ -37,7 +37,7 @@ class NodeState(_message.Message):
     status: _resources_pb2.WorkerStatus
     labels: _containers.ScalarMap[str, str]
     leases: _containers.RepeatedCompositeFieldContainer[LeaseSeen]
-    def __init__(self, worker: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.WorkerStatus, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., leases: _Optional[_Iterable[_Union[LeaseSeen, _Mapping]]] = ...) -> None: ...
+    def __init__(self, worker: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.WorkerStatus, _Mapping[str, object]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., leases: _Optional[_Iterable[_Union[LeaseSeen, _Mapping[str, object]]]] = ...) -> None: ...
 
 class LeaseSeen(_message.Message):
     __slots__ = ("name", "status")
@@ -45,7 +45,7 @@ class LeaseSeen(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     name: str
     status: _resources_pb2.LeaseStatus
-    def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.LeaseStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.LeaseStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("time",)
@@ -67,7 +67,7 @@ class LogBatch(_message.Message):
     unit: str
     records: _containers.RepeatedCompositeFieldContainer[UnitRecord]
     total: int
-    def __init__(self, unit: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UnitRecord, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+    def __init__(self, unit: _Optional[str] = ..., records: _Optional[_Iterable[_Union[UnitRecord, _Mapping[str, object]]]] = ..., total: _Optional[int] = ...) -> None: ...
 
 class UnitRecord(_message.Message):
     __slots__ = ("sequence", "stream", "time", "data")
@@ -101,13 +101,13 @@ class ControllerMessage(_message.Message):
     wanted: Wanted
     log_ack: LogAck
     heartbeat: Heartbeat
-    def __init__(self, wanted: _Optional[_Union[Wanted, _Mapping]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    def __init__(self, wanted: _Optional[_Union[Wanted, _Mapping[str, object]]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ...) -> None: ...
 
 class Wanted(_message.Message):
     __slots__ = ("leases",)
     LEASES_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[LeaseWanted]
-    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping]]] = ...) -> None: ...
+    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ...) -> None: ...
 
 class LeaseWanted(_message.Message):
     __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log")
@@ -125,7 +125,7 @@ class LeaseWanted(_message.Message):
     args_json: str
     image: str
     next_log: int
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping[str, object]]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ...) -> None: ...
 
 class LogAck(_message.Message):
     __slots__ = ("unit", "next")

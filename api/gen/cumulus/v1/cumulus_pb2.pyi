@@ -14,7 +14,7 @@ class SubmitRequest(_message.Message):
     CODE_FIELD_NUMBER: _ClassVar[int]
     start: SubmitStart
     code: bytes
-    def __init__(self, start: _Optional[_Union[SubmitStart, _Mapping]] = ..., code: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, start: _Optional[_Union[SubmitStart, _Mapping[str, object]]] = ..., code: _Optional[bytes] = ...) -> None: ...
 
 class SubmitStart(_message.Message):
     __slots__ = ("job", "idempotency_key", "code_follows")
@@ -24,7 +24,7 @@ class SubmitStart(_message.Message):
     job: _resources_pb2.Job
     idempotency_key: str
     code_follows: bool
-    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., code_follows: _Optional[bool] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ..., idempotency_key: _Optional[str] = ..., code_follows: _Optional[bool] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("state", "log", "result", "finished")
@@ -36,13 +36,13 @@ class JobEvent(_message.Message):
     log: LogRecord
     result: Chunk
     finished: Finished
-    def __init__(self, state: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., log: _Optional[_Union[LogRecord, _Mapping]] = ..., result: _Optional[_Union[Chunk, _Mapping]] = ..., finished: _Optional[_Union[Finished, _Mapping]] = ...) -> None: ...
+    def __init__(self, state: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ..., log: _Optional[_Union[LogRecord, _Mapping[str, object]]] = ..., result: _Optional[_Union[Chunk, _Mapping[str, object]]] = ..., finished: _Optional[_Union[Finished, _Mapping[str, object]]] = ...) -> None: ...
 
 class Finished(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: _resources_pb2.Job
-    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
     __slots__ = ("job", "log_offset", "attempt", "no_logs")
@@ -62,7 +62,7 @@ class ApplyRequest(_message.Message):
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     resource: _resources_pb2.Resource
     dry_run: bool
-    def __init__(self, resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    def __init__(self, resource: _Optional[_Union[_resources_pb2.Resource, _Mapping[str, object]]] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class ApplyResponse(_message.Message):
     __slots__ = ("outcome", "resource", "reruns")
@@ -82,7 +82,7 @@ class ApplyResponse(_message.Message):
     outcome: ApplyResponse.Outcome
     resource: _resources_pb2.Resource
     reruns: bool
-    def __init__(self, outcome: _Optional[_Union[ApplyResponse.Outcome, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., reruns: _Optional[bool] = ...) -> None: ...
+    def __init__(self, outcome: _Optional[_Union[ApplyResponse.Outcome, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping[str, object]]] = ..., reruns: _Optional[bool] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("kind", "name")
@@ -114,7 +114,7 @@ class ListResponse(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Resource]
     resource_version: int
     continue_token: str
-    def __init__(self, items: _Optional[_Iterable[_Union[_resources_pb2.Resource, _Mapping]]] = ..., resource_version: _Optional[int] = ..., continue_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, items: _Optional[_Iterable[_Union[_resources_pb2.Resource, _Mapping[str, object]]]] = ..., resource_version: _Optional[int] = ..., continue_token: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("kind", "name", "label_selector", "resource_version")
@@ -148,7 +148,7 @@ class WatchEvent(_message.Message):
     type: WatchEvent.Type
     resource: _resources_pb2.Resource
     resource_version: int
-    def __init__(self, type: _Optional[_Union[WatchEvent.Type, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping]] = ..., resource_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, type: _Optional[_Union[WatchEvent.Type, str]] = ..., resource: _Optional[_Union[_resources_pb2.Resource, _Mapping[str, object]]] = ..., resource_version: _Optional[int] = ...) -> None: ...
 
 class DeleteRequest(_message.Message):
     __slots__ = ("name",)
@@ -160,7 +160,7 @@ class DeleteResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: _resources_pb2.Job
-    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ...) -> None: ...
 
 class CancelRequest(_message.Message):
     __slots__ = ("name",)
@@ -232,7 +232,7 @@ class WhyResponse(_message.Message):
     job: _resources_pb2.Job
     summary: str
     workers: _containers.RepeatedCompositeFieldContainer[_resources_pb2.WorkerReason]
-    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping]] = ..., summary: _Optional[str] = ..., workers: _Optional[_Iterable[_Union[_resources_pb2.WorkerReason, _Mapping]]] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ..., summary: _Optional[str] = ..., workers: _Optional[_Iterable[_Union[_resources_pb2.WorkerReason, _Mapping[str, object]]]] = ...) -> None: ...
 
 class CordonRequest(_message.Message):
     __slots__ = ("worker", "cordoned", "drain")
@@ -302,7 +302,7 @@ class ErrorDetail(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     problems: _containers.RepeatedCompositeFieldContainer[Problem]
-    def __init__(self, job_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, job_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Problem(_message.Message):
     __slots__ = ("message", "path", "file", "line", "column")

@@ -76,7 +76,7 @@ class Code(_message.Message):
     path: str
     digest: str
     files: Code.Files
-    def __init__(self, path: _Optional[str] = ..., digest: _Optional[str] = ..., files: _Optional[_Union[Code.Files, _Mapping]] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., digest: _Optional[str] = ..., files: _Optional[_Union[Code.Files, _Mapping[str, object]]] = ...) -> None: ...
 
 class Gpu(_message.Message):
     __slots__ = ("memory", "count", "type")
@@ -160,7 +160,7 @@ class JobSpec(_message.Message):
     ttl_after_finished: str
     suspend: bool
     priority: int
-    def __init__(self, code: _Optional[_Union[Code, _Mapping]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ...) -> None: ...
+    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
@@ -238,7 +238,7 @@ class JobStatus(_message.Message):
     waiting_for: _containers.RepeatedCompositeFieldContainer[WorkerReason]
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
     stop_by: float
-    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., stop_by: _Optional[float] = ...) -> None: ...
+    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping[str, object]]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., stop_by: _Optional[float] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
@@ -252,7 +252,7 @@ class Job(_message.Message):
     metadata: Metadata
     spec: JobSpec
     status: JobStatus
-    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., status: _Optional[_Union[JobStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[JobSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[JobStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class LeaseSpec(_message.Message):
     __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory")
@@ -323,7 +323,7 @@ class Lease(_message.Message):
     metadata: Metadata
     spec: LeaseSpec
     status: LeaseStatus
-    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[_Union[LeaseSpec, _Mapping]] = ..., status: _Optional[_Union[LeaseStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[LeaseSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[LeaseStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("index", "uuid", "name", "type", "memory", "enforcement", "reason")
@@ -379,7 +379,7 @@ class WorkerStatus(_message.Message):
     agent_version: str
     last_heartbeat: float
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
-    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ...) -> None: ...
+    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping[str, object]]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Worker(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
@@ -393,7 +393,7 @@ class Worker(_message.Message):
     metadata: Metadata
     spec: WorkerSpec
     status: WorkerStatus
-    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., spec: _Optional[_Union[WorkerSpec, _Mapping]] = ..., status: _Optional[_Union[WorkerStatus, _Mapping]] = ...) -> None: ...
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[WorkerSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[WorkerStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class Resource(_message.Message):
     __slots__ = ("job", "lease", "worker")
@@ -403,4 +403,4 @@ class Resource(_message.Message):
     job: Job
     lease: Lease
     worker: Worker
-    def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ..., lease: _Optional[_Union[Lease, _Mapping]] = ..., worker: _Optional[_Union[Worker, _Mapping]] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ...) -> None: ...

@@ -1,0 +1,119 @@
+"""Who may call what: bearer tokens with roles, and where it is safe to listen. Pure.
+
+Used by the interceptor, the HTTP side and `controller.main`. Tokens are kept as hashes only and
+compared in constant time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Final
+
+from ..crd_like_specs.errors import (
+    ForbiddenError,
+    Problem,
+    UnauthenticatedError,
+    ValidationError,
+)
+
+
+class Role(str, Enum):
+    """What a token stands for."""
+
+    ADMIN = "admin"  # everything
+    SUBMITTER = "submitter"  # jobs, and looking at everything
+    AGENT = "agent"  # the agent's stream and blobs, nothing else
+
+
+_CLIENTS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
+_AGENTS: Final = frozenset({Role.ADMIN, Role.AGENT})
+_ADMINS: Final = frozenset({Role.ADMIN})
+_EVERYONE: Final = frozenset(Role)
+
+_SERVICES: Final = {
+    "cumulus.v1.Cumulus": _CLIENTS,
+    "cumulus.v1.Agent": _AGENTS,
+}
+_METHODS: Final = {"/cumulus.v1.Cumulus/Cordon": _ADMINS}
+
+
+def allowed(method: str) -> frozenset[Role]:
+    """Roles that may call this gRPC method (`/package.Service/Method`)."""
+    service = method.removeprefix("/").split("/")[0]
+    return _METHODS.get(method, _SERVICES.get(service, _EVERYONE))
+
+
+def require(role: Role | None, roles: Iterable[Role], what: str) -> None:
+    """ForbiddenError unless the caller has one of the roles; None: no tokens are configured."""
+    if role is not None and role not in roles:
+        raise ForbiddenError(f"the role {role.value} may not {what}")
+
+
+class Tokens:
+    """The tokens of one controller: secret → role. An empty secret is refused."""
+
+    def __init__(self, tokens: Mapping[str, Role]) -> None:
+        if any(len(secret) < 16 for secret in tokens):
+            raise ValidationError("a token is at least 16 characters long")
+        self._hashes = tuple((_hash(secret), role) for secret, role in tokens.items())
+
+    def role(self, authorization: str | None) -> Role:
+        """Role of the value of an `authorization` header, `Bearer <token>`.
+
+        UnauthenticatedError where it is missing or unknown; the message never repeats it.
+        """
+        scheme, _, secret = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not secret:
+            raise UnauthenticatedError("no token is given: expected `authorization: Bearer …`")
+        given = _hash(secret.strip())
+        found = None
+        for known, role in self._hashes:  # all of them, so that time tells nothing
+            if hmac.compare_digest(known, given):
+                found = role
+        if found is None:
+            raise UnauthenticatedError("the token is not valid")
+        return found
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def is_loopback(listen: str) -> bool:
+    """Whether only this machine reaches `host:port`, `[::1]:port` or `unix:path`."""
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may resolve to anything, and "" is every address
+
+
+def check_exposure(listen: Iterable[str], *, tls: bool, tokens: bool, insecure: bool) -> None:
+    """Refuse to listen beyond loopback without TLS and tokens, unless told to.
+
+    listen: every address of every server. ValidationError names each one that is refused.
+    """
+    if insecure or (tls and tokens):
+        return
+    missing = " and ".join(n for n, there in (("TLS", tls), ("tokens", tokens)) if not there)
+    open_to_all = [address for address in listen if not is_loopback(address)]
+    if open_to_all:
+        raise ValidationError(
+            [
+                Problem(
+                    f"others could reach {address}, and {missing} {'are' if ' ' in missing or missing == 'tokens' else 'is'} "
+                    "not configured: configure TLS and tokens, listen on 127.0.0.1, "
+                    "or accept it with --insecure",
+                    path="listen",
+                )
+                for address in open_to_all
+            ]
+        )

@@ -1,0 +1,230 @@
+"""Around every call: who calls, errors as status, the access log. I/O: the log only.
+
+One object per server. It gives each call a `Call` (see `current`), turns errors of our tree into
+statuses by the one table, anything else into INTERNAL with the request id, and ends open streams
+when the server stops. It never logs what a request holds, nor its metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from grpc_status import rpc_status
+from loguru import logger
+
+from ..crd_like_specs.errors import CumulusError, UnavailableError
+from .auth import Role, Tokens, allowed, require
+from .status import row, to_grpc
+
+UNARY_SECONDS: Final = 60.0
+"""No call with a single answer takes longer, whatever deadline its client has set."""
+
+_OURS: Final = "/cumulus.v1."
+_OPEN: Final = "/grpc.health."  # probes carry no tokens
+_REQUEST_ID: Final = "x-request-id"
+
+Context = Any  # grpc.aio.ServicerContext, whose type parameters no handler needs
+Behavior = Callable[[Any, Context], Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call in progress. role: None where no tokens are configured. job_id: set by the
+    servicer as soon as it is known, to the name that was given until then.
+    """
+
+    method: str
+    request_id: str
+    peer: str
+    role: Role | None = None
+    job_id: str = ""
+
+
+_CURRENT: ContextVar[Call] = ContextVar("cumulus_call")
+
+
+def current() -> Call:
+    """The call that the running servicer method serves."""
+    return _CURRENT.get()
+
+
+class Interceptor(grpc.aio.ServerInterceptor[Any, Any]):
+    """See the module docstring. tokens: None lets everybody in as admin (loopback only)."""
+
+    def __init__(self, tokens: Tokens | None) -> None:
+        self._tokens = tokens
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    def end_streams(self) -> None:
+        """End every open stream with UNAVAILABLE; the jobs they follow go on."""
+        self._stopping = True
+        for task in self._streams:
+            task.cancel()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Wrap the handler of this call."""
+        handler = await continuation(details)
+        method = details.method
+        if handler is None or method.startswith(_OPEN):
+            return handler
+        metadata = dict(details.invocation_metadata or ())
+        if not method.startswith(_OURS):  # reflection: only the token is looked at
+            return handler if self._admits(metadata) else _refusing(handler)
+        if handler.response_streaming:
+            wrapped = self._stream(_behavior(handler), method, metadata)
+            build = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            wrapped = self._unary(_behavior(handler), method, metadata)
+            build = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        return build(wrapped, handler.request_deserializer, handler.response_serializer)
+
+    def _unary(self, behavior: Behavior, method: str, metadata: dict[str, Any]) -> Behavior:
+        limited = not method.endswith("/PutBlob")  # as long as its upload takes
+
+        async def call(request: Any, context: Context) -> Any:
+            async with self._guard(method, metadata, context):
+                answer = behavior(request, context)
+                if not limited:
+                    return await answer
+                try:
+                    return await asyncio.wait_for(answer, UNARY_SECONDS)
+                except TimeoutError as e:
+                    raise UnavailableError(f"no answer within {UNARY_SECONDS:g} s") from e
+
+        return call
+
+    def _stream(self, behavior: Behavior, method: str, metadata: dict[str, Any]) -> Behavior:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams.add(task)
+            try:
+                async with (
+                    self._guard(method, metadata, context),
+                    aclosing(behavior(request, context)) as answers,
+                ):
+                    async for answer in answers:
+                        yield answer
+            finally:
+                self._streams.discard(task)
+
+        return call
+
+    @asynccontextmanager
+    async def _guard(
+        self, method: str, metadata: dict[str, Any], context: Context
+    ) -> AsyncIterator[None]:
+        call = Call(method, _request_id(metadata), context.peer())
+        token = _CURRENT.set(call)
+        started = time.monotonic()
+        context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
+        error: CumulusError | None = None
+        outcome = "OK"
+        try:
+            call.role = self._role(metadata)
+            require(call.role, allowed(method), f"call {method.rpartition('/')[2]}")
+            yield
+        except CumulusError as e:
+            error = e
+        except asyncio.CancelledError:
+            outcome = "CANCELLED"
+            if not self._stopping:
+                raise
+            error = UnavailableError("the controller is stopping; jobs go on, connect again")
+        except grpc.aio.AbortError:
+            raise
+        except Exception as e:  # noqa: BLE001 (the boundary: a bug must neither leak nor kill the stream unseen)
+            _bound(call).opt(exception=e).error("{} failed unexpectedly", method)
+            error = CumulusError(f"internal error, see the log of request {call.request_id}")
+        finally:
+            if error:
+                outcome = row(error).grpc.name
+            _log(call, outcome, time.monotonic() - started, error)
+            # A generator closed by another task has another context; nothing is left to reset.
+            if _CURRENT.get(None) is call:
+                _CURRENT.reset(token)
+        if error:
+            await _abort(error, call, context)
+
+    def _role(self, metadata: dict[str, Any]) -> Role | None:
+        return self._tokens.role(metadata.get("authorization")) if self._tokens else None
+
+    def _admits(self, metadata: dict[str, Any]) -> bool:
+        try:
+            self._role(metadata)
+        except CumulusError:
+            return False
+        return True
+
+
+async def _abort(error: CumulusError, call: Call, context: Context) -> None:
+    error.job_id = error.job_id or call.job_id
+    status = rpc_status.to_status(to_grpc(error))
+    await context.abort(
+        status.code,
+        status.details,
+        (*status.trailing_metadata, (_REQUEST_ID, call.request_id)),
+    )
+
+
+def _log(call: Call, outcome: str, seconds: float, error: CumulusError | None) -> None:
+    log = _bound(call).bind(code=outcome, seconds=round(seconds, 4))
+    if error is None:
+        log.debug("{} {}", call.method, outcome)
+    else:
+        log.info("{} {}: {}", call.method, outcome, error.message)
+
+
+def _bound(call: Call) -> Any:
+    return logger.bind(
+        request_id=call.request_id,
+        method=call.method,
+        peer=call.peer,
+        role=call.role.value if call.role else "",
+        job_id=call.job_id,
+    )
+
+
+def _request_id(metadata: dict[str, Any]) -> str:
+    given = metadata.get(_REQUEST_ID)
+    if isinstance(given, str) and 0 < len(given) <= 64 and given.isprintable():
+        return given
+    return uuid.uuid4().hex[:16]
+
+
+def _behavior(handler: Any) -> Behavior:
+    found: Behavior = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+    return found
+
+
+def _refusing(handler: Any) -> Any:
+    async def refuse(_request: Any, context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid token is given")
+
+    return grpc.stream_stream_rpc_method_handler(
+        refuse, handler.request_deserializer, handler.response_serializer
+    )

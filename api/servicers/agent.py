@@ -1,0 +1,127 @@
+"""`cumulus.v1.Agent`, what workers' agents call. I/O through the ports only.
+
+Registered by `server.py`. Both directions of Connect run at once; whichever ends first ends
+the call, and the session is closed in every case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from typing import Any
+
+from loguru import logger
+
+from ...crd_like_specs.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
+from ..convert_agent import agent_frame_from_proto, controller_frame_to_proto
+from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport
+from ..gen.cumulus.v1 import agent_pb2 as pb
+from ..gen.cumulus.v1 import agent_pb2_grpc
+from ..interceptor import Context
+from ..ports import AgentSession, AgentsPort, BlobsPort
+from . import checks
+
+
+class AgentServicer(agent_pb2_grpc.AgentServicer):
+    """See the module docstring."""
+
+    def __init__(self, agents: AgentsPort, blobs: BlobsPort) -> None:
+        self._agents = agents
+        self._blobs = blobs
+
+    async def Connect(  # noqa: N802 (gRPC names methods like this)
+        self, requests: AsyncIterator[pb.AgentMessage], context: Context
+    ) -> AsyncIterator[pb.ControllerMessage]:
+        """The stream of one worker: its whole state in, the whole wanted set out."""
+        frames = aiter(requests)
+        first = await anext(frames, None)
+        report = agent_frame_from_proto(first) if first is not None else None
+        if not isinstance(report, NodeReport):
+            raise ValidationError("the first message of an agent is its state")
+        worker = checks.name(report.worker, "state.worker")
+        session = await self._agents.session(worker, context.peer())
+        log = logger.bind(worker=worker)
+        log.info("agent connected")
+        reader = asyncio.ensure_future(_read(worker, report, frames, session))
+        try:
+            async with aclosing(_until(reader, session)) as outgoing:
+                async for message in outgoing:
+                    yield message
+        finally:
+            reader.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({reader})
+            await session.close()
+            log.info("agent gone")
+
+    async def GetBlob(  # noqa: N802
+        self, request: pb.GetBlobRequest, _context: Context
+    ) -> AsyncIterator[pb.BlobChunk]:
+        """Code that a lease on this worker needs, from an offset."""
+        digest = checks.digest(request.digest)
+        offset = checks.at_least_zero(request.offset, "offset")
+        if not await self._agents.may_read_blob(request.worker, digest):
+            raise ForbiddenError(f"{digest} is not wanted on worker {request.worker or '?'}")
+        size = await self._blobs.has(digest)
+        if size is None:
+            raise NotFoundError(f"{digest} is not here")
+        if offset > size:
+            raise ValidationError(f"offset {offset} is beyond the {size} bytes of {digest}")
+        if offset == size:
+            yield pb.BlobChunk(total=size)
+            return
+        pieces: Any = self._blobs.read(digest, offset=offset)
+        async with aclosing(pieces):
+            async for data in pieces:
+                yield pb.BlobChunk(data=data, total=size)
+
+
+async def _read(
+    worker: str,
+    report: NodeReport,
+    frames: AsyncIterator[pb.AgentMessage],
+    session: AgentSession,
+) -> None:
+    await session.on_state(report)
+    async for message in frames:
+        frame = agent_frame_from_proto(message)
+        if isinstance(frame, NodeReport) and frame.worker != worker:
+            raise ValidationError(f"the stream of {worker} cannot report for {frame.worker}")
+        if frame is not None:  # of a kind that a newer agent knows and we don't
+            await _take(frame, session)
+
+
+async def _take(frame: AgentFrame, session: AgentSession) -> None:
+    if isinstance(frame, NodeReport):
+        await session.on_state(frame)
+    elif isinstance(frame, Heartbeat):
+        await session.on_heartbeat(frame)
+    elif isinstance(frame, LogBatch):
+        await session.on_logs(frame)
+    else:
+        await session.on_look_now(frame)
+
+
+async def _until(
+    reader: asyncio.Future[None], session: AgentSession
+) -> AsyncGenerator[pb.ControllerMessage, None]:
+    """Outgoing messages until the agent has ended its side; raises what reading raised."""
+    outgoing: Any = session.outgoing()
+    async with aclosing(outgoing):
+        while True:
+            step = asyncio.ensure_future(anext(outgoing, None))
+            try:
+                await asyncio.wait({step, reader}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not step.done():
+                    step.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await step
+            if reader.done():
+                reader.result()
+                return
+            frame = step.result()
+            if frame is None:
+                raise ConflictError("a newer connection of this worker has taken over")
+            yield controller_frame_to_proto(frame)

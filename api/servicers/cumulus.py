@@ -1,0 +1,206 @@
+"""`cumulus.v1.Cumulus`, what clients call. I/O through the ports only.
+
+Registered by `server.py`. Methods convert, check and pass on; errors are raised, and the
+interceptor makes statuses of them. Writes run to their end even if the client goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from loguru import logger
+
+from ...crd_like_specs.errors import CumulusError
+from ...crd_like_specs.worker import Worker
+from .. import convert
+from ..auth import Role, require
+from ..frames import Finished, JobEvent
+from ..gen.cumulus.v1 import cumulus_pb2 as pb
+from ..gen.cumulus.v1 import cumulus_pb2_grpc
+from ..gen.cumulus.v1 import resources_pb2 as res
+from ..interceptor import Context, current
+from ..options import MAX_CODE_BYTES
+from ..ports import BlobsPort, JobsPort
+from ..status import job_error
+from . import checks
+from .submission import begin
+from .uploads import receive
+
+T = TypeVar("T")
+
+
+class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
+    """See the module docstring. max_code: bytes of the largest code zip that is taken."""
+
+    def __init__(self, jobs: JobsPort, blobs: BlobsPort, *, max_code: int = MAX_CODE_BYTES) -> None:
+        self._jobs = jobs
+        self._blobs = blobs
+        self._max_code = max_code
+        self._writes: set[asyncio.Task[Any]] = set()
+
+    async def Submit(  # noqa: N802 (gRPC names methods like this)
+        self, requests: AsyncIterator[pb.SubmitRequest], _context: Context
+    ) -> AsyncIterator[pb.JobEvent]:
+        """Take spec and code in, store the job, follow it to its end."""
+        job, key = await begin(requests, self._blobs, max_code=self._max_code)
+        stored = await self._write(self._jobs.submit(job, idempotency_key=key))
+        uid = current().job_id = stored.metadata.uid
+        logger.bind(job_id=uid, job=stored.metadata.name).info("job submitted")
+        async for event in self._follow(uid):
+            yield event
+
+    async def Follow(  # noqa: N802
+        self, request: pb.FollowRequest, _context: Context
+    ) -> AsyncIterator[pb.JobEvent]:
+        """Like Submit, for a job that exists."""
+        current().job_id = checks.name(request.job, "job")
+        offset = checks.at_least_zero(request.log_offset, "log_offset")
+        attempt = checks.at_least_zero(request.attempt, "attempt")
+        async for event in self._follow(
+            request.job, offset=offset, attempt=attempt, with_logs=not request.no_logs
+        ):
+            yield event
+
+    async def _follow(
+        self, name: str, *, offset: int = 0, attempt: int = 0, with_logs: bool = True
+    ) -> AsyncIterator[pb.JobEvent]:
+        events: Any = self._jobs.follow(
+            name, log_offset=offset, attempt=attempt, with_logs=with_logs
+        )
+        async with aclosing(events):
+            async for event in events:
+                _raise_if_unplaced(event)
+                yield convert.event_to_proto(event)
+
+    async def Apply(self, request: pb.ApplyRequest, _context: Context) -> pb.ApplyResponse:  # noqa: N802
+        """Create or change."""
+        resource = convert.resource_from_proto(request.resource)
+        current().job_id = resource.metadata.name if resource.kind == "Job" else ""
+        if isinstance(resource, Worker):
+            require(current().role, {Role.ADMIN}, "change workers")
+        applied = await self._write(self._jobs.apply(resource, dry_run=request.dry_run))
+        return convert.applied_to_proto(applied)
+
+    async def Get(self, request: pb.GetRequest, _context: Context) -> res.Resource:  # noqa: N802
+        """One resource."""
+        kind = checks.kind(request.kind)
+        current().job_id = request.name if kind == "Job" else ""
+        return convert.resource_to_proto(await self._jobs.get(kind, checks.name(request.name)))
+
+    async def List(self, request: pb.ListRequest, _context: Context) -> pb.ListResponse:  # noqa: N802
+        """A page."""
+        page = await self._jobs.list(
+            checks.kind(request.kind),
+            label_selector=request.label_selector,
+            phase=checks.phase(request.phase),
+            limit=checks.limit(request.limit),
+            continue_token=request.continue_token,
+        )
+        return convert.page_to_proto(page)
+
+    async def Watch(  # noqa: N802
+        self, request: pb.WatchRequest, _context: Context
+    ) -> AsyncIterator[pb.WatchEvent]:
+        """Everything, then every change."""
+        items: Any = self._jobs.watch(
+            checks.kind(request.kind),
+            name=checks.name(request.name) if request.name else "",
+            label_selector=request.label_selector,
+            since=checks.at_least_zero(request.resource_version, "resource_version"),
+        )
+        async with aclosing(items):
+            async for item in items:
+                yield convert.watch_item_to_proto(item)
+
+    async def Delete(self, request: pb.DeleteRequest, _context: Context) -> pb.DeleteResponse:  # noqa: N802
+        """Mark for deletion."""
+        current().job_id = checks.name(request.name)
+        job = await self._write(self._jobs.delete(request.name))
+        return pb.DeleteResponse(job=convert.job_to_proto(job))
+
+    async def Cancel(self, request: pb.CancelRequest, _context: Context) -> res.Job:  # noqa: N802
+        """Mark for cancelling."""
+        current().job_id = checks.name(request.name)
+        return convert.job_to_proto(await self._write(self._jobs.cancel(request.name)))
+
+    async def Logs(  # noqa: N802
+        self, request: pb.LogsRequest, _context: Context
+    ) -> AsyncIterator[pb.LogRecord]:
+        """Records of one attempt."""
+        current().job_id = checks.name(request.job, "job")
+        records: Any = self._jobs.logs(
+            request.job,
+            attempt=checks.at_least_zero(request.attempt, "attempt"),
+            offset=checks.at_least_zero(request.offset, "offset"),
+            tail=checks.at_least_zero(request.tail, "tail"),
+            follow=request.follow,
+        )
+        async with aclosing(records):
+            async for record in records:
+                yield convert.log_to_proto(record)
+
+    async def Result(  # noqa: N802
+        self, request: pb.ResultRequest, _context: Context
+    ) -> AsyncIterator[pb.Chunk]:
+        """The envelope in pieces."""
+        current().job_id = checks.name(request.job, "job")
+        pieces: Any = self._jobs.result(request.job)
+        async with aclosing(pieces):
+            async for data in pieces:
+                yield pb.Chunk(data=data)
+
+    async def Why(self, request: pb.WhyRequest, _context: Context) -> pb.WhyResponse:  # noqa: N802
+        """Why it waits."""
+        current().job_id = checks.name(request.job, "job")
+        return convert.why_to_proto(await self._jobs.why(request.job))
+
+    async def Cordon(self, request: pb.CordonRequest, _context: Context) -> res.Worker:  # noqa: N802
+        """Set cordon and drain."""
+        worker = checks.name(request.worker, "worker")
+        changed = await self._write(
+            self._jobs.cordon(worker, cordoned=request.cordoned, drain=request.drain)
+        )
+        return convert.worker_to_proto(changed)
+
+    async def PutBlob(  # noqa: N802
+        self, requests: AsyncIterator[pb.PutBlobRequest], _context: Context
+    ) -> pb.PutBlobResponse:
+        """Take a blob in."""
+        first = await anext(aiter(requests), None)
+        digest = checks.digest(first.digest if first else "")
+        chunks = (request.data async for request in requests)
+        got = await receive(self._blobs, digest, chunks, limit=self._max_code)
+        return pb.PutBlobResponse(digest=digest, size=got.size, existed=got.existed)
+
+    async def HasBlob(self, request: pb.HasBlobRequest, _context: Context) -> pb.HasBlobResponse:  # noqa: N802
+        """Whether it is there."""
+        size = await self._blobs.has(checks.digest(request.digest))
+        return pb.HasBlobResponse(exists=size is not None, size=size or 0)
+
+    async def ServerInfo(  # noqa: N802
+        self, _request: pb.ServerInfoRequest, _context: Context
+    ) -> pb.ServerInfoResponse:
+        """What this controller is."""
+        return convert.info_to_proto(await self._jobs.server_info())
+
+    async def _write(self, write: Coroutine[Any, Any, T]) -> T:
+        """Let a write come to its end though its client goes away, which cancels the caller."""
+        task = asyncio.ensure_future(write)
+        self._writes.add(task)
+        task.add_done_callback(self._wrote)
+        return await asyncio.shield(task)
+
+    def _wrote(self, task: asyncio.Task[Any]) -> None:
+        self._writes.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, CumulusError):  # told to the client too, if it is still there
+            logger.bind(job_id=error.job_id).debug("a write was refused: {}", error.message)
+
+
+def _raise_if_unplaced(event: JobEvent) -> None:
+    error = job_error(event.job) if isinstance(event, Finished) else None
+    if error:
+        raise error
