@@ -124,6 +124,8 @@ def follow(case: Case) -> Plan | None:
         return None
     end = _lease_end(case)
     wake = end + OVERRUN_PATIENCE if end else None
+    if service.state is ServiceState.PENDING and case.status.phase is Phase.RUNNING:
+        return case.wait("running", wake)  # an older listing; what was seen running was
     if service.state is ServiceState.PENDING:
         lease = case.lease
         by = (lease.status.held_at if lease else case.now) + START_PATIENCE
