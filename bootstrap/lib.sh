@@ -1,0 +1,83 @@
+# Shared by the scripts beside it; source it. Leaves the shell in the repository's root, with stdin
+# closed to questions, and defines:
+#
+#   log TEXT…, die TEXT…          a line on stderr with the time; die also ends with status 1
+#   need COMMAND PACKAGE          remember that PACKAGE is needed where COMMAND is missing
+#   install_needed                apt-get install what `need` remembered, or say what to install
+#   find_python, make_venv        PYTHON=a python3 >= 3.10 that can make a venv; .venv
+#   install_locked LOCK           install exactly what LOCK says, and this package, editable
+#   in_venv COMMAND…              run a command of the venv
+# shellcheck shell=bash
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+exec </dev/null
+export DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+# The venv and the lock decide what is imported, not what the caller has around.
+unset PYTHONPATH PYTHONHOME
+
+VENV=.venv
+NEEDED=()
+
+log() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
+
+die() {
+  log "$@"
+  exit 1
+}
+
+need() { command -v "$1" >/dev/null || NEEDED+=("$2"); }
+
+install_needed() {
+  [ "${#NEEDED[@]}" -gt 0 ] || return 0
+  local packages=("${NEEDED[@]}")
+  NEEDED=()
+  command -v apt-get >/dev/null ||
+    die "please install what Debian calls: ${packages[*]} (only apt-get is known here)"
+  [ "$(id -u)" -eq 0 ] ||
+    die "please run as root, then start this again: apt-get update && apt-get install -y ${packages[*]}"
+  log "installing ${packages[*]}"
+  local output
+  output=$(mktemp)
+  if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${packages[@]}"; } \
+    >"$output" 2>&1; then
+    tail -n 20 "$output" >&2
+    rm -f "$output"
+    die "apt-get could not install ${packages[*]} (its last lines are above)"
+  fi
+  rm -f "$output"
+}
+
+find_python() {
+  PYTHON=${PYTHON:-python3}
+  need "$PYTHON" python3
+  install_needed
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    die "$PYTHON is $("$PYTHON" --version 2>&1): Python 3.10 or newer is needed; set PYTHON to one"
+  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || NEEDED+=(python3-venv)
+  install_needed
+}
+
+make_venv() {
+  # A copy or a moved checkout leaves a venv whose interpreter is gone.
+  if ! "$VENV/bin/python" -c 'import pip' 2>/dev/null; then
+    log "making $VENV"
+    "$PYTHON" -m venv --clear "$VENV"
+  fi
+}
+
+in_venv() {
+  local command=$1
+  shift
+  "$VENV/bin/$command" "$@"
+}
+
+install_locked() {
+  local lock=$1 stamp="$VENV/.installed-$1" wanted
+  wanted=$(sha256sum "$lock" pyproject.toml; pwd)
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    log "installing what $lock says into $VENV"
+    in_venv pip install --quiet --require-hashes -r "$lock"
+    in_venv pip install --quiet --no-deps --no-build-isolation --editable .
+    printf '%s' "$wanted" >"$stamp"
+  fi
+}

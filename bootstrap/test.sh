@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Every check and every test, from a bare Debian or Ubuntu: installs what is missing (Docker
+# Engine, PoCL, build tools), starts the engine where none answers, builds Chronos and the job
+# image, then runs ruff, mypy, import-linter and pytest. Can be run again at any time; what is done
+# is not done twice. Arguments go to pytest, e.g. `./bootstrap/test.sh tests/unit -k plan`; with
+# any, static checks and coverage limits are left out. With CI=true a skipped test is a failure.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. bootstrap/docker.sh
+. bootstrap/chronos.sh
+
+need git git
+need mmdebstrap mmdebstrap
+need_docker
+need_chronos
+install_needed
+find_python
+make_venv
+install_locked requirements-dev.lock
+install_chronos
+start_docker
+log "building the job image"
+PATH="$PWD/$VENV/bin:$PATH" ./image/build.sh >&2
+
+[ $# -gt 0 ] || ./bootstrap/check.sh
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+options=(-m "not soak")
+[ $# -gt 0 ] || options+=(--cov --cov-report= --cov-report="json:$work/coverage.json")
+status=0
+log "pytest"
+# Programs of the venv are found by tests that start them.
+PATH="$PWD/$VENV/bin:$PATH" in_venv python -m pytest "${options[@]}" "$@" 2>&1 |
+  tee "$work/output" || status=$?
+closing=$(tail -n 1 "$work/output")
+
+if [ $# -eq 0 ] && [ "$status" -eq 0 ]; then
+  in_venv python bootstrap/coverage_gate.py "$work/coverage.json" 95 \
+    controller/reconcile controller/store || status=1
+fi
+if [ "${CI:-}" = true ] && grep -qE '[0-9]+ (skipped|xfailed)' <<<"$closing"; then
+  log "CI=true: a skipped test is a failure"
+  status=1
+fi
+printf '%s\n' "$closing"
+exit "$status"
