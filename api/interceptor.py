@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import grpc.aio
@@ -31,6 +31,11 @@ UNARY_SECONDS: Final = 60.0
 _OURS: Final = "/cumulus.v1."
 _OPEN: Final = "/grpc.health."  # probes carry no tokens
 _REQUEST_ID: Final = "x-request-id"
+
+if TYPE_CHECKING:
+    _Base = grpc.aio.ServerInterceptor[Any, Any]
+else:  # generic in its type stubs only
+    _Base = grpc.aio.ServerInterceptor
 
 Context = Any  # grpc.aio.ServicerContext, whose type parameters no handler needs
 Behavior = Callable[[Any, Context], Any]
@@ -57,7 +62,7 @@ def current() -> Call:
     return _CURRENT.get()
 
 
-class Interceptor(grpc.aio.ServerInterceptor[Any, Any]):
+class Interceptor(_Base):
     """See the module docstring. tokens: None lets everybody in as admin (loopback only)."""
 
     def __init__(self, tokens: Tokens | None) -> None:
