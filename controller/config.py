@@ -28,6 +28,14 @@ from ..crd_like_specs.errors import Problem, ValidationError
 ADDRESS = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$"
 
 
+def default_data_dir() -> Path:
+    """For root the system's place, for others their own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/cumulus")
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "cumulus"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
@@ -85,7 +93,7 @@ class Config(BaseSettings):
     platform: PlatformConfig = PlatformConfig()
     image: str = Field(default="cumulus-job:latest", min_length=1)
     listen: ListenConfig = ListenConfig()
-    data_dir: Path = Field(default_factory=lambda: _default_data_dir())
+    data_dir: Path = Field(default_factory=default_data_dir)
     agent: AgentConfig = AgentConfig()
     log: LogConfig = LogConfig()
     tls: TlsConfig = TlsConfig()
@@ -160,10 +168,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValidationError([Problem("expected a mapping of settings", file=str(path))])
     return content
-
-
-def _default_data_dir() -> Path:
-    if os.geteuid() == 0:
-        return Path("/var/lib/cumulus")
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(base) / "cumulus"

@@ -34,7 +34,8 @@ class EmbeddedAgent:
         """Start it again whenever it ends, until cancelled; then stop it."""
         try:
             while True:
-                await asyncio.sleep(await self._once())
+                pause = await self._once()
+                await asyncio.sleep(pause)
         finally:
             await self._stop()
 

@@ -6,13 +6,13 @@ One half of what `service.JobsService` offers the API.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 from ... import __version__
 from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why
 from ...crd_like_specs.errors import NO_WORKERS, NotFoundError, ValidationError
-from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.job import Phase
 from ..platforms.base import Platform
 from ..reconcile.placement import Placement, asked, place
 from ..store import Event, EventType
@@ -56,12 +56,10 @@ class Views:
         """By name, from behind `continue_token`."""
         table = _table(kind)
         matches = parse_selector(label_selector)
-        if phase and phase not in {p.value for p in Phase}:
-            expected = ", ".join(p.value for p in Phase)
-            raise ValidationError(f"unknown phase {phase!r}: expected one of {expected}")
+        phases = _phases(phase)
         version = self._records.store.version
         items: list[Resource] = []
-        for name in self._names(table, phase):
+        for name in self._names(table, phases):
             if name <= continue_token:
                 continue
             resource = self._load(table, name)
@@ -144,10 +142,10 @@ class Views:
             notices=self._platform.notices,
         )
 
-    def _names(self, table: str, phase: str) -> list[str]:
+    def _names(self, table: str, phases: tuple[Phase, ...]) -> list[str]:
         store = self._records.store
-        if table == JOBS and phase:
-            return sorted(store.ids_by(JOBS, "phase", phase))
+        if table == JOBS and phases:
+            return sorted(name for p in phases for name in store.ids_by(JOBS, "phase", p.value))
         return sorted(store.ids(table))
 
     def _load(self, table: str, name: str) -> Resource | None:
@@ -157,9 +155,16 @@ class Views:
             self._records.leases.get(name) if table == LEASES else self._records.workers.get(name)
         )
 
-    def active_jobs(self) -> Iterator[Job]:
-        """Jobs that are not over."""
-        return self._records.jobs_in(*ACTIVE)
+
+def _phases(phase: str) -> tuple[Phase, ...]:
+    """Those meant by a phase's name, by "Active", or by "" (none: no restriction)."""
+    if phase == "Active":
+        return ACTIVE
+    try:
+        return (Phase(phase),) if phase else ()
+    except ValueError as error:
+        expected = ", ".join(("Active", *(p.value for p in Phase)))
+        raise ValidationError(f"unknown phase {phase!r}: expected one of {expected}") from error
 
 
 def _table(kind: str) -> str:

@@ -1,0 +1,301 @@
+"""`cumulus-controller`: the composition root. It alone knows every part, and only wires them.
+
+Start-up is the ordinary path: every open job and everything that bears our label goes on the
+queue, and the loop finds out what each needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+from loguru import logger
+
+from ..api.auth import Role, Tokens, check_exposure, is_loopback
+from ..api.http import HttpServer, Probes, build_app
+from ..api.server import GrpcServer, TlsFiles
+from ..crd_like_specs.errors import CumulusError, ValidationError
+from ..crd_like_specs.job import Phase
+from .config import Config, load_config, read_tokens
+from .platforms.base import Platform
+from .platforms.process import ProcessPlatform
+from .platforms.swarm import SwarmPlatform
+from .runtime.agents import Agents
+from .runtime.blobs import Blobs
+from .runtime.clock import SystemClock
+from .runtime.desired import Admission, Desired
+from .runtime.embedded import EmbeddedAgent
+from .runtime.executor import Executor
+from .runtime.follow import Streams
+from .runtime.logging import configure_logging
+from .runtime.logs import Logs
+from .runtime.loop import Loop
+from .runtime.metrics import Metrics
+from .runtime.observers import PlatformObserver
+from .runtime.queue import KeyQueue
+from .runtime.reconciler import ORPHAN, Reconciler
+from .runtime.records import open_records
+from .runtime.service import JobsService
+from .runtime.upkeep import Upkeep
+from .runtime.views import Views
+from .runtime.world import World
+
+EXIT_CONFIG = 2
+EXIT_FAILED = 1
+
+
+class Controller:
+    """Every part of one controller, wired. `run` is its life."""
+
+    def __init__(self, config: Config, platform: Platform, image: str) -> None:
+        self.config = config
+        self.platform = platform
+        data = config.data_dir
+        clock = SystemClock()
+        self.records = open_records(data / "store")
+        self.logs = Logs(data / "logs")
+        blobs = Blobs(data / "blobs")
+        self.world = World(
+            self.records,
+            self.logs,
+            blobs,
+            platform=platform.name,
+            default_image=image,
+            started=clock.now(),
+        )
+        queue = KeyQueue()
+        self.metrics = Metrics(self.records, self.world, queue, clock)
+        self.agents = Agents(
+            self.records,
+            self.world,
+            self.logs,
+            clock,
+            look=self._look_now,
+            add=self._add,
+            room=self.room_freed,
+            overrun=self.metrics.overrun,
+        )
+        executor = Executor(self.records, self.world, platform, self.logs, clock, self)
+        reconciler = Reconciler(self.records, self.world, executor, clock, self.metrics.transition)
+        self.loop = Loop(queue, reconciler.reconcile, clock)
+        self.observer = PlatformObserver(
+            platform, self.world, self.records, clock, self.loop.add, self.room_freed
+        )
+        self.upkeep = Upkeep(self.records, blobs, clock, self.loop.add)
+        self.jobs = JobsService(
+            Desired(
+                self.records, Admission(platform.name, blobs), clock, self.loop.add, self.room_freed
+            ),
+            Views(self.records, self.world, platform, clock, config.image),
+            Streams(self.records, self.logs),
+        )
+        self._clock = clock
+        self._agent_token = secrets.token_urlsafe(32)
+        tokens = self._tokens()
+        tls = _tls(config)
+        self.grpc = GrpcServer(
+            jobs=self.jobs,
+            blobs=blobs,
+            agents=self.agents,
+            listen=config.listen.grpc,
+            tls=tls,
+            tokens=tokens,
+        )
+        self.http = HttpServer(
+            build_app(
+                jobs=self.jobs,
+                probes=Probes(self.unhealthy, self.unready),
+                registry=self.metrics.registry,
+                tokens=tokens,
+            ),
+            listen=config.listen.http,
+            certificate=str(tls.certificate) if tls else None,
+            key=str(tls.key) if tls else None,
+        )
+
+    # Parts that come after the agents' side in construction
+
+    def _look_now(self, unit: str) -> None:
+        self.observer.look_now(unit)
+
+    def _add(self, key: str) -> None:
+        self.loop.add(key)
+
+    # What the executor signals
+
+    def wanted_changed(self, worker: str) -> None:
+        """The set of leases wanted on this worker changed."""
+        self.agents.wanted_changed(worker)
+
+    def room_freed(self) -> None:
+        """Jobs that wait for room are looked at, the most urgent and oldest first."""
+        waiting = sorted(
+            self.records.jobs_in(Phase.PENDING),
+            key=lambda job: (-job.spec.priority, job.status.submitted_at, job.metadata.name),
+        )
+        for job in waiting:
+            self.loop.add(job.metadata.name)
+
+    # Probes
+
+    def unhealthy(self) -> tuple[str, ...]:
+        """What keeps the controller from doing its work at all."""
+        return () if self.records.store.healthy else ("the store refuses writes: see the log",)
+
+    def unready(self) -> tuple[str, ...]:
+        """What keeps it from being given work now."""
+        against = list(self.unhealthy())
+        if not self.world.observed:
+            against.append(f"the platform {self.platform.name} has not answered")
+        if self.config.agent.embedded and not self._any_worker():
+            against.append("the embedded agent has not reported yet")
+        return tuple(against)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Services and leases outlive it; the embedded agent does not."""
+        await self.observer.list_once()
+        for name in self.records.open_jobs():
+            self.loop.add(name)
+        for uid in self.world.uids():
+            if self.records.name_of(uid) is None:
+                self.loop.add(f"{ORPHAN}{uid}")
+        grpc_port = await self.grpc.start()
+        http_port = await self.http.start()
+        logger.info("gRPC on port {}, HTTP on port {}", grpc_port, http_port)
+        tasks = [
+            asyncio.create_task(part)
+            for part in (
+                self.loop.run(),
+                self.observer.run(),
+                self.upkeep.run(),
+                self._say_ready(),
+                *self._embedded(grpc_port),
+            )
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done() and not task.cancelled():
+                    task.result()  # a part that ended by itself is a bug: raise what ended it
+        finally:
+            logger.info("stopping")
+            self.agents.close()
+            await self.grpc.stop(grace=1.0)
+            await self.http.stop()
+            for task in (stopping, *tasks):
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await self.platform.close()
+            self.logs.close()
+            self.records.store.close()
+
+    async def _say_ready(self) -> None:
+        """Health checks answer SERVING from the moment work is welcome."""
+        while self.unready():  # noqa: ASYNC110 (start-up only; its parts have no common event)
+            await asyncio.sleep(0.02)
+        await self.grpc.set_serving(serving=True)
+        logger.info("ready on platform {}", self.platform.name)
+        for notice in self.platform.notices:
+            logger.warning(notice)
+        await asyncio.Event().wait()
+
+    def _any_worker(self) -> bool:
+        return any(worker.ready for worker in self.world.workers(self._clock.now()))
+
+    def _tokens(self) -> Tokens | None:
+        if self.config.tokens_file is None:
+            return None
+        tokens = {t: Role(r) for t, r in read_tokens(self.config.tokens_file).items()}
+        return Tokens({**tokens, self._agent_token: Role.AGENT})
+
+    def _embedded(self, port: int) -> list[asyncio.Future[None]]:
+        if not self.config.agent.embedded:
+            return []
+        data = self.config.data_dir / "agent"
+        data.mkdir(parents=True, exist_ok=True)
+        host = self.config.listen.grpc.rpartition(":")[0]
+        if not is_loopback(self.config.listen.grpc):
+            host = "127.0.0.1"  # the controller listens on it too, whatever else it listens on
+        process = self.platform.name == "process"
+        command = [
+            sys.executable, "-m", "cumulus.chronos_bindings.agent.main",
+            "--controller", f"{host}:{port}",
+            "--data", str(data),
+            "--platform", "process" if process else "docker",
+            "--partitioner", self.config.agent.partitioner,
+        ]  # fmt: skip
+        if process:
+            command += ["--process-root", str(self.config.data_dir / "units")]
+        else:
+            command += ["--image", self.config.image, "--endpoint", self.config.platform.endpoint]
+        if self.config.agent.name:
+            command += ["--name", self.config.agent.name]
+        os.environ["CUMULUS_AGENT_TOKEN"] = self._agent_token  # inherited; never in argv
+        return [
+            asyncio.ensure_future(EmbeddedAgent(command, data / "lock", data / "agent.log").run())
+        ]
+
+
+def build_platform(config: Config) -> Platform:
+    """The platform that the configuration names."""
+    if config.platform.type == "swarm":
+        return SwarmPlatform(config.platform.endpoint)
+    return ProcessPlatform(config.data_dir / "units")
+
+
+async def serve(config: Config) -> None:
+    """One controller until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    platform = build_platform(config)
+    await platform.start()
+    image = await platform.image_id(config.image)
+    await Controller(config, platform, image).run(stop)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; exits 2 where the configuration is wrong, 1 where a part cannot start."""
+    parser = argparse.ArgumentParser(prog="cumulus-controller", description=__doc__)
+    parser.add_argument("--config", type=Path, help="YAML file, see controller/config.py")
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen openly without TLS and tokens"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        config = load_config(given.config, {"insecure": True} if given.insecure else None)
+        check_exposure(
+            [config.listen.grpc, config.listen.http],
+            tls=config.tls.cert is not None,
+            tokens=config.tokens_file is not None,
+            insecure=config.insecure,
+        )
+        configure_logging(config.log.format, config.log.level)
+        config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(serve(config))
+    except ValidationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"cumulus-controller: {problem}\n")
+        sys.exit(EXIT_CONFIG)
+    except (CumulusError, OSError) as error:
+        sys.stderr.write(f"cumulus-controller: {error}\n")
+        sys.exit(EXIT_FAILED)
+
+
+def _tls(config: Config) -> TlsFiles | None:
+    cert, key = config.tls.cert, config.tls.key
+    if (cert is None) != (key is None):
+        raise ValidationError("tls: expected both cert and key, or neither")
+    return TlsFiles(cert, key) if cert and key else None
+
+
+if __name__ == "__main__":
+    main()

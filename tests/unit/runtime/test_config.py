@@ -1,0 +1,86 @@
+"""Configuration: a file, overridden by the environment, every problem at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cumulus.controller.config import load_config, read_tokens
+from cumulus.controller.runtime.selectors import parse_selector
+from cumulus.crd_like_specs.errors import ValidationError
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(
+        tmp_path / "c.yaml", "platform: {type: process}\ndataDir: /d\nlisten: {grpc: 127.0.0.1:1}\n"
+    )
+    monkeypatch.setenv("CUMULUS_PLATFORM__TYPE", "swarm")
+    monkeypatch.setenv("CUMULUS_LISTEN__HTTP", "127.0.0.1:2")
+    config = load_config(file)
+    assert config.platform.type == "swarm"
+    assert (config.listen.grpc, config.listen.http) == ("127.0.0.1:1", "127.0.0.1:2")
+    assert config.data_dir == Path("/d")
+
+
+def test_every_problem_at_once(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "c.yaml", "platform: {type: nomad}\nimage: ''\nlisten: {grpc: here}\nextra: 1\n"
+    )
+    with pytest.raises(ValidationError) as caught:
+        load_config(file)
+    assert {p.path for p in caught.value.problems} == {
+        "platform.type",
+        "image",
+        "listen.grpc",
+        "extra",
+    }
+    assert all(p.file == str(file) for p in caught.value.problems)
+
+
+@pytest.mark.parametrize("text", ["[1]", "a: [", "\x00"])
+def test_no_mapping(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValidationError):
+        load_config(write(tmp_path / "c.yaml", text))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_tokens(tmp_path: Path) -> None:
+    file = write(tmp_path / "t", f"# comment\nadmin:{'a' * 16}\n\nagent:{'b' * 20}\n")
+    assert read_tokens(file) == {"a" * 16: "admin", "b" * 20: "agent"}
+    for bad in ("root:" + "a" * 16, "admin:short", "admin"):
+        with pytest.raises(ValidationError) as caught:
+            read_tokens(write(tmp_path / "bad", bad))
+        assert bad.partition(":")[2] not in str(caught.value) or not bad.partition(":")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "matches"),
+    [
+        ("", {}, True),
+        ("a=b", {"a": "b"}, True),
+        ("a==b", {"a": "c"}, False),
+        ("a!=b", {}, True),
+        ("a!=b", {"a": "b"}, False),
+        ("a", {"a": ""}, True),
+        ("!a", {"a": ""}, False),
+        ("!a", {}, True),
+        ("a=b, c!=d", {"a": "b", "c": "d"}, False),
+    ],
+)
+def test_selectors(text: str, labels: dict[str, str], matches: object) -> None:
+    assert parse_selector(text)(labels) is matches
+
+
+@pytest.mark.parametrize("text", ["a b", "=b", "!a=b", "a=b=c", "a>b"])
+def test_bad_selectors(text: str) -> None:
+    with pytest.raises(ValidationError, match="not understood"):
+        parse_selector(text)

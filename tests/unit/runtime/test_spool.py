@@ -1,0 +1,133 @@
+"""Spools: records once and in order, a result apart, and a torn tail cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cumulus.api.frames import LogStream, UnitRecord
+from cumulus.controller.platforms.base import LogFrame
+from cumulus.controller.reconcile.observed import ResultSeen
+from cumulus.controller.runtime.logs import Logs
+from cumulus.controller.runtime.spool import Spool
+from cumulus.crd_like_specs.identity import unit_name
+from make import UID
+
+OUT, ERR, RES = LogStream.STDOUT, LogStream.STDERR, LogStream.RESULT
+UNIT = unit_name(UID, 1)
+SUCCESS = b'{"status": "success", "result": 1}\n'
+FAILURE = b'{"status": "error", "error": "no", "error_type": "ValueError"}\n'
+
+
+def records(*pieces: tuple[LogStream, bytes]) -> tuple[UnitRecord, ...]:
+    return tuple(UnitRecord(n, s, 10.0 + n, data) for n, (s, data) in enumerate(pieces))
+
+
+def full(path: Path) -> Spool:
+    spool = Spool(path, 1)
+    lines = records((OUT, b"a\n"), (ERR, b"b\xff\n"), (OUT, b"no newline"), (RES, SUCCESS))
+    assert spool.append(lines, 4)
+    spool.finish()
+    return spool
+
+
+def test_keeps_records_and_result(tmp_path: Path) -> None:
+    spool = full(tmp_path / "u.log")
+    read = spool.read(0)
+    assert [(r.sequence, r.stream, r.data) for r in read] == [
+        (0, OUT, b"a\n"),
+        (1, ERR, b"b\xff\n"),
+        (2, OUT, b"no newline"),
+    ]
+    assert spool.seen().complete
+    assert spool.result == ResultSeen(len(SUCCESS), ok=True)
+    assert spool.result_path.read_bytes() == SUCCESS
+
+
+def test_repeated_records_are_kept_once_and_gaps_wait(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "u.log", 1)
+    lines = records((OUT, b"a"), (OUT, b"b"), (OUT, b"c"))
+    spool.append(lines[:2], None)
+    spool.append(lines[:2], None)
+    assert not spool.append((*lines[2:], UnitRecord(9, OUT, 0.0, b"z")), 10)
+    assert spool.next == 3
+    assert [r.data for r in spool.read(1)] == [b"b", b"c"]
+    spool.close()
+
+
+def test_reads_from_any_offset(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "u.log", 1)
+    spool.append(records(*((OUT, b"%d\n" % n) for n in range(1000))), None)
+    for offset in (0, 1, 255, 256, 257, 999):
+        assert spool.read(offset)[0].sequence == offset
+    assert spool.read(1000) == []
+    assert len(spool.read(0, limit=10)) < 1000
+    spool.close()
+
+
+def test_recovers_from_a_cut_at_every_byte(tmp_path: Path) -> None:
+    whole = full(tmp_path / "whole.log")
+    log, result = whole.path.read_bytes(), whole.result_path.read_bytes()
+    lines = records((OUT, b"a\n"), (ERR, b"b\xff\n"), (OUT, b"no newline"), (RES, SUCCESS))
+    for cut in range(len(log) + 1):
+        path = tmp_path / "cut.log"
+        path.write_bytes(log[:cut])
+        path.with_suffix(".result").write_bytes(result)
+        spool = Spool(path, 1)
+        assert spool.next <= 4
+        if spool.append(lines, 4):
+            spool.finish()
+        assert [r.data for r in spool.read(0)] == [b"a\n", b"b\xff\n", b"no newline"]
+        assert spool.result_path.read_bytes() == SUCCESS
+        assert spool.seen() == whole.seen()
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("envelope", "seen"),
+    [
+        (FAILURE, ResultSeen(len(FAILURE), ok=False, error_type="ValueError", error="no")),
+        (
+            b'{"status": "err',
+            ResultSeen(15, ok=False, error_type="BadResult", error="the result is not JSON"),
+        ),
+        (b"[]", ResultSeen(2, ok=False, error_type="BadResult", error="the result is no object")),
+    ],
+)
+def test_head_of_an_envelope(tmp_path: Path, envelope: bytes, seen: ResultSeen) -> None:
+    spool = Spool(tmp_path / "u.log", 1)
+    spool.append(records((RES, envelope)), 1)
+    spool.finish()
+    assert spool.result == seen
+    assert Spool(tmp_path / "u.log", 1).result == seen
+
+
+async def test_collecting_from_the_platform_completes_what_the_agent_began(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    frames = [
+        LogFrame("stdout", 1.0, b"a\n"),
+        LogFrame("stdout", 2.0, SUCCESS[:20]),
+        LogFrame("stderr", 2.5, b"e\n"),
+        LogFrame("stdout", 3.0, SUCCESS[20:]),
+    ]
+    await logs.append(UNIT, (UnitRecord(0, OUT, 1.0, b"a\n"),), None)
+    await logs.collect(UNIT, frames)
+    assert [r.data for r in logs.read(UNIT, 0)] == [b"a\n", b"e\n"]
+    assert b"".join([piece async for piece in logs.result(UNIT)]) == SUCCESS
+    assert logs.complete(UNIT)
+
+
+async def test_last_line_that_is_no_envelope_is_a_log_line(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    await logs.collect(UNIT, [LogFrame("stdout", 1.0, SUCCESS), LogFrame("stdout", 2.0, b"x\n")])
+    assert [r.data for r in logs.read(UNIT, 0)] == [SUCCESS, b"x\n"]
+    assert logs.seen(UNIT).result is None
+
+
+async def test_deleting_a_job_deletes_all_its_files(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    await logs.collect(UNIT, [LogFrame("stdout", 1.0, SUCCESS)])
+    await logs.collect(unit_name(UID, 2), [])
+    logs.delete(UID)
+    assert list(tmp_path.iterdir()) == []
+    assert logs.read(UNIT, 0) == []
