@@ -34,7 +34,7 @@ PYTHON
 install_chronos() {
   chronos_works 2>/dev/null && return
   log "building Chronos"
-  in_venv pip install --quiet --force-reinstall --no-deps --no-cache-dir --no-build-isolation \
+  quietly in_venv pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation \
     --no-binary chronos-gpu --require-hashes -r bootstrap/chronos.lock
   chronos_works || die "Chronos was built but holds nothing (a libyaml-cpp-dev that is installed makes it a stub)"
 }

@@ -13,6 +13,7 @@ job=${1:-crd_like_specs/examples/hello.yaml}
 [ -r "$job" ] || die "there is no job file $job"
 
 controller=
+interrupted=
 data=$(mktemp -d "${TMPDIR:-/tmp}/cumulus-demo.XXXXXX")
 
 # Everything the demo starts has the unique temporary folder in its arguments or environment: the
@@ -59,7 +60,7 @@ finish() {
   trap '' INT TERM HUP
   trap - EXIT
   if [ -n "$controller" ]; then
-    if [ "$status" -ne 0 ]; then
+    if [ "$status" -ne 0 ] && [ -z "$interrupted" ]; then
       log "it did not work (status $status); the end of the controller's log:"
       tail -n 60 "$data/controller.log" >&2 || true
     fi
@@ -72,8 +73,8 @@ finish() {
   exit "$status"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+trap 'interrupted=yes; exit 130' INT
+trap 'interrupted=yes; exit 143' TERM HUP
 
 find_python
 make_venv

@@ -18,10 +18,12 @@ start_docker() {
     if [ -d /run/systemd/system ]; then
       log "starting the Docker Engine by systemd"
       systemctl start docker
+    elif [ "$(cat "/proc/$(cat /run/docker.pid 2>/dev/null || echo none)/comm" 2>/dev/null)" = dockerd ]; then
+      log "waiting for the Docker Engine, which is starting"
     else
       local log_file=/var/log/dockerd.log
       log "starting dockerd by hand; its log is $log_file"
-      rm -f /var/run/docker.pid
+      rm -f /run/docker.pid # of one that is gone
       setsid nohup dockerd >>"$log_file" 2>&1 </dev/null &
       disown
     fi

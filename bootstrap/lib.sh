@@ -2,6 +2,7 @@
 # closed to questions, and defines:
 #
 #   log TEXT…, die TEXT…          a line on stderr with the time; die also ends with status 1
+#   quietly COMMAND…              run it; what it says is shown only when it fails, and then we end
 #   need COMMAND PACKAGE          remember that PACKAGE is needed where COMMAND is missing
 #   install_needed                apt-get install what `need` remembered, or say what to install
 #   find_python, make_venv        PYTHON=a python3 >= 3.10 that can make a venv; .venv
@@ -25,6 +26,17 @@ die() {
   exit 1
 }
 
+quietly() {
+  local output
+  output=$(mktemp)
+  if ! "$@" >"$output" 2>&1; then
+    tail -n 30 "$output" >&2
+    rm -f "$output"
+    die "this failed (the end of what it said is above): $*"
+  fi
+  rm -f "$output"
+}
+
 need() { command -v "$1" >/dev/null || NEEDED+=("$2"); }
 
 install_needed() {
@@ -36,15 +48,8 @@ install_needed() {
   [ "$(id -u)" -eq 0 ] ||
     die "please run as root, then start this again: apt-get update && apt-get install -y ${packages[*]}"
   log "installing ${packages[*]}"
-  local output
-  output=$(mktemp)
-  if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${packages[@]}"; } \
-    >"$output" 2>&1; then
-    tail -n 20 "$output" >&2
-    rm -f "$output"
-    die "apt-get could not install ${packages[*]} (its last lines are above)"
-  fi
-  rm -f "$output"
+  quietly apt-get update -q
+  quietly apt-get install -q -y --no-install-recommends "${packages[@]}"
 }
 
 find_python() {
@@ -76,8 +81,8 @@ install_locked() {
   wanted=$(sha256sum "$lock" pyproject.toml; pwd)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     log "installing what $lock says into $VENV"
-    in_venv pip install --quiet --require-hashes -r "$lock"
-    in_venv pip install --quiet --no-deps --no-build-isolation --editable .
+    quietly in_venv pip install --require-hashes -r "$lock"
+    quietly in_venv pip install --no-deps --no-build-isolation --editable .
     printf '%s' "$wanted" >"$stamp"
   fi
 }
