@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc.aio
 import pytest
@@ -26,7 +26,7 @@ class World:
         self.jobs, self.blobs, self.agents = FakeJobs(), FakeBlobs(), FakeAgents()
         self._options: dict[str, Any] = {"listen": "127.0.0.1:0", **server}
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         self.server = GrpcServer(
             jobs=self.jobs, blobs=self.blobs, agents=self.agents, **self._options
         )

@@ -238,9 +238,7 @@ async def test_a_bug_shows_a_request_id_and_nothing_of_itself(world: World) -> N
 async def test_every_call_is_given_a_request_id(world: World) -> None:
     ids = []
     for given in ("", "x" * 65):
-        call = world.cumulus.ServerInfo(
-            pb.ServerInfoRequest(), metadata=(("x-request-id", given),)
-        )
+        call = world.cumulus.ServerInfo(pb.ServerInfoRequest(), metadata=(("x-request-id", given),))
         await soon(call)
         ids.append(dict(await call.trailing_metadata())["x-request-id"])
     assert len({*ids}) == 2

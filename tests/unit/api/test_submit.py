@@ -43,7 +43,8 @@ async def frames(*requests: pb.SubmitRequest) -> AsyncIterator[pb.SubmitRequest]
 
 def pieces(data: bytes) -> list[pb.SubmitRequest]:
     return [
-        pb.SubmitRequest(code=data[at : at + CHUNK_BYTES]) for at in range(0, len(data), CHUNK_BYTES)
+        pb.SubmitRequest(code=data[at : at + CHUNK_BYTES])
+        for at in range(0, len(data), CHUNK_BYTES)
     ]
 
 
@@ -118,9 +119,7 @@ async def test_bad_digest_makes_no_job(world: World) -> None:
 async def test_code_over_the_limit_is_refused() -> None:
     async with World(max_code=2 << 20) as world:
         data = bytes(3 << 20)
-        call = world.cumulus.Submit(
-            frames(start(code_job(data), code_follows=True), *pieces(data))
-        )
+        call = world.cumulus.Submit(frames(start(code_job(data), code_follows=True), *pieces(data)))
         error = await error_of(call.read())
         assert isinstance(error, ValidationError)
         assert "larger than 2 MiB" in error.message
@@ -193,7 +192,12 @@ async def test_the_same_key_twice_is_one_job(world: World) -> None:
     ("reason", "message", "kind", "code"),
     [
         ("NoWorkers", NO_WORKERS, NoWorkersError, grpc.StatusCode.UNAVAILABLE),
-        ("Unschedulable", "asks 2, 1 is most", UnschedulableError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (
+            "Unschedulable",
+            "asks 2, 1 is most",
+            UnschedulableError,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+        ),
     ],
 )
 @pytest.mark.parametrize("method", ["Submit", "Follow"])

@@ -1,0 +1,327 @@
+"""Whatever the models allow crosses the wire and comes back equal; garbage never breaks it."""
+
+from __future__ import annotations
+
+import json
+import string
+from typing import Any
+
+import pytest
+from cumulus.api import convert, convert_agent, frames
+from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2, resources_pb2
+from cumulus.api.walk import MODELS
+from cumulus.crd_like_specs import job, lease, worker
+from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.crd_like_specs.meta import Condition, ObjectMeta
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+I32, I63 = (1 << 31) - 1, (1 << 63) - 1
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+maps = st.dictionaries(texts, texts, max_size=3)
+times = st.floats(0, 1e12) | st.just(0.0)
+counts = st.integers(0, I32)
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+digests = st.text(string.hexdigits.lower()[:16], min_size=64, max_size=64).map("sha256:{}".format)
+json_values: Any = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+conditions = st.builds(
+    Condition, type=texts, status=st.booleans(), reason=texts, message=texts, since=times
+)
+metas = st.builds(
+    ObjectMeta,
+    name=names,
+    uid=texts,
+    labels=maps,
+    annotations=maps,
+    generation=st.integers(1, I63),
+    resource_version=st.integers(0, I63),
+    creation_timestamp=times,
+    deletion_timestamp=st.none() | times,
+    cancellation_timestamp=st.none() | times,
+)
+codes = (
+    st.builds(job.Code, path=texts)
+    | st.builds(job.Code, digest=digests)
+    | st.builds(job.Code, files=maps.map(lambda files: {**files, "main.py": ""}))
+)
+SECONDS = st.integers(1, 30 * 86400)
+common = {
+    "env": st.dictionaries(
+        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True), texts, max_size=3
+    ),
+    "gpu": st.none()
+    | st.builds(
+        job.Gpu,
+        memory=st.integers(1, 1000).map(lambda milli: f"{milli}m"),
+        count=st.integers(1, 64),
+        type=texts,
+    ),
+    "resources": st.builds(
+        job.Resources,
+        cpus=st.integers(1, 10**6).map(lambda milli: f"{milli}m"),
+        memory=st.integers(16 << 20, 1 << 44),
+        pids=st.integers(8, 65536),
+        shm=st.integers(0, 1 << 44),
+    ),
+    "duration": SECONDS,
+    "retry": st.builds(
+        job.Retry,
+        limit=st.integers(0, 100),
+        backoff=st.integers(0, 86400),
+        on=st.lists(st.sampled_from(job.Cause), max_size=4).map(tuple),
+    ),
+    "when_unschedulable": st.sampled_from(["Fail", "Wait"]),
+    "network": st.sampled_from(["None", "Egress"]),
+    "node_selector": maps,
+    "ttl_after_finished": st.integers(86400, 10**9),
+    "suspend": st.booleans(),
+    "priority": st.integers(-1000, 1000),
+}
+specs = st.builds(
+    job.JobSpec,
+    code=codes,
+    requirements=st.lists(texts, max_size=3).map(tuple),
+    args=st.lists(json_values, max_size=3) | st.dictionaries(texts, json_values, max_size=3),
+    **common,
+) | st.builds(
+    job.JobSpec,
+    image=st.text(string.ascii_lowercase, min_size=1, max_size=9),
+    command=st.lists(texts, max_size=3).map(tuple),
+    args=st.lists(texts, max_size=3),
+    **common,
+)
+phases = st.sampled_from(job.Phase)
+attempts = st.builds(
+    job.Attempt,
+    number=counts,
+    phase=phases,
+    cause=st.none() | st.sampled_from(job.Cause),
+    reason=texts,
+    message=texts,
+    exit_code=st.none() | st.integers(-1, 255),
+    worker=texts,
+    started_at=times,
+    finished_at=times,
+)
+reasons = st.builds(job.WorkerReason, worker=texts, reason=texts, ever=st.booleans())
+# The statuses' many plain fields are drawn by their types, so that a new one is covered at once.
+_BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    str: texts,
+    int: counts,
+    float: times,
+    bool: st.booleans(),
+    int | None: st.none() | counts,
+    float | None: st.none() | times,
+    dict[str, str]: maps,
+    tuple[str, ...]: st.lists(texts, max_size=3).map(tuple),
+    tuple[int, ...]: st.lists(counts, max_size=3).map(tuple),
+    job.Phase: phases,
+    lease.LeaseState: st.sampled_from(lease.LeaseState),
+    tuple[Condition, ...]: st.lists(conditions, max_size=2).map(tuple),
+    tuple[job.Attempt, ...]: st.lists(attempts, max_size=2).map(tuple),
+    tuple[job.WorkerReason, ...]: st.lists(reasons, max_size=2).map(tuple),
+}
+
+
+def drawn(model: Any, **given_fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    fields = {
+        name: given_fields[name] if name in given_fields else _BY_TYPE[field.annotation]
+        for name, field in model.model_fields.items()
+        if name not in ("api_version", "kind")
+    }
+    return st.fixed_dictionaries(fields).map(lambda values: model(**values))
+
+
+devices = drawn(worker.Device, enforcement=st.sampled_from(["enforced", "advisory"]))
+lease_specs = drawn(
+    lease.LeaseSpec,
+    attempt=st.integers(1, I32),
+    memory_milli=st.integers(0, 1000),
+    duration=st.integers(1, I63),
+    memory=st.integers(0, I63),
+)
+lease_statuses = drawn(lease.LeaseStatus)
+worker_statuses = drawn(worker.WorkerStatus, devices=st.lists(devices, max_size=2).map(tuple))
+jobs = st.builds(job.Job, metadata=metas, spec=specs, status=drawn(job.JobStatus))
+leases = st.builds(lease.Lease, metadata=metas, spec=lease_specs, status=lease_statuses)
+workers = st.builds(
+    worker.Worker, metadata=metas, spec=drawn(worker.WorkerSpec), status=worker_statuses
+)
+
+
+def over_the_wire(message: Any) -> Any:
+    return type(message).FromString(message.SerializeToString())
+
+
+@given(jobs | leases | workers)
+def test_every_resource_comes_back_equal(resource: frames.Resource) -> None:
+    message = over_the_wire(convert.resource_to_proto(resource))
+    back = convert.resource_from_proto(message)
+    assert back == resource
+    # Equality alone would take 1 for 1.0 and for True; maps come back in any order.
+    texts_of = [json.dumps(one.to_dict(), sort_keys=True) for one in (back, resource)]
+    assert texts_of[0] == texts_of[1]
+
+
+records = st.builds(
+    frames.LogRecord,
+    sequence=st.integers(0, I63),
+    stream=st.sampled_from([s for s in frames.LogStream if s is not frames.LogStream.RESULT]),
+    time=times,
+    data=st.binary(max_size=9),
+    attempt=counts,
+)
+events = (
+    st.builds(frames.State, jobs)
+    | st.builds(frames.Log, records)
+    | st.builds(frames.ResultChunk, st.binary(max_size=9))
+    | st.builds(frames.Finished, jobs)
+)
+
+
+@given(events)
+def test_every_event_comes_back_equal(event: frames.JobEvent) -> None:
+    assert convert.event_from_proto(over_the_wire(convert.event_to_proto(event))) == event
+
+
+agent_frames = (
+    st.builds(
+        frames.NodeReport,
+        worker=names,
+        status=worker_statuses,
+        labels=maps,
+        leases=st.lists(st.builds(frames.LeaseReport, names, lease_statuses), max_size=2).map(
+            tuple
+        ),
+    )
+    | st.builds(frames.Heartbeat, times)
+    | st.builds(frames.LookNow, names)
+    | st.builds(
+        frames.LogBatch,
+        unit=names,
+        records=st.lists(
+            st.builds(
+                frames.UnitRecord,
+                st.integers(0, I63),
+                st.sampled_from(frames.LogStream),
+                times,
+                st.binary(max_size=9),
+            ),
+            max_size=3,
+        ).map(tuple),
+        total=st.none() | counts,
+    )
+)
+controller_frames = (
+    st.lists(
+        st.builds(
+            frames.LeaseWanted,
+            name=names,
+            spec=lease_specs,
+            code_digest=texts,
+            requirements=st.lists(texts, max_size=3).map(tuple),
+            args_json=texts,
+            image=texts,
+            next_log=counts,
+        ),
+        max_size=2,
+    ).map(lambda wanted: frames.Wanted(tuple(wanted)))
+    | st.builds(frames.LogAck, names, counts)
+    | st.builds(frames.Heartbeat, times)
+)
+
+
+@given(agent_frames)
+def test_every_agent_frame_comes_back_equal(frame: frames.AgentFrame) -> None:
+    message = over_the_wire(convert_agent.agent_frame_to_proto(frame))
+    assert convert_agent.agent_frame_from_proto(message) == frame
+
+
+@given(controller_frames)
+def test_every_controller_frame_comes_back_equal(frame: frames.ControllerFrame) -> None:
+    message = over_the_wire(convert_agent.controller_frame_to_proto(frame))
+    assert convert_agent.controller_frame_from_proto(message) == frame
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_become_a_value_or_a_validation_error(data: bytes) -> None:
+    for message, read in (
+        (resources_pb2.Resource, convert.resource_from_proto),
+        (cumulus_pb2.JobEvent, convert.event_from_proto),
+        (cumulus_pb2.ListResponse, convert.page_from_proto),
+        (cumulus_pb2.ApplyResponse, convert.applied_from_proto),
+        (cumulus_pb2.WatchEvent, convert.watch_item_from_proto),
+        (agent_pb2.AgentMessage, convert_agent.agent_frame_from_proto),
+        (agent_pb2.ControllerMessage, convert_agent.controller_frame_from_proto),
+    ):
+        try:
+            read(message.FromString(data))  # type: ignore[attr-defined]
+        except (DecodeError, ValidationError):
+            continue
+
+
+def test_models_and_messages_have_the_same_fields() -> None:
+    renamed = {"args": "args_json"}
+    extra = {"Retry": {"on_nothing"}}
+    for name, model in MODELS.items():
+        message = resources_pb2.DESCRIPTOR.message_types_by_name[name]
+        expected = {renamed.get(field, field) for field in model.model_fields}
+        assert {f.name for f in message.fields} == expected | extra.get(name, set()), name
+    covered = {*MODELS, "Resource"}
+    assert set(resources_pb2.DESCRIPTOR.message_types_by_name) == covered
+
+
+def test_what_other_clients_leave_out_takes_its_default() -> None:
+    message = resources_pb2.Job()
+    message.metadata.name = "a"
+    message.spec.image = "alpine"
+    message.spec.gpu.SetInParent()
+    message.spec.resources.cpus = "2"
+    message.spec.retry.limit = 3
+    expected = job.Job(
+        metadata=ObjectMeta(name="a"),
+        spec=job.JobSpec(
+            image="alpine", gpu=job.Gpu(), resources=job.Resources(cpus=2), retry=job.Retry(limit=3)
+        ),
+    )
+    assert convert.job_from_proto(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ("{", "is not JSON"),
+        ("NaN", "not a JSON number"),
+        ("[" * 9999, "is not JSON"),
+        ("3", "list"),
+    ],
+)
+def test_args_that_are_no_json_list_or_object(args: str, says: str) -> None:
+    message = resources_pb2.Job()
+    message.metadata.name = "a"
+    message.spec.image = "alpine"
+    message.spec.args_json = args
+    with pytest.raises(ValidationError, match=says) as caught:
+        convert.job_from_proto(message)
+    assert caught.value.problems[0].path.startswith("spec.args")
+
+
+@pytest.mark.parametrize("arg", [float("nan"), object(), "\ud800"])
+def test_what_the_wire_cannot_carry_is_said(arg: object) -> None:
+    code = job.Code(digest="sha256:" + "0" * 64)
+    fine = job.Job(metadata=ObjectMeta(name="a"), spec=job.JobSpec(code=code, args=[arg]))
+    if isinstance(arg, str):
+        assert convert.job_from_proto(convert.job_to_proto(fine)) == fine  # JSON escapes it
+        fine = fine.model_copy(update={"metadata": ObjectMeta(name="a", labels={"x": arg})})
+    with pytest.raises(ValidationError, match="cannot be sent"):
+        convert.job_to_proto(fine)
