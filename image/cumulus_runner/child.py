@@ -1,0 +1,241 @@
+"""The child: unpacks the code, calls main(), hands the result or the error to the parent.
+
+Runs the job's code, so anything may have happened to this process by the time it reports: closed
+files, forks, threads, handlers. Called by `supervise` right after the fork.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import time
+
+from . import report
+from .report import JobError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, ModuleType, TracebackType
+
+    from .settings import Settings
+
+_MAIN = sys.modules["__main__"]  # kept: its place is taken by the job's main.py
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Terminated(BaseException):
+    """Raised in the job where SIGTERM finds it, so that its `finally` blocks run."""
+
+
+def run(settings: Settings, pipe: int) -> None:
+    """Runs the job and writes one frame to `pipe`. Returns when the process may end.
+
+    Standard output is the parent's pump already. A process that the job forked and that comes back
+    here ends silently: there is one result.
+    """
+    owner = os.getpid()
+    _handle_signals(owner)
+    faulthandler.enable()  # a crash by signal says on stderr where it happened
+    for stream in (sys.stdout, sys.stderr):
+        # Live, line by line, although a pipe is no terminal. Streams of the interpreter are
+        # TextIOWrapper, unless it was started without them.
+        getattr(stream, "reconfigure", lambda **_: None)(line_buffering=True)
+    started = time.monotonic()
+    try:
+        frame = _succeed(settings, started)
+    except BaseException as e:  # noqa: BLE001 (the job's own: every end of it is reported)
+        frame = _fail(e, time.monotonic() - started)
+    if os.getpid() != owner:
+        os._exit(0)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # the result is known: nothing to unwind any more
+    _flush()
+    try:
+        while frame:
+            frame = frame[os.write(pipe, frame) :]
+    except OSError:
+        pass  # the job closed descriptors that are not its own; the parent reports NoResult
+    else:
+        os.close(pipe)
+
+
+def _succeed(settings: Settings, started: float) -> bytes:
+    from . import frameworks, requirements, unpack  # noqa: PLC0415 (after the fork)
+
+    if settings.data_limit:
+        _limit_data(settings.data_limit)
+    os.makedirs(settings.work_dir, exist_ok=True)
+    code = unpack.unpack(os.path.join(settings.job_dir, "code.zip"), settings.work_dir)
+    args, kwargs = _arguments(os.path.join(settings.job_dir, "args.json"))
+    sys.path.insert(0, code)
+    requirements.provide(settings.job_dir, settings.env_dir, settings.work_dir, code)
+    frameworks.limit(settings.gpu_fraction)
+    os.chdir(code)
+    result = _call(_load(os.path.join(code, "main.py")), args, kwargs)
+    seconds = time.monotonic() - started
+    from . import values  # noqa: PLC0415 (after the job: it needs json)
+
+    text, nulls = values.encode(result)
+    if nulls:
+        more = f" and {len(nulls) - 5} more" if len(nulls) > 5 else ""
+        print(
+            f"cumulus: not a number or infinite, given as null: {', '.join(nulls[:5])}{more}",
+            file=sys.stderr,
+        )
+    return report.success(text, seconds)
+
+
+def _handle_signals(owner: int) -> None:
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a process that the job forked dies as it would elsewhere
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        raise Terminated(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # The warning before the lease's end: a job that does not know of it is not to die of it.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _limit_data(limit: int) -> None:
+    import resource  # noqa: PLC0415 (rarely needed, and a job waits for each import)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard not in (-1, resource.RLIM_INFINITY):
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _arguments(path: str) -> tuple[list[object], dict[str, object]]:
+    """What main() is called with: a list positionally, an object by name; nothing without file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return [], {}
+    except (OSError, UnicodeDecodeError) as e:
+        raise JobError("BadArguments", f"args.json cannot be read: {e}") from e
+    import json  # noqa: PLC0415 (a job without arguments does without)
+
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as e:
+        raise JobError("BadArguments", f"args.json is not JSON: {e}") from e
+    if isinstance(given, list):
+        return given, {}
+    if isinstance(given, dict):
+        return [], given
+    raise JobError("BadArguments", f"args.json holds {given!r:.50}: expected a list or an object")
+
+
+def _load(path: str) -> Callable[..., object]:
+    """main() of main.py, imported as the module `main`."""
+    import importlib.util  # noqa: PLC0415 (zipfile has imported it)
+
+    spec = importlib.util.spec_from_file_location("main", path)
+    if spec is None or spec.loader is None:
+        raise JobError("NoMain", "main.py cannot be loaded as Python code")
+    module = importlib.util.module_from_spec(spec)
+    # Under both names: pickle finds its functions by the first, and processes that
+    # multiprocessing spawns import again what stands under the second.
+    sys.modules["main"] = sys.modules["__main__"] = module
+    sys.argv[:] = [path]
+    spec.loader.exec_module(module)
+    return _main_of(module)
+
+
+def _main_of(module: ModuleType) -> Callable[..., object]:
+    found: object = getattr(module, "main", None)
+    if found is None:
+        raise JobError("NoMain", "main.py has no function main()")
+    if not callable(found):
+        raise JobError("NoMain", f"main in main.py is {type(found).__name__}, not a function")
+    return found
+
+
+def _call(main: Callable[..., object], args: list[object], kwargs: dict[str, object]) -> object:
+    result = main(*args, **kwargs)
+    if type(result).__name__ == "coroutine":
+        import asyncio  # noqa: PLC0415 (only `async def main()` needs it)
+
+        return asyncio.run(result)  # type: ignore[arg-type]
+    return result
+
+
+def _fail(error: BaseException, seconds: float) -> bytes:
+    """The frame of any end but a returned result."""
+    if isinstance(error, SystemExit):
+        return _exited(error.code, seconds)
+    if isinstance(error, JobError):
+        print(f"cumulus: {error.message}", file=sys.stderr)
+        return report.failure(error.kind, error.message, "", seconds, 1)
+    trace = _traceback(error)
+    try:
+        sys.stderr.write(report.clip(trace, report.TRACEBACK_LIMIT))
+    except (OSError, ValueError):
+        pass  # closed by the job; the envelope has the traceback too
+    if isinstance(error, Terminated):
+        kind, message, code = "Terminated", f"terminated by {error}", 128 + signal.SIGTERM
+    elif isinstance(error, KeyboardInterrupt):
+        kind, message, code = "KeyboardInterrupt", "interrupted", 128 + signal.SIGINT
+    else:
+        kind, message, code = type(error).__name__, _text(error), 1
+    return report.failure(kind, message, trace, seconds, code)
+
+
+def _exited(code: object, seconds: float) -> bytes:
+    """sys.exit(): without code or with 0 it is a success without result."""
+    if code is None or code == 0:
+        return report.success("null", seconds)
+    if isinstance(code, int):
+        number = code & 0xFF or 1
+        return report.failure(
+            "SystemExit", f"the job ended with exit code {number}", "", seconds, number
+        )
+    text = _text(code)
+    print(text, file=sys.stderr)
+    return report.failure("SystemExit", text, "", seconds, 1)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as e:  # noqa: BLE001 (the job's own __str__)
+        return f"<{type(value).__name__} without text: {type(e).__name__}>"
+
+
+def _traceback(error: BaseException) -> str:
+    """As Python prints it, from the job's first own line on."""
+    import traceback  # noqa: PLC0415 (only an error needs it)
+
+    try:
+        return "".join(
+            traceback.format_exception(type(error), error, _own_part(error.__traceback__))
+        )
+    except Exception as e:  # noqa: BLE001 (an error whose own methods fail is reported all the same)
+        return f"{type(error).__name__} (its traceback cannot be printed: {type(e).__name__})\n"
+
+
+def _own_part(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith((_HERE, "<frozen importlib")):
+            return trace
+        trace = trace.tb_next
+    return None
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # closed or replaced by the job

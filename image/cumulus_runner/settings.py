@@ -1,0 +1,55 @@
+"""What the runner is told by its environment. Reads `os.environ` once, at the start."""
+
+from __future__ import annotations
+
+import os
+
+EXIT_GRACE = 5.0
+"""Seconds that threads and exit handlers of the job get once its result is known."""
+
+DRAIN = 0.5
+"""Seconds that processes left behind by the job may still write to stdout."""
+
+STOP_GRACE = 0.7
+"""Seconds between SIGTERM at the lease's end and the runner's own SIGKILL: the agent's comes after
+1 s and would take the envelope with it."""
+
+
+class Settings:
+    """Folders and names. deadline: POSIX seconds of the lease's end, 0.0 where there is none;
+    gpu_fraction: of each device's memory, 0.0 where there is no GPU; data_limit: bytes for
+    RLIMIT_DATA, 0 for none.
+    """
+
+    __slots__ = (
+        "chronos_partition",
+        "data_limit",
+        "deadline",
+        "env_dir",
+        "gpu_device",
+        "gpu_fraction",
+        "job_dir",
+        "job_id",
+        "work_dir",
+    )
+
+    def __init__(self) -> None:
+        env = os.environ
+        self.job_id = env.get("JOB_ID", "")
+        self.chronos_partition = env.get("CHRONOS_PARTITION_ID", "")
+        self.gpu_device = env.get("GPU_DEVICE", "")
+        self.job_dir = os.path.abspath(env.get("CUMULUS_JOB_DIR") or "/job")
+        self.env_dir = os.path.abspath(env.get("CUMULUS_ENV_DIR") or "/env")
+        self.work_dir = os.path.abspath(env.get("CUMULUS_WORK_DIR") or "/work")
+        self.deadline = _number("CUMULUS_DEADLINE")
+        self.gpu_fraction = _number("CUMULUS_GPU_MEMORY_FRACTION")
+        self.data_limit = int(_number("CUMULUS_RLIMIT_DATA"))
+
+
+def _number(name: str) -> float:
+    """A variable's number; 0.0 where it is missing or none (a limit that nobody can read is none)."""
+    try:
+        number = float(os.environ.get(name) or 0)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < 1e18 else 0.0
