@@ -5,6 +5,7 @@
 #   quietly COMMAND…              run it; what it says is shown only when it fails, and then we end
 #   need COMMAND PACKAGE          remember that PACKAGE is needed where COMMAND is missing
 #   install_needed                apt-get install what `need` remembered, or say what to install
+#   need_python                   remember what is missing of Python itself
 #   find_python, make_venv        PYTHON=a python3 >= 3.10 that can make a venv; .venv
 #   install_locked LOCK           install exactly what LOCK says, and this package, editable
 #   in_venv COMMAND…              run a command of the venv
@@ -52,14 +53,17 @@ install_needed() {
   quietly apt-get install -q -y --no-install-recommends "${packages[@]}"
 }
 
-find_python() {
+need_python() {
   PYTHON=${PYTHON:-python3}
   need "$PYTHON" python3
+  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || NEEDED+=(python3-venv)
+}
+
+find_python() {
+  need_python
   install_needed
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     die "$PYTHON is $("$PYTHON" --version 2>&1): Python 3.10 or newer is needed; set PYTHON to one"
-  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || NEEDED+=(python3-venv)
-  install_needed
 }
 
 make_venv() {

@@ -11,6 +11,9 @@ set -euo pipefail
 
 need git git
 need mmdebstrap mmdebstrap
+[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || NEEDED+=(debian-archive-keyring)
+[ "$(id -u)" -eq 0 ] || need newuidmap uidmap
+need_python
 need_docker
 need_chronos
 install_needed

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -101,7 +101,7 @@ class NativePartitioner:
     def create(self, device: int, memory_milli: int, seconds: int) -> Partition:
         """See `base.Partitioner`."""
         check_request(device, memory_milli, seconds)
-        with self._calls:
+        with self._turn():
             ends = time.monotonic() + seconds
             reply = self._call(
                 op="create",
@@ -117,7 +117,7 @@ class NativePartitioner:
 
     def release(self, partition_id: str) -> None:
         """See `base.Partitioner`."""
-        with self._calls:
+        with self._turn():
             if partition_id not in self._held:
                 return
             reply = self._call(op="release", id=partition_id)
@@ -129,7 +129,7 @@ class NativePartitioner:
 
     def list(self) -> list[Partition]:
         """See `base.Partitioner`."""
-        with self._calls:
+        with self._turn():
             reply = self._call(op="list")
             names = _success(reply)
             self._held = {name: self._held[name] for name in names if name in self._held}
@@ -142,7 +142,8 @@ class NativePartitioner:
     def available(self, device: int) -> int:
         """See `base.Partitioner`."""
         check_request(device, 1, 1)
-        reply = self._call(op="available", device=device)
+        with self._turn():
+            reply = self._call(op="available", device=device)
         if "Invalid device index" in str(reply.get("detail", "")):
             raise self._no_device(device)
         return round(float(_success(reply)) * 10)  # percent
@@ -150,6 +151,8 @@ class NativePartitioner:
     def close(self) -> None:
         """See `base.Partitioner`."""
         self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
         with self._calls:
             with self._changed:
                 child, starting = self._child, self._starting
@@ -174,27 +177,29 @@ class NativePartitioner:
             notes = self._child.notes if self._child else ""
         return no_device(device, notes or "the OpenCL platform in use ends before it")
 
-    def _call(self, **request: object) -> dict[str, Any]:
-        with self._calls:
-            child = self._up()
-            try:
-                return child.call(request, self._call_timeout)
-            except ChildGoneError as e:
-                raise Temporary(
-                    f"{e}; it is being restarted and every partition is gone",
-                    reason="PartitionerLost",
-                ) from e
-
-    def _up(self) -> Child:
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One caller at a time; while there is no child all wait together, not one by one."""
         with self._changed:
             self._changed.wait_for(lambda: self._child or self._stop.is_set(), _WAIT_FOR_CHILD)
-            if self._stop.is_set():
-                raise Temporary("the partitioner is closed", reason="PartitionerLost")
-            if self._child is None:
-                raise Temporary(
-                    f"Chronos is being restarted: {self._why}", reason="PartitionerLost"
-                )
-            return self._child
+        with self._calls:
+            yield
+
+    def _call(self, **request: object) -> dict[str, Any]:
+        """Only within `_turn`."""
+        with self._changed:
+            child, why = self._child, self._why
+        if self._stop.is_set():
+            raise Temporary("the partitioner is closed", reason="PartitionerLost")
+        if child is None:
+            raise Temporary(f"Chronos is being restarted: {why}", reason="PartitionerLost")
+        try:
+            return child.call(request, self._call_timeout)
+        except ChildGoneError as e:
+            raise Temporary(
+                f"{e}; it is being restarted and every partition is gone",
+                reason="PartitionerLost",
+            ) from e
 
     def _supervise(self) -> None:
         """Thread: keep a child alive until closed, with back-off while children die young."""

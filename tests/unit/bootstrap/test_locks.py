@@ -1,0 +1,44 @@
+"""The locks pin everything the package asks for, with hashes, and name no host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "bootstrap/chronos.lock"]
+
+
+def pinned(lock: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def wanted(section: str) -> set[str]:
+    """Names in one list of pyproject.toml; tomllib is not in Python 3.10."""
+    text = (ROOT / "pyproject.toml").read_text()
+    body = re.search(rf"^{section} = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert body
+    names = re.findall(r'^\s*"([A-Za-z0-9._-]+)', body[1], re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_host_and_hashes_everything(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert not re.search(r"--(index|extra-index|find-links|trusted)", text)
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in entry, entry
+
+
+def test_what_runs_is_pinned() -> None:
+    assert wanted("dependencies") | wanted("controller") | {"setuptools"} <= pinned(LOCKS[0])
+
+
+def test_what_works_on_it_is_pinned_to_the_same_versions() -> None:
+    assert wanted("agent") | wanted("dev") <= pinned(LOCKS[1])
+    ours, theirs = ((ROOT / lock).read_text() for lock in LOCKS[:2])
+    pins = set(re.findall(r"^([^\s=]+==[^\s]+)", ours, re.MULTILINE))
+    assert pins <= set(re.findall(r"^([^\s=]+==[^\s]+)", theirs, re.MULTILINE))
