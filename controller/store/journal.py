@@ -1,0 +1,119 @@
+"""The journal's files: writing transactions, changing to a new file, snapshots. I/O through `Disk`.
+
+In the folder: `journal.<first rv>` files, one after the other, and at most one `snapshot.<rv>` that
+stands for all before it. Each of them appears complete, by rename. Written by the commit thread,
+the snapshot by the compaction thread; read by recovery.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Final
+
+from .codec import end_line, record_line, segment_line, snapshot_line, transaction_line
+from .disk import TEMPORARY, Disk
+from .records import Entry
+
+JOURNAL: Final = "journal."
+SNAPSHOT: Final = "snapshot."
+_PIECE: Final = 1024 * 1024
+_SYNC_EVERY: Final = 16 * 1024 * 1024
+
+
+def numbered(names: list[str], prefix: str) -> list[int]:
+    """The numbers of the files `<prefix><number>`, ascending."""
+    pattern = re.compile(re.escape(prefix) + r"([0-9]{1,19})")
+    return sorted(int(match[1]) for match in map(pattern.fullmatch, names) if match)
+
+
+class Journal:
+    """The file that transactions go to. `size`: bytes written since the last snapshot."""
+
+    def __init__(self, disk: Disk, handle: int, size: int) -> None:
+        self._disk = disk
+        self._handle = handle
+        self.size = size
+
+    @classmethod
+    def prepare(cls, disk: Disk, first_rv: int) -> Journal:
+        """A new file for the transactions from `first_rv` on, not yet under its name."""
+        line = segment_line(first_rv)
+        handle = disk.create(f"{JOURNAL}{first_rv}{TEMPORARY}")
+        journal = cls(disk, handle, 0)
+        try:
+            journal.append(line)
+        except OSError:
+            disk.close_file(handle)
+            raise
+        return journal
+
+    @staticmethod
+    def publish(disk: Disk, first_rv: int) -> None:
+        """Give the prepared file its name; from here on it is the one in use."""
+        disk.rename(f"{JOURNAL}{first_rv}{TEMPORARY}", f"{JOURNAL}{first_rv}")
+        disk.sync_folder()
+
+    def append(self, data: bytes) -> None:
+        """Return once the lines are durable."""
+        self._disk.append(self._handle, data)
+        self._disk.sync(self._handle)
+        self.size += len(data)
+
+    def seal(self, rv: int) -> None:
+        """Say that everything up to `rv` is durable, so that damage to it is known for damage."""
+        self.append(transaction_line(rv, rv + 1, ()))
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._disk.close_file(self._handle)
+
+
+def write_snapshot(disk: Disk, rv: int, tables: Mapping[str, Mapping[str, Entry]]) -> int:
+    """Write everything up to `rv`, then remove what it stands for. Returns its size in bytes."""
+    name = f"{SNAPSHOT}{rv}"
+    handle = disk.create(name + TEMPORARY)
+    try:
+        size = _write_all(disk, handle, rv, tables)
+        disk.sync(handle)
+    finally:
+        disk.close_file(handle)
+    disk.rename(name + TEMPORARY, name)
+    disk.sync_folder()
+    remove_superseded(disk, rv)
+    return size
+
+
+def _write_all(disk: Disk, handle: int, rv: int, tables: Mapping[str, Mapping[str, Entry]]) -> int:
+    piece = [snapshot_line(rv)]
+    size = waiting = unsynced = records = 0
+    for table, entries in tables.items():
+        for id_, entry in entries.items():
+            line = record_line(entry.rv, table, id_, entry.raw)
+            piece.append(line)
+            waiting += len(line)
+            records += 1
+            if waiting > _PIECE:
+                disk.append(handle, b"".join(piece))
+                size += waiting
+                unsynced += waiting
+                piece, waiting = [], 0
+            if unsynced > _SYNC_EVERY:
+                # One big sync at the end would hold up the journal's own.
+                disk.sync(handle)
+                unsynced = 0
+    piece.append(end_line(records))
+    disk.append(handle, b"".join(piece))
+    return size + waiting
+
+
+def remove_superseded(disk: Disk, rv: int) -> None:
+    """Remove all that the durable snapshot of `rv` stands for, and unfinished files."""
+    names = disk.names()
+    segments = numbered(names, JOURNAL)
+    # A file ends where the next one begins; the last one is in use.
+    old = [f"{JOURNAL}{first}" for first, following in pairwise(segments) if following <= rv + 1]
+    old += [f"{SNAPSHOT}{other}" for other in numbered(names, SNAPSHOT) if other < rv]
+    for name in old:
+        disk.unlink(name)
