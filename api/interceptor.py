@@ -142,7 +142,7 @@ class Interceptor(_Base):
         self, method: str, metadata: dict[str, Any], context: Context
     ) -> AsyncIterator[None]:
         call = Call(method, _request_id(metadata), context.peer())
-        token = _CURRENT.set(call)
+        _CURRENT.set(call)  # each call has its own task, and so its own context
         started = time.monotonic()
         context.set_trailing_metadata(((_REQUEST_ID, call.request_id),))
         error: CumulusError | None = None
@@ -158,8 +158,6 @@ class Interceptor(_Base):
             if not self._stopping:
                 raise
             error = UnavailableError("the controller is stopping; jobs go on, connect again")
-        except grpc.aio.AbortError:
-            raise
         except Exception as e:  # noqa: BLE001 (the boundary: a bug must neither leak nor kill the stream unseen)
             _bound(call).opt(exception=e).error("{} failed unexpectedly", method)
             error = CumulusError(f"internal error, see the log of request {call.request_id}")
@@ -167,9 +165,6 @@ class Interceptor(_Base):
             if error:
                 outcome = row(error).grpc.name
             _log(call, outcome, time.monotonic() - started, error)
-            # A generator closed by another task has another context; nothing is left to reset.
-            if _CURRENT.get(None) is call:
-                _CURRENT.reset(token)
         if error:
             await _abort(error, call, context)
 

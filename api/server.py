@@ -61,7 +61,8 @@ class GrpcServer:
             interceptors=[self._interceptor], options=list(SERVER_OPTIONS)
         )
         add_cumulus: Any = cumulus_pb2_grpc.add_CumulusServicer_to_server
-        add_cumulus(CumulusServicer(jobs, blobs, max_code=max_code), self._server)
+        self._cumulus = CumulusServicer(jobs, blobs, max_code=max_code)
+        add_cumulus(self._cumulus, self._server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
         add_agent(AgentServicer(agents, blobs), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -95,10 +96,13 @@ class GrpcServer:
             await self._health.set(service, status)
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Say NOT_SERVING, end open streams with UNAVAILABLE, give calls `grace` seconds."""
+        """Say NOT_SERVING, end open streams with UNAVAILABLE, give calls `grace` seconds, and
+        wait for writes under way, so that the store may be closed afterwards.
+        """
         await self._health.enter_graceful_shutdown()
         self._interceptor.end_streams()
         await self._server.stop(grace)
+        await self._cumulus.settle()
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:

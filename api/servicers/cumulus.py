@@ -190,14 +190,28 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         """Let a write come to its end though its client goes away, which cancels the caller."""
         task = asyncio.ensure_future(write)
         self._writes.add(task)
-        task.add_done_callback(self._wrote)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._writes.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_report_alone)
+            raise
 
-    def _wrote(self, task: asyncio.Task[Any]) -> None:
-        self._writes.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, CumulusError):  # told to the client too, if it is still there
-            logger.bind(job_id=error.job_id).debug("a write was refused: {}", error.message)
+    async def settle(self) -> None:
+        """Wait for the writes whose clients are gone."""
+        if self._writes:
+            await asyncio.wait(set(self._writes))
+
+
+def _report_alone(task: asyncio.Task[Any]) -> None:
+    """Log how a write failed that nobody waits for any more."""
+    error = None if task.cancelled() else task.exception()
+    if error is None:
+        return
+    job_id = error.job_id if isinstance(error, CumulusError) else ""
+    unforeseen = None if isinstance(error, CumulusError) else error
+    log = logger.bind(job_id=job_id).opt(exception=unforeseen)
+    log.warning("a write failed after its client had gone: {}", error)
 
 
 def _raise_if_unplaced(event: JobEvent) -> None:

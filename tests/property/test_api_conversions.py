@@ -14,7 +14,7 @@ from cumulus.crd_like_specs import job, lease, worker
 from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from google.protobuf.message import DecodeError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 I32, I63 = (1 << 31) - 1, (1 << 63) - 1
@@ -163,6 +163,18 @@ def over_the_wire(message: Any) -> Any:
     return type(message).FromString(message.SerializeToString())
 
 
+CODE = job.Code(digest="sha256:" + "0" * 64)
+
+
+def shaped(**spec: Any) -> job.Job:
+    fields = {"code": CODE, **spec}
+    return job.Job(metadata=ObjectMeta(name="a"), spec=job.JobSpec(**fields))
+
+
+@example(shaped(code=job.Code(files={"main.py": "x", "lib/é.py": ""})))
+@example(shaped(code=job.Code(path="")))
+@example(shaped(retry=job.Retry(limit=3, on=())))
+@example(shaped(args={"": [None, 1, 1.0, True, 10**30, -0.0, 1e300, "\u2028"]}))
 @given(jobs | leases | workers)
 def test_every_resource_comes_back_equal(resource: frames.Resource) -> None:
     message = over_the_wire(convert.resource_to_proto(resource))
@@ -318,8 +330,7 @@ def test_args_that_are_no_json_list_or_object(args: str, says: str) -> None:
 
 @pytest.mark.parametrize("arg", [float("nan"), object(), "\ud800"])
 def test_what_the_wire_cannot_carry_is_said(arg: object) -> None:
-    code = job.Code(digest="sha256:" + "0" * 64)
-    fine = job.Job(metadata=ObjectMeta(name="a"), spec=job.JobSpec(code=code, args=[arg]))
+    fine = shaped(args=[arg])
     if isinstance(arg, str):
         assert convert.job_from_proto(convert.job_to_proto(fine)) == fine  # JSON escapes it
         fine = fine.model_copy(update={"metadata": ObjectMeta(name="a", labels={"x": arg})})

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from cumulus.api import convert
+from cumulus.api import convert, interceptor
 from cumulus.api.frames import LogRecord, LogStream, Outcome, WatchItem, WatchType
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.options import CHUNK_BYTES
@@ -14,12 +14,15 @@ from cumulus.crd_like_specs.errors import (
     CumulusError,
     ExpiredError,
     NotFoundError,
+    StoreError,
+    UnavailableError,
     ValidationError,
 )
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import Lease, LeaseSpec
 from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.crd_like_specs.worker import Worker
+from loguru import logger
 
 from .conftest import World, error_of, read_all, soon
 from .fakes import UID, a_job, digest_of
@@ -245,20 +248,76 @@ async def test_every_call_is_given_a_request_id(world: World) -> None:
     assert all(len(one) == 16 for one in ids)
 
 
-async def test_a_write_goes_on_when_its_client_gives_up(world: World) -> None:
-    began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+class SlowDelete:
+    """Takes the place of `jobs.delete`; ends when it may, then as `error` says."""
 
-    async def slow_delete(_name: str) -> Any:
-        began.set()
-        await may_end.wait()
-        ended.set()
+    def __init__(self, error: Exception | None = None) -> None:
+        self.began, self.may_end, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.error = error
+
+    async def __call__(self, _name: str) -> Any:
+        self.began.set()
+        await self.may_end.wait()
+        self.ended.set()
+        if self.error:
+            raise self.error
         return a_job()
 
-    world.jobs.delete = slow_delete  # type: ignore[method-assign]
+
+async def given_up(world: World, slow: SlowDelete) -> None:
+    world.jobs.delete = slow  # type: ignore[method-assign]
     call = world.cumulus.Delete(pb.DeleteRequest(name="hello"))
     waiting = asyncio.ensure_future(call.code())
-    await soon(began.wait())
+    await soon(slow.began.wait())
+    seen = asyncio.Event()  # by the server too, which says so in its log
+    sink = logger.add(lambda line: seen.set() if "CANCELLED" in line else None, level="DEBUG")
     call.cancel()
     await soon(waiting)
-    may_end.set()
-    await soon(ended.wait())
+    await soon(seen.wait())
+    logger.remove(sink)
+
+
+async def test_a_write_goes_on_when_its_client_gives_up_and_stopping_waits_for_it(
+    world: World,
+) -> None:
+    slow = SlowDelete()
+    await given_up(world, slow)
+    stopping = asyncio.ensure_future(world.server.stop(grace=0.1))
+    await soon(world.server._server.wait_for_termination())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    slow.may_end.set()
+    await soon(stopping)
+    assert slow.ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(StoreError("disk full", job_id=UID), "disk full"), (KeyError("a-bug"), "Traceback")],
+)
+async def test_a_write_that_fails_alone_is_logged(
+    world: World, error: Exception, says: str
+) -> None:
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING")
+    slow = SlowDelete(error)
+    await given_up(world, slow)
+    slow.may_end.set()
+    await soon(world.server.stop(grace=0))
+    logger.remove(sink)
+    assert "after its client had gone" in "".join(lines)
+    assert says in "".join(lines)
+
+
+async def test_no_single_answer_takes_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptor, "UNARY_SECONDS", 0.05)
+    slow = SlowDelete()
+    world.jobs.delete = slow  # type: ignore[method-assign]
+    error = await error_of(world.cumulus.Delete(pb.DeleteRequest(name="hello")))
+    slow.may_end.set()
+    assert isinstance(error, UnavailableError)
+    assert "no answer within" in error.message
+    await soon(slow.ended.wait())

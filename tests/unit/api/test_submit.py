@@ -104,6 +104,13 @@ async def test_code_that_is_there_already_is_taken_again_without_harm(world: Wor
     assert world.blobs.stored == {digest_of(b"zip"): b"zip"}
 
 
+async def test_code_that_is_there_need_not_be_sent(world: World) -> None:
+    world.blobs.stored[digest_of(b"zip")] = b"zip"
+    call = world.cumulus.Submit(frames(start(code_job(b"zip"))))
+    assert isinstance(event_from_proto(await soon(call.read())), State)
+    call.cancel()
+
+
 async def test_bad_digest_makes_no_job(world: World) -> None:
     call = world.cumulus.Submit(
         frames(start(code_job(b"good"), code_follows=True), *pieces(b"evil"))
