@@ -1,0 +1,220 @@
+"""A worker's agent: its parts wired together, and the loops between them. Made by `main`.
+
+runtime ── changes ──▶ look now, list again ──▶ keeper ── a task per lease ──▶ runtime, shares
+controller ◀── stream ── state, hints, logs         ▲
+──▶ wanted, acknowledgements ────────────┴──▶ log pumps ◀── runtime's logs
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc.aio
+from loguru import logger
+
+from ...api.frames import LogAck, NodeReport, Wanted
+from ...api.records import LOG_LIMIT
+from ...crd_like_specs.errors import DriverError
+from ...crd_like_specs.meta import Condition
+from ...crd_like_specs.worker import Device, WorkerStatus
+from ..base import Partitioner
+from .blob_cache import BlobCache
+from .blob_client import GrpcBlobs
+from .deadlines import Deadlines
+from .keeper import Keeper
+from .lease_task import Tools
+from .log_pumps import LogPumps
+from .ports import Clock, LocalRuntime, NodeFacts, Preparer
+from .shares import Shares
+from .staging import Staging
+from .stream import Peer, Stream
+
+FACTS_SECONDS: Final = 30.0
+_FACTS_RETRY: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the agent runs on. devices: those that are leased; env_of: see `lease_task.Tools`;
+    conditions: of the worker, fixed while the agent runs.
+    """
+
+    runtime: LocalRuntime
+    preparer: Preparer
+    partitioner: Partitioner
+    facts: NodeFacts
+    devices: tuple[Device, ...]
+    env_of: Callable[[tuple[int, ...], int], Mapping[str, str]]
+    conditions: tuple[Condition, ...] = ()
+
+
+class Agent:
+    """worker: name of this worker. data: absolute folder of this agent alone. version: as shown.
+
+    pause_ceiling: longest pause between attempts to connect, seconds. log_limit: bytes of log
+    kept of each unit.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        machine: Machine,
+        channel: grpc.aio.Channel,
+        data: Path,
+        clock: Clock,
+        *,
+        version: str,
+        pause_ceiling: float,
+        log_limit: int = LOG_LIMIT,
+    ) -> None:
+        self._worker = worker
+        self._machine = machine
+        self._clock = clock
+        self._version = version
+        self._status = WorkerStatus()
+        self._labels: Mapping[str, str] = {}
+        self._wanted = Wanted()
+        self._list_due = asyncio.Event()
+        self._read_due = asyncio.Event()
+        peer = Peer(
+            report=self.report,
+            wanted=self._hear_wanted,
+            ack=self._hear_ack,
+            contact=self._hear_contact,
+            take=lambda: self.pumps.take(),
+        )
+        self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling)
+        self.pumps = LogPumps(machine.runtime, clock, ready=self.stream.logs_ready, limit=log_limit)
+        self.staging = Staging(
+            data / "staging", BlobCache(data / "blobs", GrpcBlobs(channel, worker))
+        )
+        self.shares = Shares(machine.partitioner)
+        self.keeper = Keeper(
+            Tools(
+                machine.runtime,
+                self.staging,
+                machine.preparer,
+                self.shares,
+                clock,
+                machine.env_of,
+            ),
+            Deadlines(data / "deadlines.json", clock),
+            changed=lambda urgent: self.stream.report_changed(urgent=urgent),
+            listed=self._follow,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled; returns only where it has to be started anew. Units run on after it."""
+        await self.keeper.start()  # deadlines first: they need nobody else
+        loops = [
+            asyncio.ensure_future(loop)
+            for loop in (
+                self.keeper.watch(),
+                self.keeper.broken(),
+                self._watch_units(),
+                self._list_units(),
+                self._watch_facts(),
+                self._talk(),
+            )
+        ]
+        try:
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in loops:
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self.pumps.stop()
+            await self.keeper.stop()
+            await self.shares.close()
+
+    def report(self) -> NodeReport:
+        """The whole state, as it is now."""
+        return NodeReport(self._worker, self._status, self._labels, self.keeper.reports())
+
+    # What the controller says
+
+    def _hear_wanted(self, frame: Wanted, first: bool) -> None:
+        self._wanted = frame
+        if first:
+            self.pumps.rewind(frame)
+        self.keeper.set_wanted(frame)
+        self._follow()
+
+    def _hear_ack(self, ack: LogAck) -> None:
+        self.pumps.ack(ack)
+
+    def _hear_contact(self, contact: bool) -> None:
+        self.keeper.set_contact(contact=contact)
+
+    # What the machine says
+
+    def _follow(self) -> None:
+        self.pumps.follow(self.keeper.seen_units(), self._wanted)
+
+    async def _watch_units(self) -> None:
+        async for unit in self._machine.runtime.changes():
+            self.stream.look_now(unit)
+            self.keeper.look(unit)
+            self.pumps.follow([unit], self._wanted)
+            self._list_due.set()
+
+    async def _list_units(self) -> None:
+        while True:
+            await self._list_due.wait()
+            self._list_due.clear()
+            await self.keeper.refresh_units()
+
+    async def _talk(self) -> None:
+        """Connect once there is something to say: a worker without its facts takes no jobs."""
+        while not await self._read_facts():
+            await self._clock.sleep_until(self._clock.monotonic() + _FACTS_RETRY)
+        timer = asyncio.ensure_future(self._reread_facts())
+        try:
+            await self.stream.run()
+        finally:
+            timer.cancel()
+            await asyncio.gather(timer, return_exceptions=True)
+
+    async def _watch_facts(self) -> None:
+        async for _ in self._machine.facts.changes():
+            self._read_due.set()
+
+    async def _reread_facts(self) -> None:
+        while True:
+            alarm = asyncio.ensure_future(
+                self._clock.sleep_until(self._clock.monotonic() + FACTS_SECONDS)
+            )
+            alarm.add_done_callback(lambda _: self._read_due.set())
+            try:
+                await self._read_due.wait()
+            finally:
+                alarm.cancel()
+            self._read_due.clear()
+            await self._read_facts()
+
+    async def _read_facts(self) -> bool:
+        machine = self._machine
+        try:
+            status, labels = await machine.facts.read(), await machine.facts.labels()
+        except DriverError as e:
+            logger.warning("this machine cannot be looked at: {}", e.message)
+            return False
+        self._labels = labels
+        self._status = status.model_copy(
+            update={
+                "devices": machine.devices,
+                "partitioner": self.shares.backend,
+                "staging_root": str(self.staging.root),
+                "agent_version": self._version,
+                "last_heartbeat": 0.0,
+                "conditions": (*status.conditions, *machine.conditions),
+            }
+        )
+        self.stream.report_changed(urgent=True)
+        return True

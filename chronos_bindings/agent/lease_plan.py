@@ -1,0 +1,182 @@
+"""What to do next for one lease: an ordered table, the first rule that answers decides. Pure.
+
+Called by `lease_task` after every step, at every timer and at all news. The timeline of a lease:
+
+    wanted ── stage ── prepare ── hold ─────────── warn ──── end,term ─── kill ── verify ── release
+                                   │                │           │           │
+                                held_at      expires - notice  expires   + 1 s (or spec.grace)
+
+The end needs no controller: a deadline, once known, is kept whoever can be heard. What begins
+something new does need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ...crd_like_specs.lease import LeaseState
+from .lease_record import Record, Step, Verb, View, Wait
+
+EXPIRED: Final = "DurationExceeded"
+NOT_WANTED: Final = "NotWanted"
+FAILED: Final = "Failed"
+
+EXPIRY_GRACE: Final = 1.0
+"""Seconds from SIGTERM to SIGKILL when the lease's own time is over."""
+
+NOTICE_CEILING: Final = 30.0
+NOTICE_SHARE: Final = 0.1
+
+SETTLED: Final = 2.0
+"""A unit so young may not have installed its handler yet: the warning signal would kill it."""
+
+LOOK_EVERY: Final = 0.25
+LOOK_AFTER_KILL: Final = 0.05
+KILL_EVERY: Final = 1.0
+
+Answer = Step | Wait | None
+Rule = Callable[[Record, View], Answer]
+
+
+def next_step(record: Record, view: View) -> Step | Wait:
+    """The step to take now, or how long to wait."""
+    answer = next(found for rule in RULES if (found := rule(record, view)) is not None)
+    if isinstance(answer, Step) or record.ending:
+        return answer
+    timers = (answer.until, record.deadline, _warn_at(record, view))
+    return Wait(answer.rule, min((t for t in timers if t is not None), default=None))
+
+
+def notice(duration: float) -> float:
+    """Seconds of warning before the end of a lease of this length."""
+    return min(NOTICE_CEILING, NOTICE_SHARE * duration)
+
+
+def begins(record: Record, view: View) -> Step | None:
+    """Why the lease must be ended from now on, if it must; also asked while a step is under way."""
+    spec = view.wanted.spec if view.wanted else None
+    if view.informed and spec is None and not (record.ending and record.grace <= 0):
+        return Step(Verb.END, "unwanted", NOT_WANTED)
+    if record.ending:
+        return None
+    if record.deadline is not None and view.mono >= record.deadline:
+        return Step(Verb.END, "expired", EXPIRED, EXPIRY_GRACE)
+    if spec is not None and spec.revoked:
+        return Step(Verb.END, "revoked", spec.revoked, spec.grace)
+    return None
+
+
+def _over(record: Record, view: View) -> Answer:
+    """After the end: what starts late is looked at, and so killed; once unwanted it is forgotten."""
+    if not record.over:
+        return None
+    if view.running:
+        late = view.mono >= record.verify_at
+        return Step(Verb.VERIFY, "stray") if late else Wait("stray", record.verify_at)
+    if view.informed and view.wanted is None:
+        return _unless_failing(record, view, Step(Verb.DROP, "drop"))
+    return Wait("over")
+
+
+def _release(record: Record, view: View) -> Answer:
+    if not record.ending or not record.gone:
+        return None
+    return _unless_failing(record, view, Step(Verb.RELEASE, "release"))
+
+
+def _begin(record: Record, view: View) -> Answer:
+    return begins(record, view)
+
+
+def _last_words(record: Record, view: View) -> Answer:
+    """Ended before its time: tell the job why, while it can still hear."""
+    if not record.ending or record.warned or record.grace <= 0 or not view.running:
+        return None
+    return Step(Verb.WARN, "last-words") if record.ending != EXPIRED else None
+
+
+def _term(record: Record, view: View) -> Answer:
+    running = view.running or record.seen_running
+    if not record.ending or record.termed or record.grace <= 0 or not running:
+        return None
+    return Step(Verb.TERM, "term")
+
+
+def _stop(record: Record, view: View) -> Answer:
+    """Between SIGTERM and the proof that nothing runs."""
+    if not record.ending:
+        return None
+    running = view.running or record.seen_running
+    kill_at = record.ending_at + record.grace
+    if record.killed_at is not None:
+        kill_at = max(kill_at, record.killed_at + KILL_EVERY)
+    if running and view.mono >= kill_at:
+        return Step(Verb.KILL, "kill")
+    if view.mono >= record.verify_at:
+        return Step(Verb.VERIFY, "verify")
+    return Wait("stopping", min(record.verify_at, kill_at) if running else record.verify_at)
+
+
+def _warn(record: Record, view: View) -> Answer:
+    warn_at = _warn_at(record, view)
+    if warn_at is None or view.mono < warn_at:
+        return None
+    return Step(Verb.WARN, "warn")
+
+
+def _held(record: Record, view: View) -> Answer:
+    if record.state is not LeaseState.HELD or _lost(record, view):
+        return None
+    return Wait("held")
+
+
+def _out_of_contact(record: Record, view: View) -> Answer:
+    """Nothing new begins unheard. A lease that had been held has a deadline, and goes on."""
+    if view.wanted is not None and (view.contact or record.deadline is not None):
+        return None
+    return Wait("out-of-contact")
+
+
+def _build(record: Record, view: View) -> Answer:
+    if not record.staged:
+        verb, rule = Verb.STAGE, "stage"
+    elif not record.env_ready:
+        verb, rule = Verb.PREPARE, "prepare"
+    else:
+        verb, rule = Verb.HOLD, "hold-again" if record.state is LeaseState.HELD else "hold"
+    return _unless_failing(record, view, Step(verb, rule))
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    _over,
+    _release,
+    _begin,
+    _last_words,
+    _term,
+    _stop,
+    _warn,
+    _held,
+    _out_of_contact,
+    _build,
+)
+
+
+def _lost(record: Record, view: View) -> bool:
+    """The partitioner lost all it held since the shares were taken."""
+    return bool(record.partitions) and record.epoch != view.epoch
+
+
+def _warn_at(record: Record, view: View) -> float | None:
+    """When the job is to be warned; None where it was, cannot be, or there is no time for it."""
+    if record.warned or record.deadline is None or not view.running:
+        return None
+    at = max(record.deadline - notice(record.duration), view.running_since + SETTLED)
+    return at if at < record.deadline else None
+
+
+def _unless_failing(record: Record, view: View, step: Step) -> Step | Wait:
+    """The step, or a wait until it may be tried again."""
+    if view.mono >= record.retry_at:
+        return step
+    return Wait(f"{step.rule}-failing", record.retry_at)

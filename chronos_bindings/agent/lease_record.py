@@ -1,0 +1,123 @@
+"""The values that the plan for one lease reads and gives. Pure; no clock, no I/O.
+
+Times named `mono` or without further words are seconds on the machine's monotonic clock; times
+that leave the machine (`held_at`, `expires_at`) are POSIX seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ...api.frames import LeaseWanted
+from ...crd_like_specs.lease import LeaseState, LeaseStatus
+
+
+class Verb(str, Enum):
+    """One small thing to do for a lease; each can be done twice."""
+
+    STAGE = "stage"  # code and arguments into the unit's folder
+    PREPARE = "prepare"  # requirements into a cached environment
+    HOLD = "hold"  # take the shares, for the first time or again after they were lost
+    WARN = "warn"  # tell the job when it ends
+    END = "end"  # from now on the lease is being ended (a note, nothing outside changes)
+    TERM = "term"  # SIGTERM
+    KILL = "kill"  # SIGKILL
+    VERIFY = "verify"  # look whether anything of the unit still runs
+    RELEASE = "release"  # give the shares back
+    DROP = "drop"  # remove the folder and forget the lease
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the agent knows of one lease.
+
+    deadline: when it ends (None: not held yet). ending: the reason once it is being ended, from
+    `ending_at` on; grace: seconds from then to SIGKILL. gone: nothing of the unit runs, as
+    verified since. seen_running: the last verification found it running. epoch: of the
+    partitioner when the shares were taken. failures, failing_since, retry_at: of the step at hand.
+    """
+
+    name: str
+    state: LeaseState = LeaseState.PENDING
+    staged: bool = False
+    env_ready: bool = False
+    partitions: tuple[str, ...] = ()
+    backend: str = ""
+    epoch: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+    held_at: float = 0.0
+    expires_at: float = 0.0
+    deadline: float | None = None
+    duration: float = 0.0
+    is_code: bool = False
+    warned: bool = False
+    ending: str = ""
+    ending_at: float = 0.0
+    grace: float = 0.0
+    termed: bool = False
+    killed_at: float | None = None
+    verify_at: float = 0.0
+    gone: bool = False
+    seen_running: bool = False
+    reason: str = ""
+    message: str = ""
+    failures: int = 0
+    failing_since: float = 0.0
+    retry_at: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Nothing runs and nothing is held any more."""
+        return bool(self.ending) and self.gone and not self.partitions
+
+    def status(self) -> LeaseStatus:
+        """As the controller is told."""
+        return LeaseStatus(
+            state=self.state,
+            partition_ids=self.partitions,
+            backend=self.backend,
+            held_at=self.held_at,
+            expires_at=self.expires_at,
+            env=dict(self.env),
+            reason=self.reason,
+            message=self.message,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The lease's surroundings at one moment.
+
+    wanted: None where the controller does not list it. informed: the wanted set has come at
+    least once since this agent started. contact: the controller can be heard now. running, since
+    `running_since`: what the runtime last said of the unit. epoch: the partitioner's, now.
+    """
+
+    mono: float
+    wall: float
+    wanted: LeaseWanted | None = None
+    informed: bool = False
+    contact: bool = False
+    running: bool = False
+    running_since: float = 0.0
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Do this now. rule: which one decided. reason and grace go with END."""
+
+    verb: Verb
+    rule: str
+    reason: str = ""
+    grace: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until then (monotonic seconds; None: until there is news)."""
+
+    rule: str
+    until: float | None = None

@@ -1,0 +1,153 @@
+"""The unit folders: what a job finds at /job and /env. File I/O (in threads); called by `lease_task`.
+
+    <root>/<unit>/job/code.zip          from the blob cache, checked against its digest
+    <root>/<unit>/job/args.json         arguments of main()
+    <root>/<unit>/job/requirements.txt  merged requirements, where there are any
+    <root>/<unit>/job/warning.json      shortly before the end
+    <root>/<unit>/env                   link to a prepared environment, or an empty folder
+
+A folder appears whole or not at all (built aside, then renamed), so that one that is there needs
+no second look. Paths are made of the unit's checked name only. The root can be passed through but
+not listed: containers run as another user and must read what is theirs, the names can't be guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from ...api.frames import LeaseWanted
+from ...crd_like_specs.errors import Permanent, Temporary
+from ...crd_like_specs.identity import parse_unit
+from . import requirements
+from .blob_cache import BlobCache
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ASIDE: Final = ".aside-"
+
+
+class Staging:
+    """root: absolute folder, made if missing; blobs: where code comes from."""
+
+    def __init__(self, root: Path, blobs: BlobCache) -> None:
+        self.root = root
+        self._blobs = blobs
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o711)
+        for left in root.glob(f"{_ASIDE}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def units(self) -> list[str]:
+        """Units that have a folder."""
+        return [path.name for path in self.root.iterdir() if parse_unit(path.name)]
+
+    async def stage(self, lease: LeaseWanted) -> tuple[str, ...]:
+        """Make the unit's folder and give its requirements; one that is there is kept.
+
+        `Permanent("BadLease" | "CodeMissing" | "RequirementsFailed")`, `Temporary`.
+        """
+        folder = self._folder(lease.name)
+        if not folder.exists():
+            code = await self._blobs.get(lease.code_digest) if lease.code_digest else None
+            await asyncio.to_thread(_io, self._build, lease, folder, code)
+        return await asyncio.to_thread(_io, self._requirements, folder)
+
+    async def link_env(self, unit: str, env: Path | None) -> None:
+        """Give it this environment (absolute), or an empty one."""
+        await asyncio.to_thread(_io, self._link_env, self._folder(unit), env)
+
+    async def warn(self, unit: str, *, reason: str, ends_at: float, seconds_left: float) -> None:
+        """Write warning.json (whole at once). ends_at: POSIX seconds."""
+        text = json.dumps({"reason": reason, "ends_at": ends_at, "seconds_left": seconds_left})
+        path = self._folder(unit) / "job" / "warning.json"
+        await asyncio.to_thread(_io, _write_whole, path, text)
+
+    async def drop(self, unit: str) -> None:
+        """Remove the folder; none is fine."""
+        await asyncio.to_thread(_io, self._drop, self._folder(unit))
+
+    def _folder(self, unit: str) -> Path:
+        if parse_unit(unit) is None:
+            raise Permanent(f"{unit!r} is not the name of an attempt", reason="BadLease")
+        return self.root / unit
+
+    def _build(self, lease: LeaseWanted, folder: Path, code: Path | None) -> None:
+        own = requirements.of_zip(code) if code else ""
+        lines = requirements.merge(own, lease.requirements)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self.root))
+        try:
+            job = aside / "job"
+            job.mkdir()
+            if code:
+                _place(code, job / "code.zip")
+            _write(job / "args.json", lease.args_json or "[]")
+            if lines:
+                _write(job / "requirements.txt", "".join(f"{line}\n" for line in lines))
+            for path in (aside, job):
+                path.chmod(0o755)
+            aside.rename(folder)
+        except OSError:
+            shutil.rmtree(aside, ignore_errors=True)
+            if not folder.exists():  # else someone else was faster
+                raise
+
+    @staticmethod
+    def _requirements(folder: Path) -> tuple[str, ...]:
+        path = folder / "job" / "requirements.txt"
+        return tuple(path.read_text().splitlines()) if path.exists() else ()
+
+    @staticmethod
+    def _link_env(folder: Path, env: Path | None) -> None:
+        link = folder / "env"
+        if link.is_symlink():
+            link.unlink()
+        if env is None:
+            link.mkdir(mode=0o755, exist_ok=True)
+            link.chmod(0o755)
+            return
+        if link.is_dir():
+            link.rmdir()
+        link.symlink_to(env, target_is_directory=True)
+
+    @staticmethod
+    def _drop(folder: Path) -> None:
+        if folder.exists():
+            # Away at once, so that what is half removed never looks like a staged unit.
+            aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder.parent))
+            folder.rename(aside / folder.name)
+            shutil.rmtree(aside)
+
+
+def _place(source: Path, target: Path) -> None:
+    """Share the cached file's blocks where the file system allows it. It is mounted read-only."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        target.chmod(0o644)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}")
+    _write(aside, text)
+    aside.replace(path)
+
+
+def _io(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return work(*args, **kwargs)
+    except OSError as e:
+        raise Temporary(f"staging: {e.strerror}: {e.filename}", reason="StagingFailed") from e
