@@ -168,16 +168,10 @@ class Controller:
         grpc_port = await self.grpc.start()
         http_port = await self.http.start()
         logger.info("gRPC on port {}, HTTP on port {}", grpc_port, http_port)
-        tasks = [
-            asyncio.create_task(part)
-            for part in (
-                self.loop.run(),
-                self.observer.run(),
-                self.upkeep.run(),
-                self._say_ready(),
-                *self._embedded(grpc_port),
-            )
-        ]
+        parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
+        if self.config.agent.embedded:
+            parts.append(self._embedded(grpc_port).run())
+        tasks = [asyncio.create_task(part) for part in parts]
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -189,7 +183,8 @@ class Controller:
             self.agents.close()
             await self.grpc.stop(grace=1.0)
             await self.http.stop()
-            for task in (stopping, *tasks):
+            stopping.cancel()
+            for task in tasks:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
             await self.platform.close()
@@ -215,9 +210,7 @@ class Controller:
         tokens = {t: Role(r) for t, r in read_tokens(self.config.tokens_file).items()}
         return Tokens({**tokens, self._agent_token: Role.AGENT})
 
-    def _embedded(self, port: int) -> list[asyncio.Future[None]]:
-        if not self.config.agent.embedded:
-            return []
+    def _embedded(self, port: int) -> EmbeddedAgent:
         data = self.config.data_dir / "agent"
         data.mkdir(parents=True, exist_ok=True)
         host = self.config.listen.grpc.rpartition(":")[0]
@@ -238,9 +231,7 @@ class Controller:
         if self.config.agent.name:
             command += ["--name", self.config.agent.name]
         os.environ["CUMULUS_AGENT_TOKEN"] = self._agent_token  # inherited; never in argv
-        return [
-            asyncio.ensure_future(EmbeddedAgent(command, data / "lock", data / "agent.log").run())
-        ]
+        return EmbeddedAgent(command, data / "lock", data / "agent.log")
 
 
 def build_platform(config: Config) -> Platform:

@@ -6,7 +6,7 @@ One half of what `service.JobsService` offers the API.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from ... import __version__
@@ -85,7 +85,11 @@ class Views:
         store = self._records.store
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
-        unsubscribe = store.subscribe(lambda _: loop.call_soon_threadsafe(news.set))
+
+        def wake(_: int) -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        unsubscribe = store.subscribe(wake)
         try:
             if since:
                 watcher = store.watch(since, frozenset({table}))
@@ -142,7 +146,7 @@ class Views:
             notices=self._platform.notices,
         )
 
-    def _names(self, table: str, phases: tuple[Phase, ...]) -> list[str]:
+    def _names(self, table: str, phases: tuple[Phase, ...]) -> Sequence[str]:
         store = self._records.store
         if table == JOBS and phases:
             return sorted(name for p in phases for name in store.ids_by(JOBS, "phase", p.value))

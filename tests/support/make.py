@@ -104,10 +104,10 @@ def worker(
     cpus: int = 8000,
     memory: int = 32 << 30,
     labels: dict[str, str] | None = None,
-    type: str = "nvidia",
+    kind: str = "nvidia",
     status: dict[str, Any] | None = None,
     **wanted: Any,
-) -> Worker:  # noqa: A002
+) -> Worker:
     return Worker(
         metadata=ObjectMeta(name=name, uid=name, labels=labels or {}),
         spec=WorkerSpec(**wanted),
@@ -119,7 +119,7 @@ def worker(
                 "memory": memory,
                 "network_isolation": True,
                 "staging_root": "/var/lib/cumulus/staged",
-                "devices": tuple(Device(index=i, name="H200", type=type) for i in range(devices)),
+                "devices": tuple(Device(index=i, name="H200", type=kind) for i in range(devices)),
                 **(status or {}),
             }
         ),
