@@ -1,0 +1,93 @@
+"""`cumulusctl` itself: global options, and which module holds which command.
+
+A command's module is imported when the command is used, so that `version` starts as fast as
+Python does. Pure wiring; `main.py` calls it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ... import __version__
+from . import settings
+
+COMMANDS = {
+    "apply": "cmd_apply",
+    "run": "cmd_run",
+    "get": "cmd_get",
+    "describe": "cmd_describe",
+    "why": "cmd_describe",
+    "logs": "cmd_logs",
+    "wait": "cmd_wait",
+    "cancel": "cmd_end",
+    "delete": "cmd_end",
+    "cordon": "cmd_workers",
+    "uncordon": "cmd_workers",
+    "drain": "cmd_workers",
+    "schema": "cmd_schema",
+    "config": "cmd_config",
+    "info": "cmd_info",
+}
+
+
+class Commands(TyperGroup):
+    """The group whose commands are loaded when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which a user meets them."""
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None; then typer says which ones are similar."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f".{COMMANDS[cmd_name]}", __package__)
+        return typer.main.get_group(module.app).commands[cmd_name]
+
+
+app = typer.Typer(
+    name="cumulusctl",
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    server: Annotated[
+        str | None, typer.Option(help="Controller, HOST:PORT or https://HOST:PORT.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="Named controller of the config file.")
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option(help="File that holds the bearer token.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Send the token unencrypted too.")
+    ] = False,
+) -> None:
+    """Run jobs on fractions of a GPU for a bounded time.
+
+    Data goes to stdout, everything else to stderr. Without --server and --context the
+    controller is CUMULUS_SERVER's, the current context's, or the one of this machine.
+
+    Exit codes: 0 done; 1 failed (or the job's own code); 2 invalid input; 3 no connection;
+    4 not found; 5 conflict; 6 not allowed; 7 no workers, or none large enough; 124 time is up;
+    130 interrupted (the job goes on); 143 the job was cancelled; 70 a bug of cumulusctl.
+    """
+    ctx.obj = settings.Given(server, context, token_file, insecure)
+
+
+@app.command()
+def version() -> None:
+    """Print the version of this command."""
+    typer.echo(__version__)

@@ -1,0 +1,75 @@
+"""`cumulusctl config`: contexts, that is named controllers. Reads and writes the config file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from ...crd_like_specs.errors import NotFoundError, ValidationError
+from ..address import Address
+from . import output, settings
+from .settings import Config, Context
+
+app = typer.Typer()
+config = typer.Typer(no_args_is_help=True, help="Named controllers.")
+app.add_typer(config, name="config")
+app.callback()(lambda: None)
+
+
+def _names(incomplete: str) -> list[str]:
+    known = settings.load(settings.config_path()).contexts
+    return [name for name in known if name.startswith(incomplete)]
+
+
+@config.command("get-contexts")
+def get_contexts() -> None:
+    """List the contexts; * marks the one in use."""
+    found = settings.load(settings.config_path())
+    rows = [["CURRENT", "NAME", "SERVER", "TOKEN-FILE"]]
+    for name, one in sorted(found.contexts.items()):
+        mark = "*" if name == found.current else ""
+        rows.append([mark, name, one.server, one.token_file or "-"])
+    sys.stdout.write(output.table(rows))
+
+
+@config.command("use-context")
+def use_context(name: Annotated[str, typer.Argument(autocompletion=_names)]) -> None:
+    """Talk to this one from now on."""
+    path = settings.config_path()
+    found = settings.load(path)
+    if name not in found.contexts:
+        known = ", ".join(sorted(found.contexts)) or "none"
+        raise NotFoundError(f"there is no context {name!r}; there are: {known}")
+    settings.save(path, replace(found, current=name))
+    sys.stdout.write(f"context {name} is in use\n")
+
+
+@config.command("set-context")
+def set_context(
+    name: Annotated[str, typer.Argument(autocompletion=_names)],
+    server: Annotated[str | None, typer.Option(help="HOST:PORT or https://HOST:PORT.")] = None,
+    token_file: Annotated[str | None, typer.Option(help="File that holds the token.")] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure/--secure", help="Send the token unencrypted too.")
+    ] = None,
+) -> None:
+    """Add or change a context. The first one is used from then on."""
+    path = settings.config_path()
+    found = settings.load(path)
+    old = found.contexts.get(name)
+    if old is None and server is None:
+        raise ValidationError(f"context {name!r} is new: expected --server")
+    one = old or Context("")
+    if server is not None:
+        Address.parse(server)
+        one = replace(one, server=server)
+    if token_file is not None:
+        one = replace(one, token_file=token_file)
+    if insecure is not None:
+        one = replace(one, insecure=insecure)
+    contexts = {**found.contexts, name: one}
+    settings.save(path, Config(found.current or name, contexts))
+    sys.stdout.write(f"context {name} {'created' if old is None else 'changed'}\n")

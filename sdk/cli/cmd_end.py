@@ -1,0 +1,83 @@
+"""`cumulusctl cancel` and `cumulusctl delete`. I/O."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from ...api import status as table
+from ...crd_like_specs.errors import CumulusError, ValidationError
+from ...crd_like_specs.job import Job
+from .. import sources
+from ..client import AsyncCumulusClient
+from . import session, talk
+
+app = typer.Typer()
+
+Verb = Callable[[AsyncCumulusClient, str], Awaitable[str]]
+
+
+@app.command()
+def cancel(
+    ctx: typer.Context,
+    jobs: Annotated[
+        list[str],
+        typer.Argument(metavar="JOB...", help="Names or uids.", autocompletion=session.job_names),
+    ],
+) -> None:
+    """End jobs now; what they were is kept. A finished job stays as it is."""
+
+    async def one(client: AsyncCumulusClient, name: str) -> str:
+        job = await client.cancel(name)
+        over = job.status.phase.terminal
+        said = f"had finished as {job.status.phase.value}" if over else "is being cancelled"
+        return f"job/{job.metadata.name} {said}"
+
+    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    jobs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[JOB...]", help="Names.", autocompletion=session.job_names),
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", "-f", help="The jobs of these files.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when they are gone.")] = False,
+) -> None:
+    """End jobs and forget them with their logs and results."""
+    names = [*(jobs or [])]
+    if file:
+        names += [
+            one.resource.metadata.name
+            for one in sources.load(file, sys.stdin.buffer, pack=False)
+            if isinstance(one.resource, Job)
+        ]
+    if not names:
+        raise ValidationError("nothing to delete: expected names of jobs, or -f FILE")
+
+    async def one(client: AsyncCumulusClient, name: str) -> str:
+        job = await client.delete(name)
+        if wait:
+            await client.wait(name, "delete")
+        return f"job/{job.metadata.name} {'deleted' if wait else 'is being deleted'}"
+
+    raise typer.Exit(session.run(ctx, lambda client: _each(client, names, one)))
+
+
+async def _each(client: AsyncCumulusClient, names: list[str], verb: Verb) -> int:
+    """Every one of them, whatever becomes of the others; the first error's exit code."""
+    code = 0
+    for name in names:
+        try:
+            sys.stdout.write(f"{await verb(client, name)}\n")
+        except CumulusError as e:
+            talk.complain(e.message)
+            code = code or table.exit_code(e)
+    return code

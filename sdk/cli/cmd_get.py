@@ -1,0 +1,155 @@
+"""`cumulusctl get`: objects as they are, once or as they change. I/O."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from ...api.frames import Resource, WatchItem, WatchType
+from ...crd_like_specs import codec
+from ...crd_like_specs.errors import ValidationError
+from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.lease import Lease
+from ..client import AsyncCumulusClient
+from . import output, session, talk
+from .output import Format
+
+app = typer.Typer()
+
+_KINDS = {"job": "Job", "lease": "Lease", "worker": "Worker"}
+
+
+def kind_of(word: str) -> str:
+    """`jobs`, `job` or `Job` → `Job`; ValidationError for what is no kind."""
+    found = _KINDS.get(word.lower().removesuffix("s"))
+    if found is None:
+        raise ValidationError(f"there is no kind {word!r}: expected jobs, leases or workers")
+    return found
+
+
+@app.command()
+def get(
+    ctx: typer.Context,
+    kind: Annotated[str, typer.Argument(help="jobs, leases or workers.")],
+    name: Annotated[str, typer.Argument(help="One object by name, a job also by uid.")] = "",
+    format_: Annotated[Format | None, typer.Option("--output", "-o")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on with each change; with json a line each.")
+    ] = False,
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", help="key=value, key!=value or key; comma: and.")
+    ] = "",
+    phase: Annotated[str, typer.Option(help="Jobs in this phase; Active: not finished.")] = "",
+) -> None:
+    """List jobs, leases or workers."""
+    wanted = kind_of(kind)
+    if watch:
+        view = _View(wanted, format_)
+        session.run(ctx, lambda client: _watch(client, view, name, selector, phase))
+        return
+
+    async def look(client: AsyncCumulusClient) -> tuple[list[Resource], list[Lease]]:
+        if name:
+            found = [await client.get(wanted, name)]
+        else:
+            found = await client.list(wanted, selector=selector, phase=phase)
+        return found, await _leases(client, wanted)
+
+    objects, leases = session.run(ctx, look)
+    _show(wanted, objects, leases, format_, single=bool(name))
+
+
+def show(objects: list[Resource], format_: Format | None, *, single: bool) -> None:
+    """Objects of any kinds as -o wants them; without it or with wide a table of each kind."""
+    if format_ is Format.NAME:
+        sys.stdout.write(output.names(objects))
+    elif format_ is Format.JSON:
+        sys.stdout.write(output.as_json(objects, single=single))
+    elif format_ is Format.YAML:
+        sys.stdout.write(codec.dump_yaml(objects))
+
+
+def _show(
+    kind: str,
+    objects: list[Resource],
+    leases: list[Lease],
+    format_: Format | None,
+    *,
+    single: bool,
+) -> None:
+    if format_ not in (None, Format.WIDE):
+        show(objects, format_, single=single)
+        return
+    if not objects:
+        talk.say(f"no {kind.lower()}s found")
+        return
+    wide, now = format_ is Format.WIDE, time.time()
+    rows = [output.row(obj, now, wide=wide, leases=leases) for obj in objects]
+    sys.stdout.write(_painted(output.table([output.header(kind, wide=wide), *rows])))
+
+
+def _painted(text: str) -> str:
+    for phase, colour in talk.PHASE_COLOURS.items():
+        text = text.replace(f"  {phase} ", f"  {talk.paint(phase, colour, sys.stdout)} ")
+    return text
+
+
+async def _leases(client: AsyncCumulusClient, kind: str) -> list[Lease]:
+    """For the free shares of workers."""
+    found = await client.list("Lease") if kind == "Worker" else []
+    return [lease for lease in found if isinstance(lease, Lease)]
+
+
+async def _watch(
+    client: AsyncCumulusClient, view: _View, name: str, selector: str, phase: str
+) -> None:
+    async for item in client.watch(view.kind, name=name, selector=selector):
+        if _in_phase(item.resource, phase):
+            view.tell(item, await _leases(client, view.kind))
+
+
+def _in_phase(obj: Resource | None, phase: str) -> bool:
+    if not phase or not isinstance(obj, Job):
+        return True
+    if phase == "Active":
+        return not obj.status.phase.terminal
+    if phase not in {one.value for one in Phase}:
+        raise ValidationError(f"there is no phase {phase!r}")
+    return obj.status.phase.value == phase
+
+
+class _View:
+    """Prints one change after the other; columns keep the width they once had."""
+
+    def __init__(self, kind: str, format_: Format | None) -> None:
+        self.kind = kind
+        self._format = format_
+        self._widths: list[int] = []
+
+    def tell(self, item: WatchItem, leases: list[Lease]) -> None:
+        obj = item.resource
+        assert obj is not None
+        kind = item.type.value.upper()
+        if self._format is Format.NAME:
+            sys.stdout.write(output.names([obj]))
+        elif self._format is Format.JSON:
+            sys.stdout.write(json.dumps({"type": kind, "object": obj.to_dict()}) + "\n")
+        elif self._format is Format.YAML:
+            sys.stdout.write("---\n" + codec.dump_yaml([obj]))
+        else:
+            self._row(obj, leases, gone=item.type is WatchType.DELETED)
+        sys.stdout.flush()
+
+    def _row(self, obj: Resource, leases: list[Lease], *, gone: bool) -> None:
+        wide = self._format is Format.WIDE
+        cells = output.row(obj, time.time(), wide=wide, leases=leases)
+        if gone:
+            cells[1 if self.kind != "Lease" else 6] = "Deleted"
+        rows = [cells] if self._widths else [output.header(self.kind, wide=wide), cells]
+        if not self._widths:
+            self._widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(cells))]
+        sys.stdout.write(_painted(output.table(rows, self._widths)))

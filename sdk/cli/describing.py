@@ -1,0 +1,191 @@
+"""Objects as text for people: everything that explains a state. PURE; `now` is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...api.frames import Resource, Why
+from ...crd_like_specs.job import Job, JobSpec, WorkerReason
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.meta import Condition
+from ...crd_like_specs.units import format_bytes, format_cpus, format_fraction, format_seconds
+from ...crd_like_specs.worker import Worker
+from . import output
+
+Fields = list[tuple[str, str]]
+
+
+def text(obj: Resource, now: float, *, leases: Sequence[Lease] = ()) -> str:
+    """now: POSIX seconds; leases: for the free shares of a worker."""
+    meta = obj.metadata
+    fields: Fields = [("Name", meta.name)]
+    if isinstance(obj, Job):
+        fields += [("Uid", meta.uid), *_job(obj, now)]
+    elif isinstance(obj, Lease):
+        fields += _lease(obj, now)
+    else:
+        fields += _worker(obj, now, leases)
+    fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
+    parts = [_fields(fields)]
+    if isinstance(obj, Job):
+        parts += [_attempts(obj, now), reasons(obj.status.waiting_for)]
+    if not isinstance(obj, Lease):
+        parts.append(_conditions(obj.status.conditions, now))
+    return "\n".join(part for part in parts if part)
+
+
+def why(answer: Why) -> str:
+    """One sentence, then each worker with its reason."""
+    head = f"job/{answer.job.metadata.name} {answer.job.status.phase.value}: {answer.summary}\n"
+    return head + reasons(answer.workers)
+
+
+def reasons(found: Sequence[WorkerReason]) -> str:
+    """A table of workers that cannot take the job, and whether they ever could."""
+    if not found:
+        return ""
+    rows = [["WORKER", "COULD-EVER", "REASON"]]
+    rows += [[one.worker, "yes" if one.ever else "no", one.reason] for one in found]
+    return output.table(rows)
+
+
+def _fields(fields: Fields) -> str:
+    return "".join(f"{name + ':':<14}{value}\n" for name, value in fields if value)
+
+
+def _job(job: Job, now: float) -> Fields:
+    status, spec = job.status, job.spec
+    return [
+        ("Phase", status.phase.value),
+        ("Reason", ": ".join(part for part in (status.reason, status.message) if part)),
+        ("Attempt", str(status.attempt)),
+        ("Worker", status.worker),
+        ("Devices", ",".join(str(index) for index in status.devices)),
+        ("Exit code", "" if status.exit_code is None else str(status.exit_code)),
+        ("Runs", _what(spec)),
+        ("GPU", _gpu(spec)),
+        ("Resources", _resources(spec)),
+        ("Duration", format_seconds(spec.duration)),
+        ("Network", spec.network),
+        (
+            "Retries",
+            f"{spec.retry.limit} on {', '.join(c.value for c in spec.retry.on)}"
+            if spec.retry.limit
+            else "",
+        ),
+        ("Submitted", _when(status.submitted_at, now)),
+        ("Started", _when(status.started_at, now)),
+        ("Finished", _when(status.finished_at, now)),
+        ("Lease ends", _until(status.expires_at, now) if not status.phase.terminal else ""),
+        ("Next attempt", _until(status.retry_at, now) if not status.phase.terminal else ""),
+        ("Generation", str(job.metadata.generation)),
+    ]
+
+
+def _what(spec: JobSpec) -> str:
+    if spec.image is not None:
+        return " ".join([spec.image, *spec.command])
+    assert spec.code is not None
+    return spec.code.digest or spec.code.path or f"{len(spec.code.files or {})} files"
+
+
+def _gpu(spec: JobSpec) -> str:
+    if spec.gpu is None:
+        return ""
+    share = f"{format_fraction(spec.gpu.memory):g} of {spec.gpu.count} device"
+    share += "s" if spec.gpu.count > 1 else ""
+    return f"{share} of type {spec.gpu.type}" if spec.gpu.type else share
+
+
+def _resources(spec: JobSpec) -> str:
+    limits = spec.resources
+    return (
+        f"{format_cpus(limits.cpus)} cpus, {format_bytes(limits.memory)} memory, "
+        f"{limits.pids} pids, {format_bytes(limits.shm)} shm"
+    )
+
+
+def _lease(lease: Lease, now: float) -> Fields:
+    spec, status = lease.spec, lease.status
+    share = f"{format_fraction(spec.memory_milli):g} of device {','.join(map(str, spec.devices))}"
+    return [
+        ("Job", f"{spec.job_name} (attempt {spec.attempt})"),
+        ("Worker", spec.worker),
+        ("Share", share if spec.devices else "no GPU"),
+        ("State", status.state.value),
+        ("Reason", ": ".join(part for part in (status.reason, status.message) if part)),
+        ("Revoked", spec.revoked),
+        ("Backend", status.backend),
+        ("Partitions", ", ".join(status.partition_ids)),
+        ("Duration", format_seconds(spec.duration)),
+        ("Held", _when(status.held_at, now)),
+        ("Ends", _until(status.expires_at, now)),
+    ]
+
+
+def _worker(worker: Worker, now: float, leases: Sequence[Lease]) -> Fields:
+    status = worker.status
+    devices = [
+        f"{d.index}: {d.name} ({d.type}), memory share {d.enforcement}"
+        + (f": {d.reason}" if d.reason else "")
+        for d in status.devices
+    ]
+    return [
+        ("Status", output.worker_status(worker)),
+        ("Platform", f"{status.platform} {status.node_id}".strip()),
+        ("Devices", ("\n" + " " * 14).join(devices)),
+        ("Free shares", output.free_shares(worker, leases)),
+        ("CPUs", format_cpus(status.cpus) if status.cpus else ""),
+        ("Memory", format_bytes(status.memory) if status.memory else ""),
+        ("Partitioner", status.partitioner),
+        ("Isolation", "verified" if status.network_isolation else "no network isolation"),
+        ("Agent", status.agent_version),
+        ("Last seen", _when(status.last_heartbeat, now)),
+        ("Available", _until(worker.spec.available_until or 0.0, now)),
+    ]
+
+
+def _attempts(job: Job, now: float) -> str:
+    if not job.status.attempts:
+        return ""
+    rows = [["ATTEMPT", "PHASE", "CAUSE", "EXIT", "WORKER", "RAN", "ENDED", "MESSAGE"]]
+    for one in job.status.attempts:
+        ran = one.finished_at - one.started_at if one.started_at and one.finished_at else -1
+        rows.append(
+            [
+                str(one.number),
+                one.phase.value,
+                one.cause.value if one.cause else "-",
+                "-" if one.exit_code is None else str(one.exit_code),
+                one.worker or "-",
+                output.span(ran) if ran >= 0 else "-",
+                _when(one.finished_at, now) or "-",
+                " ".join((one.message or one.reason).split()) or "-",
+            ]
+        )
+    return output.table(rows)
+
+
+def _conditions(found: Sequence[Condition], now: float) -> str:
+    if not found:
+        return ""
+    rows = [["CONDITION", "TRUE", "SINCE", "REASON", "MESSAGE"]]
+    rows += [
+        [
+            c.type,
+            "yes" if c.status else "no",
+            output.ago(c.since, now),
+            c.reason or "-",
+            c.message or "-",
+        ]
+        for c in found
+    ]
+    return output.table(rows)
+
+
+def _when(moment: float, now: float) -> str:
+    return f"{output.span(now - moment)} ago" if moment else ""
+
+
+def _until(moment: float, now: float) -> str:
+    return f"in {output.span(moment - now)}" if moment else ""

@@ -1,0 +1,64 @@
+"""From the command line's settings to a connected client and back to an exit code. I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+
+from ...crd_like_specs.errors import CumulusError
+from ..client import AsyncCumulusClient
+from . import settings, talk
+
+T = TypeVar("T")
+
+
+def given(ctx: typer.Context) -> settings.Given:
+    """What the options before the command said."""
+    found = ctx.find_root().obj
+    return found if isinstance(found, settings.Given) else settings.Given()
+
+
+def run(
+    ctx: typer.Context, work: Callable[[AsyncCumulusClient], Awaitable[T]], *, detach: str = ""
+) -> T:
+    """Do the work with a client that is closed after it.
+
+    detach: said after Ctrl-C, such as that the job goes on. It exits with 130 then.
+    """
+    target = settings.resolve(given(ctx))
+
+    async def main() -> T:
+        client = AsyncCumulusClient(target.server, target.token, insecure=target.insecure)
+        async with client:
+            return await work(client)
+
+    try:
+        return asyncio.run(main())
+    except KeyboardInterrupt:
+        if detach:
+            talk.say(f"\ndetached; {detach}")
+        raise typer.Exit(130) from None
+
+
+def job_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of existing jobs, for completion; none where the server doesn't answer at once."""
+    return _names(ctx, "Job", incomplete)
+
+
+def worker_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of existing workers, as `job_names`."""
+    return _names(ctx, "Worker", incomplete)
+
+
+def _names(ctx: typer.Context, kind: str, incomplete: str) -> list[str]:
+    async def names(client: AsyncCumulusClient) -> list[str]:
+        found = await asyncio.wait_for(client.list(kind), 1.0)
+        return [one.metadata.name for one in found]
+
+    try:
+        return [name for name in run(ctx, names) if name.startswith(incomplete)]
+    except (TimeoutError, CumulusError):
+        return []  # a shell that completes shows no errors

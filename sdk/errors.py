@@ -1,0 +1,47 @@
+"""How a job can end badly, as exceptions of the SDK. Pure; raised by `outcome.py` and `client.py`.
+
+    CumulusError (crd_like_specs/errors.py)
+    ├── JobError              also a RuntimeError; carries the finished job
+    │   ├── JobFailedError    the job raised, exited non-zero, crashed or could not be run
+    │   ├── JobTimedOutError  also a TimeoutError: the lease ran out
+    │   └── JobCancelledError it was cancelled or deleted
+    └── WaitTimeoutError      also a TimeoutError: we stopped waiting, the job goes on
+
+They never travel: the wire carries only the errors of `crd_like_specs/errors.py`.
+"""
+
+from __future__ import annotations
+
+from ..crd_like_specs.errors import CumulusError
+from ..crd_like_specs.job import Job
+
+
+class JobError(CumulusError, RuntimeError):
+    """A job ended without success.
+
+    job: as it ended. error_type, traceback: of the exception in the job, "" where there is none.
+    """
+
+    def __init__(
+        self, message: str, *, job: Job, error_type: str = "", traceback: str = ""
+    ) -> None:
+        super().__init__(message, job_id=job.metadata.uid)
+        self.job = job
+        self.error_type = error_type
+        self.traceback = traceback
+
+
+class JobFailedError(JobError):
+    """The job failed; the message begins with `Job failed: `."""
+
+
+class JobTimedOutError(JobError, TimeoutError):
+    """The job was stopped because its duration was over."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled before it could finish."""
+
+
+class WaitTimeoutError(CumulusError, TimeoutError):
+    """What was waited for did not come in time. Nothing was changed by waiting no longer."""

@@ -1,0 +1,99 @@
+"""From what a user points at to jobs ready to send, with their code packed. Reads files.
+
+Called by `client.py` and the command line. ValidationError names every problem with its place.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydantic
+
+from ..api.frames import Resource
+from ..api.walk import problems_of
+from ..crd_like_specs import codec, packing
+from ..crd_like_specs.errors import ValidationError
+from ..crd_like_specs.job import Job
+
+digest = packing.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document and, for a job with code, the zip that its `spec.code.digest` names."""
+
+    resource: Resource
+    code: bytes | None = None
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is something that runs."""
+        return isinstance(self.resource, Job)
+
+
+def load(paths: Sequence[str], stdin: BinaryIO, *, pack: bool = True) -> list[Source]:
+    """Every document of these files and folders (`-`: stdin), in order, packed if asked to."""
+    return [
+        _packed(one.resource, one.folder) if pack else Source(one.resource)
+        for one in codec.load_sources(paths, stdin)
+    ]
+
+
+def one_job(job: Job | str | Path) -> tuple[Job, bytes | None]:
+    """A job, or the only one of a file, and its code packed."""
+    if isinstance(job, Job):
+        return packing.resolve_code(job, Path.cwd())
+    found = load([str(job)], io.BytesIO())
+    first = found[0].resource if len(found) == 1 else None
+    if not isinstance(first, Job):
+        raise ValidationError(
+            f"{str(job)!r} holds {len(found)} documents: expected exactly one Job"
+        )
+    return first, found[0].code
+
+
+def folder_job(
+    path: Path,
+    *,
+    name: str | None,
+    gpu_memory: float | str | None,
+    duration: float | str,
+    requirements: Sequence[str],
+    args: list[Any] | dict[str, Any] | None,
+) -> Job:
+    """A job that runs the main() of this folder's (or zip's) main.py.
+
+    name: the folder's with a random end where not given; gpu_memory: None without a GPU.
+    """
+    body = {
+        "metadata": {"name": name or _name(path)},
+        "spec": {
+            "code": {"path": str(path.absolute())},
+            "requirements": list(requirements),
+            "gpu": None if gpu_memory is None else {"memory": gpu_memory},
+            "duration": duration,
+            "args": [] if args is None else args,
+        },
+    }
+    try:
+        return Job.model_validate(body)
+    except pydantic.ValidationError as e:
+        raise ValidationError(problems_of(e)) from e
+
+
+def _name(path: Path) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", path.absolute().stem.lower()).strip("-") or "job"
+    return f"{words[:40].rstrip('-')}-{uuid.uuid4().hex[:6]}"
+
+
+def _packed(resource: Resource, folder: Path) -> Source:
+    if not isinstance(resource, Job):
+        return Source(resource)
+    job, code = packing.resolve_code(resource, folder)
+    return Source(job, code)

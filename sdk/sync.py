@@ -1,0 +1,201 @@
+"""The synchronous client: the asyncio one on a loop in a background thread. I/O.
+
+Nothing is decided here; each method hands over to the method of the same name in `client.py`,
+whose docstring says what it does and raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, final
+
+from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why
+from ..crd_like_specs.job import Job
+from ..crd_like_specs.worker import Worker
+from .address import DEFAULT_SERVER
+from .client import Args, AsyncCumulusClient
+from .stream import Event, LogsLost
+from .waiting import Goal
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+@final
+class CumulusClient:
+    """One connection, usable from any thread, to be closed (or used as a context manager).
+
+    Arguments as of AsyncCumulusClient. Ctrl-C in a waiting call ends the call, never the job.
+    """
+
+    def __init__(
+        self,
+        server_url: str = DEFAULT_SERVER,
+        api_key: str | None = None,
+        *,
+        insecure: bool = False,
+        timeout: float = 30.0,
+        patience: float = 120.0,
+    ) -> None:
+        self._client = AsyncCumulusClient(
+            server_url, api_key, insecure=insecure, timeout=timeout, patience=patience
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._turn, name="cumulus-client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> CumulusClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every open call and the background thread. Jobs go on. Twice is once."""
+        if self._loop.is_closed():
+            return
+        self._do(self._client.close())
+        self._do(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def apply(
+        self, resource: Resource, *, code: bytes | None = None, dry_run: bool = False
+    ) -> Applied:
+        """See AsyncCumulusClient.apply."""
+        return self._do(self._client.apply(resource, code=code, dry_run=dry_run))
+
+    def submit(self, job: Job | str | Path, *, idempotency_key: str | None = None) -> Job:
+        """See AsyncCumulusClient.submit."""
+        return self._do(self._client.submit(job, idempotency_key=idempotency_key))
+
+    def submit_and_stream(
+        self, job: Job | str | Path, *, idempotency_key: str | None = None, logs: bool = True
+    ) -> Iterator[Event]:
+        """See AsyncCumulusClient.submit_and_stream."""
+        return self._each(
+            self._client.submit_and_stream(job, idempotency_key=idempotency_key, logs=logs)
+        )
+
+    def cancel(self, job: Job | str) -> Job:
+        """See AsyncCumulusClient.cancel."""
+        return self._do(self._client.cancel(job))
+
+    def delete(self, job: Job | str) -> Job:
+        """See AsyncCumulusClient.delete."""
+        return self._do(self._client.delete(job))
+
+    def cordon(self, worker: str, *, cordoned: bool = True, drain: bool = False) -> Worker:
+        """See AsyncCumulusClient.cordon."""
+        return self._do(self._client.cordon(worker, cordoned=cordoned, drain=drain))
+
+    def get(self, kind: str, name: str) -> Resource:
+        """See AsyncCumulusClient.get."""
+        return self._do(self._client.get(kind, name))
+
+    def get_job(self, job: Job | str) -> Job:
+        """See AsyncCumulusClient.get_job."""
+        return self._do(self._client.get_job(job))
+
+    def list(self, kind: str, *, selector: str = "", phase: str = "") -> list[Resource]:
+        """See AsyncCumulusClient.list."""
+        return self._do(self._client.list(kind, selector=selector, phase=phase))
+
+    def watch(self, kind: str, *, name: str = "", selector: str = "") -> Iterator[WatchItem]:
+        """See AsyncCumulusClient.watch."""
+        return self._each(self._client.watch(kind, name=name, selector=selector))
+
+    def stream(
+        self, job: Job | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
+    ) -> Iterator[Event]:
+        """See AsyncCumulusClient.stream."""
+        return self._each(self._client.stream(job, logs=logs, attempt=attempt, offset=offset))
+
+    def logs(
+        self, job: Job | str, *, attempt: int = 0, tail: int = 0, wait: bool = False
+    ) -> Iterator[Log | LogsLost]:
+        """See AsyncCumulusClient.logs."""
+        return self._each(self._client.logs(job, attempt=attempt, tail=tail, wait=wait))
+
+    def wait(
+        self,
+        name: str,
+        goal: str | Goal = "finished",
+        *,
+        kind: str = "Job",
+        timeout: float | None = None,
+    ) -> Resource | None:
+        """See AsyncCumulusClient.wait."""
+        return self._do(self._client.wait(name, goal, kind=kind, timeout=timeout))
+
+    def result(self, job: Job | str, timeout: float | None = None) -> Any:
+        """See AsyncCumulusClient.result."""
+        return self._do(self._client.result(job, timeout))
+
+    def why(self, job: Job | str) -> Why:
+        """See AsyncCumulusClient.why."""
+        return self._do(self._client.why(job))
+
+    def server_info(self) -> ServerInfo:
+        """See AsyncCumulusClient.server_info."""
+        return self._do(self._client.server_info())
+
+    def run_folder(
+        self,
+        path: str | Path,
+        *,
+        gpu_memory: float | None = 0.5,
+        duration: float | str = 3600,
+        requirements: Sequence[str] | None = None,
+        args: Args | None = None,
+        name: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """See AsyncCumulusClient.run_folder."""
+        return self._do(
+            self._client.run_folder(
+                path,
+                gpu_memory=gpu_memory,
+                duration=duration,
+                requirements=requirements,
+                args=args,
+                name=name,
+                timeout=timeout,
+            )
+        )
+
+    def _turn(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        async def following() -> T:
+            return await anext(items, _END)
+
+        async def close() -> None:
+            await items.aclose()  # type: ignore[attr-defined]  # all of ours are generators
+
+        try:
+            while (item := self._do(following())) is not _END:
+                yield item
+        finally:
+            self._do(close())
