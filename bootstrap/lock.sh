@@ -11,7 +11,7 @@ in_venv python -c "import uv" 2>/dev/null || in_venv pip install --quiet uv
 
 compile() {
   in_venv python -m uv pip compile pyproject.toml bootstrap/build.in --universal --quiet \
-    --python-version 3.10 --generate-hashes --no-annotate --no-header "$@"
+    --python-version 3.11 --generate-hashes --no-annotate --no-header "$@"
 }
 
 compile --extra controller --output-file requirements.lock "$@"
