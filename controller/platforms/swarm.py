@@ -1,0 +1,280 @@
+"""Docker Swarm as a platform: one service per attempt. I/O; made by `controller.main`.
+
+Works on Docker Engine 20.10 (API 1.41) and up. Words and choices are in `swarm_map.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from docker import APIClient
+from docker.errors import APIError
+from loguru import logger
+
+from ...crd_like_specs.errors import (
+    ConflictError,
+    CumulusError,
+    NotFoundError,
+    Permanent,
+    Temporary,
+)
+from ...crd_like_specs.identity import LABEL_OWNED, NETWORK_ISOLATED, parse_unit
+from ..reconcile.actions import ServiceSpec
+from ..reconcile.observed import ServiceSeen
+from . import swarm_map
+from .base import LogFrame, NodeSeen
+from .hints import Hints
+from .swarm_engine import Engine, delete, get_bytes, get_json, post
+from .swarm_events import Events
+from .swarm_frames import parse_frames
+
+TIDY_DELAY: Final = 5.0
+"""Seconds after a removal until its volume is looked for: its container is gone by then."""
+
+_OURS: Final = (f"{LABEL_OWNED}=1",)
+_REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
+
+
+class SwarmPlatform:
+    """endpoint: URL of a manager's Docker Engine, "" for the environment's or local default."""
+
+    name = "swarm"
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, endpoint: str = "") -> None:
+        self._endpoint = endpoint
+        self._engine = Engine(endpoint)
+        self._events: Events | None = None
+        self._hints = Hints()
+        self._node_id = ""
+        self._running_since: dict[str, float] = {}
+        self._removed = True
+        self._tidying: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Check engine and swarm, make the isolated network, listen to events."""
+        await self._engine.open()
+        swarm = (await self._engine.call("ask for the engine's state", _info)).get("Swarm") or {}
+        if swarm.get("LocalNodeState") != "active" or not swarm.get("ControlAvailable"):
+            raise Permanent(
+                "this Docker Engine is not a Swarm manager: run `docker swarm init` on it, "
+                "or name a manager as the platform's endpoint",
+                reason="NoSwarm",
+            )
+        self._node_id = str(swarm.get("NodeID", ""))
+        await self._ensure_networks()
+        loop = asyncio.get_running_loop()
+        self._events = Events(self._endpoint, lambda: _call_in(loop, self._hints.notify))
+        self._events.start()
+        self._tidying = asyncio.create_task(self._tidy_for_ever())
+
+    async def close(self) -> None:
+        """Free threads and connections. Services run on."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
+        if self._events is not None:
+            await asyncio.to_thread(self._events.stop)
+        self._engine.close()
+
+    async def list_owned(self) -> list[ServiceSeen]:
+        """One look at the tasks, then one at the services: in this order a service that vanishes
+        in between is simply absent, and one that appears is pending.
+        """
+        tasks, services = await self._engine.call("list services", _tasks_and_services)
+        of_service: dict[str, list[swarm_map.Json]] = defaultdict(list)
+        for task in tasks:
+            of_service[str(task.get("ServiceID"))].append(task)
+        down = await self._down_nodes([t for s in services for t in of_service[s["ID"]]])
+        seen: list[ServiceSeen] = []
+        for service in services:
+            since = self._running_since.get(str(service["Spec"]["Name"]), 0.0)
+            found = swarm_map.service_seen(
+                service, of_service[service["ID"]], down=down, started_at=since
+            )
+            if found is not None:
+                seen.append(found)
+        self._running_since = {s.name: s.started_at for s in seen if s.started_at}
+        return seen
+
+    async def create(self, service: ServiceSpec) -> None:
+        """See the protocol. An image named by id is taken as it is for another node, which says
+        itself if it lacks it; anything else must be on the manager.
+        """
+        elsewhere = service.node_id != self._node_id and service.image.startswith("sha256:")
+        image = service.image if elsewhere else await self.image_id(service.image)
+        body = swarm_map.create_body(service, image)
+        what = f"create service {service.name}"
+        try:
+            await self._engine.call(what, lambda c: post(c, "/services/create", body))
+        except ConflictError as e:
+            existing = await self._inspect(service.name)
+            if existing is None:
+                raise Temporary(f"{e.message}, but it is gone again", reason="Conflict") from e
+            _refuse_foreign(service.name, existing)
+        except NotFoundError as e:
+            if NETWORK_ISOLATED in e.message:
+                await self._ensure_networks()
+            raise Temporary(e.message, reason="EngineFault") from e
+
+    async def remove(self, name: str) -> None:
+        """Swarm stops what runs: SIGTERM, then SIGKILL after the service's grace."""
+        existing = await self._inspect(name)
+        if existing is None:
+            return
+        _refuse_foreign(name, existing)
+        path = f"/services/{existing['ID']}"
+        try:
+            await self._engine.call(f"remove service {name}", lambda c: delete(c, path))
+        except NotFoundError:
+            return
+        finally:
+            self._removed = True
+
+    async def logs(self, name: str) -> list[LogFrame]:
+        """Read once and without following: a follower of Docker's service logs never ends."""
+        existing = await self._inspect(name)
+        if existing is None:
+            raise NotFoundError(f"service {name} is gone, and its output with it")
+        _refuse_foreign(name, existing)
+        path = f"/services/{existing['ID']}/logs"
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1"}
+        body = await self._engine.call(
+            f"read the logs of {name}", lambda c: get_bytes(c, path, params)
+        )
+        return list(parse_frames(body))
+
+    async def nodes(self) -> list[NodeSeen]:
+        """Every node of the swarm."""
+        nodes = await self._engine.call("list nodes", lambda c: get_json(c, "/nodes"))
+        return [swarm_map.node_seen(node) for node in nodes]
+
+    async def image_id(self, reference: str) -> str:
+        """`sha256:…` of an image on the manager's engine."""
+        if not _REFERENCE.match(reference) or ".." in reference:
+            raise Permanent(
+                f"{reference!r} is no image reference: expected name[:tag], name@digest or an id",
+                reason="ImageMissing",
+            )
+        try:
+            found = await self._engine.call(
+                f"look up image {reference}", lambda c: get_json(c, f"/images/{reference}/json")
+            )
+        except NotFoundError as e:
+            raise Permanent(
+                f"image {reference!r} is not on this Docker Engine: "
+                "the job image is built with image/build.sh; any other must be there before "
+                "(docker pull, docker build or docker load), on each worker that is to run it",
+                reason="ImageMissing",
+            ) from e
+        return str(found["Id"])
+
+    def changes(self) -> AsyncIterator[None]:
+        """Hints from Docker's events."""
+        return self._hints.listen()
+
+    async def tidy(self) -> int:
+        """Delete the volumes on this node that ended services left; returns how many."""
+        return await self._engine.call("tidy up volumes", _delete_left_volumes)
+
+    async def _inspect(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = await self._engine.call(
+                f"inspect service {name}", lambda c: get_json(c, f"/services/{name}")
+            )
+        except NotFoundError:
+            return None
+        return found if found["Spec"]["Name"] == name else None  # an id's prefix matches too
+
+    async def _down_nodes(self, tasks: list[swarm_map.Json]) -> set[str]:
+        """Ids of nodes that are down or gone; asked for only where a task makes one doubt."""
+        doubtful = {str(t.get("NodeID")) for t in tasks if swarm_map.may_be_lost(t)}
+        if not doubtful:
+            return set()
+        nodes = await self._engine.call("list nodes", lambda c: get_json(c, "/nodes"))
+        return doubtful - {str(node["ID"]) for node in nodes if not swarm_map.is_down(node)}
+
+    async def _ensure_networks(self) -> None:
+        configuration, network = swarm_map.isolated_networks()
+        for body in (configuration, network):
+            name = body["Name"]
+            if await self._network(name) is None:
+                try:
+                    await self._engine.call(
+                        f"create network {name}", partial(post, path="/networks/create", body=body)
+                    )
+                except ConflictError:  # someone was faster
+                    logger.debug("network {} exists already", name)
+        found = await self._network(NETWORK_ISOLATED)
+        wrong = "it does not exist" if found is None else swarm_map.unfit_network(found)
+        if wrong:
+            raise Permanent(
+                f"network {NETWORK_ISOLATED} would not isolate jobs: {wrong}; "
+                "remove it (docker network rm), and it is made anew at the next start",
+                reason="NetworkUnfit",
+            )
+
+    async def _network(self, name: str) -> Mapping[str, Any] | None:
+        found = await self._engine.call(
+            "list networks", lambda c: get_json(c, "/networks", name=[name])
+        )
+        return next((network for network in found if network["Name"] == name), None)
+
+    async def _tidy_for_ever(self) -> None:
+        """Once after start, as an earlier controller may have left something; then on demand."""
+        while True:
+            if self._removed:
+                self._removed = False
+                await asyncio.sleep(TIDY_DELAY)
+                try:
+                    await self.tidy()
+                except CumulusError as error:
+                    logger.warning("volumes of ended services are left behind: {}", error)
+            await asyncio.sleep(TIDY_DELAY)
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(work)
+    except RuntimeError:  # the loop is closed: nobody listens any more
+        return
+
+
+def _info(client: APIClient) -> dict[str, Any]:
+    return dict(client.info())
+
+
+def _tasks_and_services(client: APIClient) -> tuple[list[Any], list[Any]]:
+    tasks = get_json(client, "/tasks")
+    return tasks, get_json(client, "/services", label=_OURS)
+
+
+def _refuse_foreign(name: str, service: Mapping[str, Any]) -> None:
+    if not swarm_map.is_owned(service["Spec"].get("Labels")):
+        raise Permanent(
+            f"service {name} exists, but Cumulus did not make it (label {LABEL_OWNED} is missing): "
+            "it is left alone",
+            reason="NotOwned",
+        )
+
+
+def _delete_left_volumes(client: APIClient) -> int:
+    """Volumes first, services second: whatever appears in between has no volume listed here."""
+    volumes = get_json(client, "/volumes", label=_OURS, dangling=["true"])["Volumes"] or []
+    kept = {str(service["Spec"]["Name"]) for service in get_json(client, "/services", label=_OURS)}
+    deleted = 0
+    for name in (str(volume["Name"]) for volume in volumes):
+        if name in kept or parse_unit(name) is None:
+            continue
+        try:
+            delete(client, f"/volumes/{name}")
+            deleted += 1
+        except APIError as error:
+            if error.status_code not in (404, 409):  # gone, or still in use: the next round
+                raise
+    return deleted
