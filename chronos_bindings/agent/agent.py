@@ -16,7 +16,7 @@ from typing import Final
 import grpc.aio
 from loguru import logger
 
-from ...api.frames import LogAck, NodeReport, Wanted
+from ...api.frames import LogAck, LogBatch, NodeReport, Wanted
 from ...api.records import LOG_LIMIT
 from ...crd_like_specs.errors import DriverError
 from ...crd_like_specs.meta import Condition
@@ -85,7 +85,7 @@ class Agent:
             wanted=self._hear_wanted,
             ack=self._hear_ack,
             contact=self._hear_contact,
-            take=lambda: self.pumps.take(),
+            take=self._take,
         )
         self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling)
         self.pumps = LogPumps(machine.runtime, clock, ready=self.stream.logs_ready, limit=log_limit)
@@ -148,6 +148,9 @@ class Agent:
 
     def _hear_ack(self, ack: LogAck) -> None:
         self.pumps.ack(ack)
+
+    def _take(self) -> LogBatch | None:
+        return self.pumps.take()
 
     def _hear_contact(self, contact: bool) -> None:
         self.keeper.set_contact(contact=contact)

@@ -54,6 +54,7 @@ class Deadlines:
             # The controller tells the ends again; until then only the file could have.
             logger.error("{} cannot be read, leases wait for the controller: {}", self._path, e)
             return []
+        self._written = file
         mono, wall = self._clock.monotonic(), self._clock.wall()
         return [
             Record(
