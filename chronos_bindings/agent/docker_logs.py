@@ -11,6 +11,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from ...crd_like_specs.errors import Temporary
@@ -65,6 +66,16 @@ class FrameParser:
             parsed = time.strptime(whole.decode("ascii"), "%Y-%m-%dT%H:%M:%S")
             self._second = (whole, calendar.timegm(parsed))
         return self._second[1] + int(fraction.ljust(9, b"0")) / 1e9
+
+
+def missing(delivered: Sequence[RawFrame], tail: Sequence[RawFrame]) -> list[RawFrame] | None:
+    """What of `tail`, the log's last frames, comes after the last of `delivered`; None where the
+    two do not touch, so that there is a gap between them.
+    """
+    for size in range(min(len(delivered), len(tail)), 0, -1):
+        if list(delivered[-size:]) == list(tail[:size]):
+            return list(tail[size:])
+    return [] if not tail else None
 
 
 def parse_time(text: str) -> float:

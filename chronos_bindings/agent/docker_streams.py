@@ -59,17 +59,20 @@ class _Stream:
 
 
 class LogStream(_Stream):
-    """All output of one container, following until it has ended, a list of frames a piece."""
+    """Output of one container, a list of frames a piece: all of it, following until it has
+    ended; or with `tail` that many of its last frames as they are now.
+    """
 
-    def __init__(self, engine: Engine, container: str) -> None:
+    def __init__(self, engine: Engine, container: str, tail: int | None = None) -> None:
         super().__init__(engine)
         self._container = container
+        self._how = {"follow": 1} if tail is None else {"follow": 0, "tail": tail}
 
     def __iter__(self) -> Iterator[list[RawFrame]]:
         """Raises NotFoundError, Temporary; ends where the engine ends the stream properly."""
         parser = FrameParser()
         try:
-            response = _request(self._engine.client(), self._container)
+            response = _request(self._engine.client(), self._container, self._how)
             if self._hold(CancellableStream(iter(()), response)):
                 for chunk in response.iter_content(None):
                     if frames := parser.feed(chunk):
@@ -101,13 +104,15 @@ class EventStream(_Stream):
             raise translate(e) from e
 
 
-def _request(client: docker.DockerClient, container: str) -> requests.Response:
+def _request(
+    client: docker.DockerClient, container: str, how: Mapping[str, int]
+) -> requests.Response:
     """The raw stream. The SDK's own `logs` reads the frames away and loses which stream each
     piece is of when times are asked for, so the request is made here.
     """
     api = client.api
     url = f"{api.base_url}/v{api.api_version}/containers/{container}/logs"
-    params = {"follow": 1, "stdout": 1, "stderr": 1, "timestamps": 1}
+    params = {**how, "stdout": 1, "stderr": 1, "timestamps": 1}
     response = api.get(url, params=params, stream=True, timeout=(_CONNECT, None))
     try:
         response.raise_for_status()

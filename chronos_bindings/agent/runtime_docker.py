@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import docker
@@ -26,7 +27,7 @@ from ...crd_like_specs.identity import (
     unit_name,
 )
 from .cgroups import processes
-from .docker_logs import parse_time
+from .docker_logs import missing, parse_time
 from .docker_streams import EventStream, LogStream
 from .engine import Engine
 from .ports import RawFrame, UnitSeen
@@ -38,6 +39,7 @@ _EVENTS: Final = {
     "label": f"{LABEL_OWNED}=1",
 }
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
+_OVERLAP: Final = 1000  # last frames remembered to find the rest of a log by
 _CODE_MOUNT: Final = "/job"  # only units that run our runner have it
 
 
@@ -110,11 +112,14 @@ class DockerRuntime:
             left = [container for container in found if container.id not in done]
             if not left:
                 return
+            last: deque[RawFrame] = deque(maxlen=_OVERLAP)
             async with aclosing(pieces(LogStream(self._engine, left[0].id), "logs")) as stream:
                 async for frames in stream:
                     for frame in frames:
+                        last.append(frame)
                         yield frame
-            await self._check_ended(left[0])
+            for frame in await self._rest(left[0], last):
+                yield frame
             done.add(left[0].id)
 
     async def changes(self) -> AsyncIterator[str]:
@@ -136,18 +141,25 @@ class DockerRuntime:
     async def close(self) -> None:
         """See `LocalRuntime`. The engine's connection belongs to whoever made it."""
 
-    async def _check_ended(self, container: _Container) -> None:
-        """Raise Temporary where the log stream ended before the container did."""
-        try:
-            now = await self._engine.call(lambda client: self._inspect(client, container.id))
-        except NotFoundError:
-            return  # ended and removed: the stream was ended by the engine, so it is complete
+    async def _rest(self, container: _Container, last: deque[RawFrame]) -> list[RawFrame]:
+        """What the engine's following stream left out of an ended container's log.
+
+        It ends with the container, and then misses what is written at that very moment: a last
+        line without a line end was seen to be lost. So the end of the log is read once more.
+        """
+        now = await self._engine.call(
+            lambda client: _read(client.api.inspect_container(container.id))
+        )
         if now is not None and (now.alive or now.never_started):
-            raise Temporary(
-                f"the engine ended the log stream of {container.unit} early: "
-                f"the container is {now.status}",
-                reason="LogBroken",
-            )
+            raise _broken(container.unit, f"while the container was {now.status}")
+        for size in (1, _OVERLAP):  # nearly always the last frame was delivered
+            tail = await self._engine.call(partial(_tail, self._engine, container.id, size))
+            found = missing(list(last)[-size:], tail)
+            if found is not None:
+                return found
+            if not last and len(tail) < size:
+                return tail  # nothing was delivered, and this is all there is
+        raise _broken(container.unit, f"more than {_OVERLAP} frames before the end")
 
     def _list(self, client: docker.DockerClient, unit: str | None) -> list[_Container]:
         """Containers of this unit or of all, the oldest first."""
@@ -160,16 +172,15 @@ class DockerRuntime:
             if not _unit_of(row["Labels"]):
                 continue
             try:
-                container = self._ended.get(row["Id"]) or self._inspect(client, row["Id"])
+                container = self._ended.get(row["Id"]) or _read(
+                    client.api.inspect_container(row["Id"])
+                )
             except docker.errors.NotFound:
                 continue  # removed since it was listed
             if container is not None:
                 found.append(container)
                 self._remember(container)
         return sorted(found, key=lambda c: (c.created, c.id))
-
-    def _inspect(self, client: docker.DockerClient, container: str) -> _Container | None:
-        return _read(client.api.inspect_container(container))
 
     def _remember(self, container: _Container) -> None:
         self._known.setdefault(container.unit, set()).add(container.id)
@@ -228,6 +239,14 @@ def _unit_of(labels: Mapping[str, str]) -> str | None:
     except (KeyError, ValueError):
         return None
     return name if parse_unit(name) else None
+
+
+def _tail(engine: Engine, container: str, size: int, _: docker.DockerClient) -> list[RawFrame]:
+    return [frame for frames in LogStream(engine, container, size) for frame in frames]
+
+
+def _broken(unit: str, when: str) -> Temporary:
+    return Temporary(f"the engine ended the log stream of {unit} {when}", reason="LogBroken")
 
 
 def _labels(unit: str) -> list[str]:

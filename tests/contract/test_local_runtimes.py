@@ -1,0 +1,399 @@
+"""One suite for every LocalRuntime: what `ports` promises, the fake, processes and Docker keep."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import docker
+import pytest
+from cumulus.chronos_bindings.agent.engine import Engine
+from cumulus.chronos_bindings.agent.ports import LocalRuntime, RawFrame, UnitSeen
+from cumulus.chronos_bindings.agent.runtime_docker import DockerRuntime
+from cumulus.chronos_bindings.agent.runtime_process import ProcessRuntime
+from cumulus.chronos_bindings.agent.unit_files import process_stat
+from cumulus.crd_like_specs.errors import NotFoundError, Temporary
+from cumulus.crd_like_specs.identity import LABEL_OWNED, owned_labels, parse_unit, unit_name
+from fake_local_runtime import FakeLocalRuntime
+
+IMAGE = os.environ.get("CUMULUS_TEST_IMAGE", "cumulus-job:latest")
+TALKS = """
+import sys
+for i in range(3):
+    print("out", i, flush=True)
+    print("err", i, file=sys.stderr, flush=True)
+sys.stdout.write("x" * 40000 + "\\n")
+sys.stdout.write("no end of line")
+sys.stdout.flush()
+sys.exit(3)
+"""
+WAITS = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), sys.exit(0)))
+print("ready", flush=True)
+time.sleep(60)
+"""
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+class Machine(Protocol):
+    """Starts units as the platform would, and cleans up."""
+
+    runtime: LocalRuntime
+
+    async def start(self, program: str) -> str: ...
+
+    async def remove(self, unit: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class FakeMachine:
+    def __init__(self, _folder: Path) -> None:
+        self.runtime: Any = FakeLocalRuntime()
+
+    async def start(self, program: str) -> str:
+        unit, fake = unit_name(uuid.uuid4().hex, 1), self.runtime
+        fake.start(
+            unit, ignores=frozenset({signal.SIGTERM}) if program == STUBBORN else frozenset()
+        )
+        if program == TALKS:
+            for i in range(3):
+                fake.write(unit, b"out %d\n" % i)
+                fake.write(unit, b"err %d\n" % i, "stderr")
+            fake.write(unit, b"x" * 40000 + b"\n")
+            fake.write(unit, b"no end of line")
+            fake.end(unit, 3)
+        else:
+            fake.write(unit, b"ready\n")
+        if program == WAITS:
+            send = fake.signal
+
+            async def answering(name: str, signum: int) -> None:
+                if name == unit and fake.units[unit].seen.running and signum == signal.SIGTERM:
+                    fake.write(unit, b"told to end\n")
+                    fake.end(unit, 0)
+                await send(name, signum)
+
+            fake.signal = answering
+        return unit
+
+    async def remove(self, unit: str) -> None:
+        self.runtime.remove(unit)
+
+    async def close(self) -> None:
+        await self.runtime.close()
+
+
+class ProcessMachine:
+    """Keeps a unit's folder as the process platform does, with a thread in place of its shim."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder
+        self.runtime: LocalRuntime = ProcessRuntime(folder)
+        self.running: list[tuple[subprocess.Popen[bytes], threading.Thread]] = []
+
+    async def start(self, program: str) -> str:
+        uid = uuid.uuid4().hex
+        unit = unit_name(uid, 1)
+        folder = self.root / unit
+        folder.mkdir()
+        (folder / "service.json").write_text(json.dumps({"labels": owned_labels(uid, 1, "x")}))
+        process = subprocess.Popen(  # noqa: ASYNC220 (its pipes are read by threads)
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        stat = process_stat(process.pid)
+        assert stat is not None
+        (folder / "pid").write_text(json.dumps({"pid": process.pid, "start": stat.start}))
+        thread = threading.Thread(target=self._shim, args=(folder, process))
+        thread.start()
+        self.running.append((process, thread))
+        return unit
+
+    @staticmethod
+    def _shim(folder: Path, process: subprocess.Popen[bytes]) -> None:
+        lock = threading.Lock()
+
+        def pump(stream: str, pipe: Any) -> None:
+            while data := os.read(pipe.fileno(), 16 << 10):
+                record = {"t": time.time(), "s": stream, "d": base64.b64encode(data).decode()}
+                with lock, (folder / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(record) + "\n")
+
+        pumps = [
+            threading.Thread(target=pump, args=(name, pipe))
+            for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr))
+        ]
+        for one in pumps:
+            one.start()
+        for one in pumps:
+            one.join()
+        end = {"exit_code": process.wait(), "finished_at": time.time()}
+        (folder / "exit.part").write_text(json.dumps(end))
+        (folder / "exit.part").rename(folder / "exit.json")
+
+    async def remove(self, unit: str) -> None:
+        for file in (self.root / unit).iterdir():
+            file.unlink()
+        (self.root / unit).rmdir()
+
+    async def close(self) -> None:
+        for process, thread in self.running:
+            process.kill()
+            await asyncio.to_thread(thread.join)
+            for pipe in (process.stdout, process.stderr):
+                assert pipe is not None
+                pipe.close()
+        await self.runtime.close()
+
+
+class DockerMachine:
+    def __init__(self, _folder: Path) -> None:
+        self.engine = Engine()
+        self.runtime: LocalRuntime = DockerRuntime(self.engine)
+        self.made: dict[str, str] = {}
+
+    async def start(self, program: str) -> str:
+        unit = await self.create(program)
+        await self.engine.call(lambda client: client.api.start(self.made[unit]))
+        return unit
+
+    async def create(self, program: str) -> str:
+        uid = uuid.uuid4().hex
+
+        def create(client: docker.DockerClient) -> str:
+            container = client.containers.create(
+                IMAGE,
+                entrypoint=["python3"],
+                command=["-c", program],
+                labels=owned_labels(uid, 1, "x"),
+                network_mode="none",
+                init=True,
+            )
+            return str(container.id)
+
+        unit = unit_name(uid, 1)
+        self.made[unit] = await self.engine.call(create)
+        return unit
+
+    async def remove(self, unit: str) -> None:
+        ident = self.made.pop(unit)
+        await self.engine.call(lambda client: client.api.remove_container(ident, force=True))
+
+    async def close(self) -> None:
+        for unit in list(self.made):
+            try:
+                await self.remove(unit)
+            except NotFoundError:
+                continue  # the test removed it
+        await self.runtime.close()
+        await self.engine.close()
+
+
+MACHINES: list[Any] = [
+    FakeMachine,
+    ProcessMachine,
+    pytest.param(DockerMachine, marks=pytest.mark.docker),
+]
+
+
+@pytest.fixture(params=MACHINES)
+async def machine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Machine]:
+    made = request.param(tmp_path)
+    yield made
+    await made.close()
+
+
+async def until(look: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+    async def poll() -> Any:
+        while not (found := await look()):  # noqa: ASYNC110 (the world outside tells no Event)
+            await asyncio.sleep(0.01)
+        return found
+
+    return await asyncio.wait_for(poll(), seconds)
+
+
+async def seen(machine: Machine, unit: str) -> UnitSeen | None:
+    return next((u for u in await machine.runtime.list_units() if u.name == unit), None)
+
+
+async def ended(machine: Machine, unit: str) -> UnitSeen:
+    async def look() -> UnitSeen | None:
+        found = await seen(machine, unit)
+        return found if found and found.exit_code is not None else None
+
+    found: UnitSeen = await until(look)
+    return found
+
+
+async def read(machine: Machine, unit: str) -> list[RawFrame]:
+    return [frame async for frame in machine.runtime.logs(unit)]
+
+
+def text(frames: list[RawFrame], stream: str) -> bytes:
+    return b"".join(frame.data for frame in frames if frame.stream == stream)
+
+
+async def ready(machine: Machine, unit: str) -> None:
+    async for _ in machine.runtime.logs(unit):
+        return
+
+
+async def test_a_running_unit_is_seen_until_it_is_killed_and_gone(machine: Machine) -> None:
+    unit = await machine.start(WAITS)
+    await ready(machine, unit)
+    found = await seen(machine, unit)
+    assert found is not None
+    assert (found.running, found.exit_code, found.finished_at) == (True, None, 0.0)
+    assert found.started_at > 0
+    assert not await machine.runtime.ensure_gone(unit)
+    await machine.runtime.kill(unit)
+    await until(lambda: machine.runtime.ensure_gone(unit))
+    over = await ended(machine, unit)
+    assert not over.running
+    assert over.exit_code in (137, -9)  # as engines tell it, and as Python does
+    assert over.finished_at >= over.started_at - 1.0
+
+
+async def test_term_lets_a_unit_end_by_itself(machine: Machine) -> None:
+    unit = await machine.start(WAITS)
+    await ready(machine, unit)
+    await machine.runtime.signal(unit, signal.SIGTERM)
+    assert (await ended(machine, unit)).exit_code == 0
+    assert text(await read(machine, unit), "stdout") == b"ready\ntold to end\n"
+
+
+async def test_a_unit_that_ignores_term_runs_on_until_it_is_killed(machine: Machine) -> None:
+    unit = await machine.start(STUBBORN)
+    await ready(machine, unit)
+    await machine.runtime.signal(unit, signal.SIGTERM)
+    assert not await machine.runtime.ensure_gone(unit)
+    await machine.runtime.kill(unit)
+    await until(lambda: machine.runtime.ensure_gone(unit))
+
+
+async def test_every_verb_may_be_done_after_the_end_and_on_nothing(machine: Machine) -> None:
+    unit = await machine.start(TALKS)
+    assert (await ended(machine, unit)).exit_code == 3
+    for name in (unit, unit_name(uuid.uuid4().hex, 1)):
+        await machine.runtime.signal(name, signal.SIGTERM)
+        await machine.runtime.kill(name)
+        assert await machine.runtime.ensure_gone(name)
+
+
+async def test_logs_follow_to_the_end_and_read_again_the_same(machine: Machine) -> None:
+    unit = await machine.start(TALKS)
+    first = await asyncio.wait_for(read(machine, unit), 20)
+    assert text(first, "stdout") == b"out 0\nout 1\nout 2\n" + b"x" * 40000 + b"\nno end of line"
+    assert text(first, "stderr") == b"err 0\nerr 1\nerr 2\n"
+    assert (await ended(machine, unit)).exit_code == 3
+    assert await read(machine, unit) == first
+
+
+async def test_reading_logs_can_be_given_up_while_the_unit_runs(machine: Machine) -> None:
+    unit = await machine.start(WAITS)
+    await ready(machine, unit)
+    reading = asyncio.create_task(read(machine, unit))
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(reading, 5)
+    assert not await machine.runtime.ensure_gone(unit)
+
+
+async def test_logs_of_what_was_never_here_are_temporary_and_of_what_is_gone_not_found(
+    machine: Machine,
+) -> None:
+    with pytest.raises(Temporary):
+        await read(machine, unit_name(uuid.uuid4().hex, 1))
+    unit = await machine.start(TALKS)
+    await ended(machine, unit)
+    await machine.remove(unit)
+    with pytest.raises(NotFoundError):
+        await read(machine, unit)
+    assert await seen(machine, unit) is None
+
+
+async def test_changes_name_a_unit_that_starts_and_that_ends(machine: Machine) -> None:
+    names: list[str] = []
+
+    async def watch() -> None:
+        async for name in machine.runtime.changes():
+            names.append(name)  # noqa: PERF401 (it is endless)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.3)
+    unit = await machine.start(WAITS)
+    await until(lambda: _true(unit in names))
+    await ready(machine, unit)
+    names.clear()
+    await machine.runtime.kill(unit)
+    await until(lambda: _true(unit in names))
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _true(value: object) -> bool:
+    return bool(value)
+
+
+@pytest.mark.docker
+async def test_a_container_that_was_not_started_yet_is_not_gone_until_killed(
+    tmp_path: Path,
+) -> None:
+    machine = DockerMachine(tmp_path)
+    try:
+        unit = await machine.create(WAITS)
+        assert not await machine.runtime.ensure_gone(unit)
+        with pytest.raises(Temporary):
+            await read(machine, unit)
+        await machine.runtime.kill(unit)
+        assert await machine.runtime.ensure_gone(unit)
+    finally:
+        await machine.close()
+
+
+@pytest.mark.docker
+async def test_what_does_not_bear_our_labels_is_not_seen_or_touched(tmp_path: Path) -> None:
+    machine = DockerMachine(tmp_path)
+    uid = uuid.uuid4().hex
+    labels = owned_labels(uid, 1, "x") | {LABEL_OWNED: "no"}
+    try:
+        stranger = await machine.engine.call(
+            lambda client: client.containers.run(
+                IMAGE,
+                entrypoint=["python3"],
+                command=["-c", STUBBORN],
+                labels=labels,
+                network_mode="none",
+                detach=True,
+            )
+        )
+        unit = unit_name(uid, 1)
+        machine.made[unit] = str(stranger.id)
+        assert parse_unit(unit)
+        assert await seen(machine, unit) is None
+        await machine.runtime.kill(unit)
+        stranger.reload()
+        assert stranger.status == "running"
+    finally:
+        await machine.close()
