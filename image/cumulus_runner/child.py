@@ -67,14 +67,14 @@ def _succeed(settings: Settings, started: float) -> bytes:
 
     if settings.data_limit:
         _limit_data(settings.data_limit)
-    os.makedirs(settings.work_dir, exist_ok=True)
     code = unpack.unpack(os.path.join(settings.job_dir, "code.zip"), settings.work_dir)
     args, kwargs = _arguments(os.path.join(settings.job_dir, "args.json"))
     sys.path.insert(0, code)
     requirements.provide(settings.job_dir, settings.env_dir, settings.work_dir, code)
     frameworks.limit(settings.gpu_fraction)
     os.chdir(code)
-    result = _call(_load(os.path.join(code, "main.py")), args, kwargs)
+    sys.argv[:] = [os.path.join(code, "main.py")]
+    result = _call(_load(code), args, kwargs)
     seconds = time.monotonic() - started
     from . import values  # noqa: PLC0415 (after the job: it needs json)
 
@@ -136,19 +136,14 @@ def _arguments(path: str) -> tuple[list[object], dict[str, object]]:
     raise JobError("BadArguments", f"args.json holds {given!r:.50}: expected a list or an object")
 
 
-def _load(path: str) -> Callable[..., object]:
+def _load(folder: str) -> Callable[..., object]:
     """main() of main.py, imported as the module `main`."""
-    import importlib.util  # noqa: PLC0415 (zipfile has imported it)
-
-    spec = importlib.util.spec_from_file_location("main", path)
-    if spec is None or spec.loader is None:
-        raise JobError("NoMain", "main.py cannot be loaded as Python code")
-    module = importlib.util.module_from_spec(spec)
+    if os.path.exists(os.path.join(folder, "main", "__init__.py")):
+        raise JobError("NoMain", "code.zip has both main.py and a package main: rename the package")
+    __import__("main")
     # Under both names: pickle finds its functions by the first, and processes that
     # multiprocessing spawns import again what stands under the second.
-    sys.modules["main"] = sys.modules["__main__"] = module
-    sys.argv[:] = [path]
-    spec.loader.exec_module(module)
+    module = sys.modules["__main__"] = sys.modules["main"]
     return _main_of(module)
 
 

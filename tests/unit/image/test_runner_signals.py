@@ -1,0 +1,131 @@
+"""Signals: forwarded to the job, and told in the envelope."""
+
+import os
+import signal
+import time
+
+import pytest
+
+READY = b"ready\n"
+
+
+@pytest.fixture
+def started(job):
+    """started(main): the job runs and has printed "ready"; sends and finishes for the tests."""
+
+    def start(main, tweak=""):
+        job.code(main)
+        process = job.start(tweak)
+        assert process.stdout.readline() == READY
+        return process
+
+    return start
+
+
+def test_sigterm_unwinds_the_job_where_it_is(started, finish):
+    process = started("""
+        import time
+        def main():
+            print("ready")
+            try:
+                time.sleep(600)
+            finally:
+                print("saved")
+    """)
+    process.send_signal(signal.SIGTERM)
+    out = finish(process, READY)
+    assert out.code == 143
+    assert out.error == ("Terminated", "terminated by SIGTERM")
+    assert "time.sleep(600)" in out.envelope["traceback"]
+    assert out.printed == b"ready\nsaved\n"
+
+
+def test_a_job_with_its_own_handler_may_end_well(started, finish):
+    process = started("""
+        import signal
+        def main():
+            seen = []
+            signal.signal(signal.SIGTERM, lambda *_: seen.append("term"))
+            print("ready")
+            while not seen:
+                signal.pause()
+            return seen
+    """)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process, READY).result == ["term"]
+
+
+def test_sigint_is_a_keyboard_interrupt(started, finish):
+    process = started("""
+        import time
+        def main():
+            print("ready")
+            time.sleep(600)
+    """)
+    process.send_signal(signal.SIGINT)
+    out = finish(process, READY)
+    assert out.code == 130
+    assert out.error[0] == "KeyboardInterrupt"
+
+
+def test_a_job_that_dies_of_the_signal_was_terminated_not_crashed(started, finish):
+    process = started("""
+        import signal, time
+        def main():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            print("ready")
+            time.sleep(600)
+    """)
+    process.send_signal(signal.SIGTERM)
+    out = finish(process, READY)
+    assert out.code == 143
+    assert out.error == ("Terminated", "terminated by SIGTERM")
+
+
+def test_the_warning_reaches_a_job_that_listens(started, finish):
+    process = started("""
+        import signal
+        def main():
+            seen = []
+            signal.signal(signal.SIGUSR1, lambda *_: seen.append("warned"))
+            print("ready")
+            while not seen:
+                signal.pause()
+            return seen
+    """)
+    process.send_signal(signal.SIGUSR1)
+    assert finish(process, READY).result == ["warned"]
+
+
+def test_the_warning_does_not_harm_a_job_that_does_not_listen(job, started, finish):
+    gate = job.root / "gate"
+    os.mkfifo(gate)
+    process = started(f"""
+        def main():
+            print("ready")
+            return open({str(gate)!r}).read()
+    """)
+    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGUSR2)
+    gate.write_text("went on")
+    assert finish(process, READY).result == "went on"
+
+
+def test_at_the_leases_end_a_job_that_ignores_sigterm_is_killed_with_an_envelope(
+    job, started, finish
+):
+    job.settings["CUMULUS_DEADLINE"] = f"{time.time():.3f}"
+    process = started(
+        """
+        import signal, time
+        def main():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("ready")
+            time.sleep(600)
+        """,
+        tweak="settings.STOP_GRACE = 0.05",
+    )
+    process.send_signal(signal.SIGTERM)
+    out = finish(process, READY)
+    assert out.code == 143
+    assert out.error == ("Terminated", "terminated by SIGTERM")
