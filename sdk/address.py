@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from ..crd_like_specs.errors import ValidationError
@@ -11,7 +13,8 @@ from ..crd_like_specs.errors import ValidationError
 DEFAULT_PORT = 50051
 DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
 
-_SCHEMES = {"": False, "http": False, "grpc": False, "https": True, "grpcs": True}
+_HOST: Final = re.compile(r"^[A-Za-z0-9._:%-]+$")
+_SCHEMES: Final = {"": False, "http": False, "grpc": False, "https": True, "grpcs": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,14 @@ class Address:
             host, port = parts.hostname, parts.port
         except ValueError:
             host, port, tls = None, None, None
-        if tls is None or not host or parts.path not in ("", "/") or parts.username or parts.query:
+        if (
+            tls is None
+            or not host
+            or not _HOST.match(host)
+            or parts.path not in ("", "/")
+            or parts.username
+            or parts.query
+        ):
             raise ValidationError(
                 f"{text!r} is no server address: expected HOST:PORT, such as {DEFAULT_SERVER}, "
                 "or https://HOST:PORT"

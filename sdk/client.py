@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
@@ -31,6 +32,7 @@ from .connection import Connection, Sleep
 from .errors import JobError, WaitTimeoutError
 from .stream import Done, Event, LogsLost, Position
 from .waiting import Answer, Goal
+from .watching import Known, key_of
 
 Args = list[Any] | dict[str, Any]
 """Arguments of main(): by position or by name; what JSON can hold."""
@@ -102,14 +104,16 @@ class AsyncCumulusClient:
         job: a Job, or the path of a file with exactly one. idempotency_key: sent twice it is
         one job. ConflictError where the name belongs to a job with another spec.
         """
-        async for event in self.submit_and_stream(job, idempotency_key=idempotency_key, logs=False):
-            if not isinstance(event, Log | LogsLost):
-                return event.job
+        events = self.submit_and_stream(job, idempotency_key=idempotency_key, logs=False)
+        async with aclosing(events):
+            async for event in events:
+                if not isinstance(event, Log | LogsLost):
+                    return event.job
         raise AssertionError("a job's stream begins with its state")
 
     async def submit_and_stream(
         self, job: Job | str | Path, *, idempotency_key: str | None = None, logs: bool = True
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Hand a job in and follow it on the same connection; the last event is `Done`.
 
         Closing the iterator detaches; the job goes on.
@@ -128,13 +132,15 @@ class AsyncCumulusClient:
             ),
             *(pb.SubmitRequest(code=piece) for piece in _pieces(code or b"")),
         ]
-        async for event in follow.follow(
+        events = follow.follow(
             self._connection,
             lambda: self._connection.open("Submit", frames),
             at=Position(),
             logs=logs,
-        ):
-            yield event
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def has_code(self, code: bytes) -> bool:
         """Whether the server keeps this zip already."""
@@ -190,16 +196,15 @@ class AsyncCumulusClient:
         )
         return objects
 
-    async def watch(
+    def watch(
         self, kind: str, *, name: str = "", selector: str = ""
-    ) -> AsyncIterator[WatchItem]:
+    ) -> AsyncGenerator[WatchItem, None]:
         """Everything as it is, as ADDED, then every change, over breaks too. Endless."""
-        async for item in follow.watch(self._connection, kind, name=name, selector=selector):
-            yield item
+        return follow.watch(self._connection, kind, name=name, selector=selector)
 
-    async def stream(
+    def stream(
         self, job: Job | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Follow an existing job to its end; the last event is `Done`.
 
         attempt, offset: the first log record wanted; attempt 0 is the current one.
@@ -209,20 +214,18 @@ class AsyncCumulusClient:
             job=_name(job), attempt=attempt, log_offset=offset, no_logs=not logs
         )
         first = lambda: self._connection.open("Follow", request)  # noqa: E731 (one expression)
-        async for event in follow.follow(self._connection, first, at=at, logs=logs):
-            yield event
+        return follow.follow(self._connection, first, at=at, logs=logs)
 
-    async def logs(
+    def logs(
         self, job: Job | str, *, attempt: int = 0, tail: int = 0, wait: bool = False
-    ) -> AsyncIterator[Log | LogsLost]:
+    ) -> AsyncGenerator[Log | LogsLost, None]:
         """The log of one attempt (0: the current one); wait: until it is complete.
 
         tail: at most so many of the last records; 0 is all.
         """
-        async for event in follow.read_logs(
+        return follow.read_logs(
             self._connection, _name(job), at=Position(attempt), tail=tail, wait=wait
-        ):
-            yield event
+        )
 
     async def wait(
         self,
@@ -316,14 +319,21 @@ class AsyncCumulusClient:
             if goal.deleted:
                 return None
             raise
-        async for item in self.watch(kind, name=found.metadata.name):
-            seen = None if item.type is WatchType.DELETED else item.resource
-            answer = goal.check(seen)
-            if answer is Answer.MET:
-                return seen
-            if answer is Answer.NEVER:
-                raise _never(kind, name, goal, seen)
-        raise AssertionError("a watch does not end by itself")
+        seen: Resource | None = found
+        changes = follow.watch(
+            self._connection,
+            kind,
+            name=found.metadata.name,
+            selector="",
+            known=Known(objects={key_of(found): found}),
+        )
+        async with aclosing(changes):
+            while (answer := goal.check(seen)) is Answer.NOT_YET:
+                item = await anext(changes)
+                seen = None if item.type is WatchType.DELETED else item.resource
+        if answer is Answer.NEVER:
+            raise _never(kind, name, goal, seen)
+        return seen
 
 
 def _never(kind: str, name: str, goal: Goal, seen: Resource | None) -> Exception:

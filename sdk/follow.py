@@ -7,7 +7,7 @@ stayed away for longer than the connection's patience, and says nothing about th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class Reopening:
 
 async def follow(
     connection: Connection, first: Callable[[], Any], *, at: Position, logs: bool
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Every state, log record and the end of one job, each once and in order.
 
     first: makes the call (Submit or Follow) until its first frame has come; at: the first log
@@ -119,7 +119,7 @@ async def follow(
 
 async def read_logs(
     connection: Connection, job: str, *, at: Position, tail: int = 0, wait: bool = False
-) -> AsyncIterator[Log | LogsLost]:
+) -> AsyncGenerator[Log | LogsLost, None]:
     """The log of one attempt from a position on.
 
     job: name or uid; at.attempt 0: the current one; tail: at most so many of the last records,
@@ -172,14 +172,17 @@ async def read_result(connection: Connection, job: str) -> bytes:
 
 
 async def watch(
-    connection: Connection, kind: str, *, name: str, selector: str
-) -> AsyncIterator[WatchItem]:
-    """Everything as it is, as additions, then every change. Endless; never a bookmark."""
-    known = Known()
+    connection: Connection, kind: str, *, name: str, selector: str, known: Known | None = None
+) -> AsyncGenerator[WatchItem, None]:
+    """Everything as it is, as additions, then every change. Endless; never a bookmark.
+
+    known: what the caller has seen already: only what differs from it is told.
+    """
+    now = known or Known()
 
     def open_call() -> Any:
         request = pb.WatchRequest(
-            kind=kind, name=name, label_selector=selector, resource_version=known.version
+            kind=kind, name=name, label_selector=selector, resource_version=now.version
         )
         return connection.open("Watch", request)
 
@@ -189,7 +192,7 @@ async def watch(
         while True:
             if fresh:
                 objects, version = await snapshot(connection, kind, name=name, selector=selector)
-                known, items = listed(known, objects, version)
+                now, items = listed(now, objects, version)
                 for item in items:
                     yield item
                 fresh = False
@@ -199,7 +202,7 @@ async def watch(
                 stream.close()
                 fresh = True
                 continue
-            known, told = changed(known, convert.watch_item_from_proto(message))
+            now, told = changed(now, convert.watch_item_from_proto(message))
             if told is not None:
                 yield told
     finally:

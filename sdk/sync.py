@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
@@ -187,12 +187,12 @@ class CumulusClient:
             future.cancel()
             raise
 
-    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
+    def _each(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         async def following() -> T:
             return await anext(items, _END)
 
         async def close() -> None:
-            await items.aclose()  # type: ignore[attr-defined]  # all of ours are generators
+            await items.aclose()
 
         try:
             while (item := self._do(following())) is not _END:

@@ -6,6 +6,7 @@ Python does. Pure wiring; `main.py` calls it.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -47,6 +48,14 @@ class Commands(TyperGroup):
             return super().get_command(ctx, cmd_name)
         module = import_module(f".{COMMANDS[cmd_name]}", __package__)
         return typer.main.get_group(module.app).commands[cmd_name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """An unknown command is answered with those that are similar."""
+        if args and not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            similar = get_close_matches(args[0], self.list_commands(ctx))
+            hint = f"; did you mean {' or '.join(similar)}?" if similar else ""
+            ctx.fail(f"there is no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

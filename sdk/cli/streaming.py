@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from ...api.frames import Log, State
 from ...crd_like_specs.job import Job
@@ -26,21 +27,22 @@ def describe(job: Job) -> str:
     return f"{text}: {said}" if said else text
 
 
-async def show(events: AsyncIterator[Event], live: Live, *, prefix: str = "") -> Done:
+async def show(events: AsyncGenerator[Event, None], live: Live, *, prefix: str = "") -> Done:
     """States and log lines to stderr until the end, which is returned."""
     last = ""
-    async for event in events:
-        if isinstance(event, State):
-            text = describe(event.job)
-            if text != last:
-                live.state(text, talk.PHASE_COLOURS.get(event.job.status.phase.value, ""))
-                last = text
-        elif isinstance(event, Log):
-            live.log(event.record.data, prefix)
-        elif isinstance(event, Done):
-            return event
-        else:
-            live.line(f"{prefix}[{event.count} log records are no longer kept]")
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, State):
+                text = describe(event.job)
+                if text != last:
+                    live.state(text, talk.PHASE_COLOURS.get(event.job.status.phase.value, ""))
+                    last = text
+            elif isinstance(event, Log):
+                live.log(event.record.data, prefix)
+            elif isinstance(event, Done):
+                return event
+            else:
+                live.line(f"{prefix}[{event.count} log records are no longer kept]")
     raise AssertionError("a job's stream ends with Done")
 
 

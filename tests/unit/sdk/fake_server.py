@@ -34,7 +34,7 @@ from cumulus.api.frames import (
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
 from cumulus.crd_like_specs.errors import CumulusError, ExpiredError, NotFoundError
-from cumulus.crd_like_specs.job import Job, Phase, WorkerReason
+from cumulus.crd_like_specs.job import Job, JobStatus, Phase, WorkerReason
 from cumulus.crd_like_specs.lease import Lease
 from cumulus.crd_like_specs.worker import Worker
 from grpc_status import rpc_status
@@ -254,6 +254,12 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
 
     def _frames(self, job: Job, attempt: int, offset: int, *, logs: bool) -> Iterator[Any]:
         yield convert.event_to_proto(State(job))
+        if job.status.observed_generation < job.metadata.generation and job.status.attempt:
+            # what a controller does before it has looked at a changed spec: the old run's end
+            yield convert.event_to_proto(Finished(job))
+            begun = JobStatus(attempt=self.script.last, observed_generation=job.metadata.generation)
+            self.put(job.model_copy(update={"status": begun}))
+            return
         if not job.status.phase.terminal:
             job = self._moved(job, Phase.RUNNING, attempt=self.script.last, started_at=NOW)
             yield convert.event_to_proto(State(job))
@@ -298,6 +304,10 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
     def _store(self, job: Resource) -> Any:
         uid = hashlib.md5(job.metadata.name.encode()).hexdigest()
         meta = job.metadata.model_copy(update={"uid": uid, "creation_timestamp": NOW})
+        old = self.objects.get(("Job", meta.name))
+        if isinstance(old, Job) and isinstance(job, Job):  # its status is still the old run's
+            meta = meta.model_copy(update={"generation": old.metadata.generation + 1})
+            job = job.model_copy(update={"status": old.status})
         return self.put(job.model_copy(update={"metadata": meta}))
 
     def _cut(self, messages: Iterator[Any], context: Any) -> Iterator[Any]:

@@ -1,0 +1,391 @@
+"""cumulusctl against a scripted server: what is printed where, and every exit code."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cumulus.crd_like_specs.errors import (
+    ConflictError,
+    ForbiddenError,
+    NoWorkersError,
+    Problem,
+    UnschedulableError,
+    ValidationError,
+)
+from cumulus.crd_like_specs.job import Phase
+from cumulus.crd_like_specs.meta import Condition, ObjectMeta
+from cumulus.crd_like_specs.worker import Device, Worker, WorkerStatus
+from cumulus.sdk.cli import main
+
+from .fake_server import FakeServer, record
+
+JOB = {
+    "apiVersion": "cumulus.dev/v1",
+    "kind": "Job",
+    "metadata": {"name": "hello", "labels": {"team": "vision"}},
+    "spec": {"code": {"files": {"main.py": "def main():\n    return 42\n"}}, "duration": "90s"},
+}
+
+
+class Ctl:
+    """Runs commands in this process; `out` and `err` of the last one are kept."""
+
+    def __init__(self, server: FakeServer, capfd: pytest.CaptureFixture[str], home: Path) -> None:
+        self._server = server
+        self._capfd = capfd
+        self.home = home
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *args: str) -> int:
+        code = main.run(["--server", self._server.address, *args])
+        self.out, self.err = self._capfd.readouterr()
+        return code
+
+    def bare(self, *args: str) -> int:
+        code = main.run(list(args))
+        self.out, self.err = self._capfd.readouterr()
+        return code
+
+    def file(self, name: str = "hello", **spec: Any) -> str:
+        body = {**JOB, "metadata": {"name": name}, "spec": {**JOB["spec"], **spec}}  # type: ignore[dict-item]
+        path = self.home / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(body))
+        return str(path)
+
+
+@pytest.fixture
+def ctl(
+    server: FakeServer,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Ctl:
+    for name in ("CUMULUS_SERVER", "CUMULUS_TOKEN", "CUMULUS_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    return Ctl(server, capfd, tmp_path)
+
+
+# apply
+
+
+def test_apply_creates_configures_and_leaves_alone(ctl: Ctl) -> None:
+    assert ctl("apply", ctl.file()) == 0
+    assert ctl.out == "job/hello created\n"
+    assert ctl("apply", "-f", ctl.file()) == 0
+    assert ctl.out == "job/hello unchanged\n"
+    assert ctl("apply", ctl.file(duration="2m")) == 0
+    assert ctl.out == "job/hello configured, runs anew\n"
+
+
+def test_apply_waits_with_states_and_logs_on_stderr_and_the_result_on_stdout(ctl: Ctl) -> None:
+    assert ctl("apply", ctl.file(), "--wait") == 0
+    assert ctl.out == '{"answer": 42}\n'
+    assert ctl.err == (
+        "job/hello created\njob/hello Pending\njob/hello Running\n"
+        "line 0\nline 1\nline 2\njob/hello Succeeded\n"
+    )
+
+
+def test_a_finished_job_is_not_run_again_and_its_result_is_printed(
+    ctl: Ctl, server: FakeServer
+) -> None:
+    assert ctl("apply", ctl.file(), "--wait") == 0
+    assert ctl("apply", ctl.file(), "--wait") == 0
+    assert ctl.out == '{"answer": 42}\n'
+    assert "nothing runs again" in ctl.err
+    assert "line 0" not in ctl.err
+    assert server.called("Follow")[-1].no_logs
+
+
+def test_a_changed_job_is_followed_from_its_new_attempt_on(ctl: Ctl, server: FakeServer) -> None:
+    assert ctl("apply", ctl.file(), "--wait") == 0
+    server.script.logs = {2: [record(2, 0, "second run\n")]}
+    assert ctl("apply", ctl.file(duration="2m"), "--wait") == 0
+    assert {follow.attempt for follow in server.called("Follow")[-2:]} == {2}
+    assert "line 0" not in ctl.err
+    assert ctl.err.count("second run") == 1
+
+
+def test_a_job_that_raises_gives_its_error_traceback_and_code(ctl: Ctl, server: FakeServer) -> None:
+    server.script.phase = Phase.FAILED
+    server.script.status = {"exit_code": 1}
+    error = {"error": "no luck", "error_type": "ValueError", "traceback": "Traceback: there\n"}
+    server.script.envelope = json.dumps({"status": "error", **error}).encode()
+    assert ctl("apply", ctl.file(), "--wait") == 1
+    assert ctl.out == ""
+    assert ctl.err.endswith("Traceback: there\nerror: Job failed: ValueError: no luck\n")
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "code"),
+    [
+        (Phase.FAILED, {"exit_code": 3}, 3),
+        (Phase.FAILED, {"exit_code": 137, "reason": "OutOfMemory"}, 137),
+        (Phase.FAILED, {"reason": "NoWorkers", "message": "No GPU workers available"}, 7),
+        (Phase.FAILED, {"reason": "Unschedulable", "message": "0.5 is the largest"}, 7),
+        (Phase.TIMED_OUT, {"message": "ran longer than 90s"}, 124),
+        (Phase.CANCELLED, {"message": "was stopped on request"}, 143),
+    ],
+)
+def test_the_exit_code_says_how_the_job_ended(
+    ctl: Ctl, server: FakeServer, phase: Phase, status: dict[str, Any], code: int
+) -> None:
+    server.script.phase, server.script.status, server.script.envelope = phase, status, b""
+    assert ctl("apply", ctl.file(), "--wait") == code
+    assert ctl.out == ""
+    assert ctl.err.splitlines()[-1].startswith("error: ")
+    assert str(status.get("message", "")) in ctl.err
+
+
+def test_several_jobs_give_a_line_each(ctl: Ctl) -> None:
+    assert ctl("apply", ctl.file("one"), ctl.file("two"), "--wait") == 0
+    assert [json.loads(line) for line in ctl.out.splitlines()] == [
+        {"job": "one", "phase": "Succeeded", "result": {"answer": 42}},
+        {"job": "two", "phase": "Succeeded", "result": {"answer": 42}},
+    ]
+    assert "[two] line 2\n" in ctl.err
+
+
+def test_waiting_longer_than_the_timeout_detaches_with_124(ctl: Ctl, server: FakeServer) -> None:
+    server.never_ends = True
+    assert ctl("apply", ctl.file(), "--wait", "--timeout", "0s") == 124
+    assert "cumulusctl logs -f hello" in ctl.err
+    assert not server.called("Cancel")
+
+
+def test_dry_runs_change_nothing(ctl: Ctl, server: FakeServer) -> None:
+    assert ctl("apply", ctl.file(), "--dry-run=client") == 0
+    assert ctl.out == "job/hello valid (client dry run)\n"
+    assert server.calls == []
+    assert ctl("apply", ctl.file(), "--dry-run=server") == 0
+    assert ctl.out == "job/hello created (server dry run)\n"
+    assert server.objects == {}
+    assert server.blobs == {}
+
+
+def test_invalid_files_are_named_and_nothing_is_applied(ctl: Ctl, server: FakeServer) -> None:
+    bad = ctl.file("bad", duration="soon")
+    assert ctl("apply", ctl.file(), bad) == 2
+    assert "bad.yaml:" in ctl.err
+    assert server.calls == []
+    assert ctl("apply", "missing.yaml") == 2
+    assert "missing.yaml" in ctl.err
+    assert ctl("apply") == 2
+    assert "expected files" in ctl.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValidationError([Problem("is reserved", path="spec.env.CUMULUS_X")]), 2),
+        (ConflictError("it is being deleted"), 5),
+        (ForbiddenError("the role agent may not"), 6),
+        (NoWorkersError(), 7),
+        (UnschedulableError("1 is asked, 0.5 is the largest"), 7),
+    ],
+)
+def test_what_the_server_refuses_ends_with_the_tables_code(
+    ctl: Ctl, server: FakeServer, error: Any, code: int
+) -> None:
+    server.errors["Apply"] = error
+    assert ctl("apply", ctl.file()) == code
+    assert ctl.err == f"error: {error.message}\n"
+    assert ctl.out == ""
+
+
+def test_no_server_is_code_3(ctl: Ctl) -> None:
+    assert ctl.bare("--server", "127.0.0.1:1", "get", "jobs") == 3
+    assert "cannot reach the controller at 127.0.0.1:1" in ctl.err
+
+
+# run
+
+
+def test_run_submits_a_folder_and_prints_its_result(ctl: Ctl, server: FakeServer) -> None:
+    (ctl.home / "My Job").mkdir()
+    (ctl.home / "My Job" / "main.py").write_text("def main(n, who):\n    return n\n")
+    args = ("--gpu", "0.25", "--duration", "5m", "-r", "numpy", "--arg", "n=3", "--arg", "who=me")
+    assert ctl("run", "My Job", *args) == 0
+    assert ctl.out == '{"answer": 42}\n'
+    sent = server.called("Submit")[0].job
+    assert sent.metadata.name.startswith("my-job-")
+    assert sent.spec.gpu.memory == 0.25
+    assert sent.spec.duration == "5m"
+    assert list(sent.spec.requirements) == ["numpy"]
+    assert json.loads(sent.spec.args_json) == {"n": 3, "who": "me"}
+
+
+@pytest.mark.parametrize("args", [("--gpu", "2"), ("--arg", "n"), ("--duration", "soon")])
+def test_run_refuses_what_is_wrong_before_it_sends_anything(
+    ctl: Ctl, server: FakeServer, args: tuple[str, ...]
+) -> None:
+    (ctl.home / "main.py").write_text("def main():\n    pass\n")
+    assert ctl("run", ".", *args) == 2
+    assert server.calls == []
+
+
+# get, describe, why
+
+
+def test_get_prints_tables_names_json_and_yaml(ctl: Ctl) -> None:
+    assert ctl("get", "jobs") == 0
+    assert (ctl.out, ctl.err) == ("", "no jobs found\n")
+    ctl("apply", ctl.file(), "--wait")
+    assert ctl("get", "jobs") == 0
+    assert ctl.out.splitlines()[0].split() == [
+        "NAME",
+        "PHASE",
+        "ATTEMPT",
+        "WORKER",
+        "GPU",
+        "DURATION",
+        "AGE",
+    ]
+    assert ctl.out.splitlines()[1].split()[:3] == ["hello", "Succeeded", "1"]
+    assert ctl("get", "jobs", "-o", "name") == 0
+    assert ctl.out == "job/hello\n"
+    assert ctl("get", "job", "hello", "-o", "json") == 0
+    assert json.loads(ctl.out)["metadata"]["name"] == "hello"
+    assert ctl("get", "jobs", "-o", "json") == 0
+    assert json.loads(ctl.out)["kind"] == "List"
+    assert ctl("get", "job", "hello", "-o", "yaml") == 0
+    assert yaml.safe_load(ctl.out)["spec"]["duration"] == "1m30s"
+    assert ctl("get", "jobs", "-l", "team=none", "-o", "name") == 0
+    assert ctl.out == ""
+    assert ctl("get", "jobs", "--phase", "Running", "-o", "name") == 0
+    assert ctl.out == ""
+
+
+def test_get_says_what_is_not_there(ctl: Ctl) -> None:
+    assert ctl("get", "job", "nobody") == 4
+    assert ctl.err == "error: job 'nobody' not found\n"
+    assert ctl("get", "pods") == 2
+    assert "expected jobs, leases or workers" in ctl.err
+
+
+def test_describe_and_why(ctl: Ctl) -> None:
+    ctl("apply", ctl.file())
+    assert ctl("describe", "job", "hello") == 0
+    assert "Duration:     1m30s\n" in ctl.out
+    assert ctl("why", "hello") == 0
+    assert ctl.out == (
+        "job/hello Pending: waits for room\n"
+        "WORKER  COULD-EVER  REASON\n"
+        "gpu-1   yes         0.25 of a device is free, 0.5 is asked\n"
+    )
+
+
+def test_workers_are_shown_cordoned_and_drained(ctl: Ctl, server: FakeServer) -> None:
+    device = Device(index=0, name="H200", type="nvidia")
+    ready = (Condition(type="Ready", status=True),)
+    status = WorkerStatus(devices=(device,), cpus=16000, memory=8 << 30, conditions=ready)
+    server.put(Worker(metadata=ObjectMeta(name="gpu-1"), status=status))
+    assert ctl("get", "workers") == 0
+    assert ctl.out.splitlines()[1].split() == ["gpu-1", "Ready", "1", "0:1", "16", "8Gi", "-"]
+    assert ctl("cordon", "gpu-1") == 0
+    assert ctl.out == "worker/gpu-1 Ready,Cordoned\n"
+    assert ctl("drain", "gpu-1") == 0
+    assert ctl.out == "worker/gpu-1 Ready,Draining\n"
+    assert ctl("uncordon", "gpu-1") == 0
+    assert ctl.out == "worker/gpu-1 Ready\n"
+    assert ctl("describe", "worker", "gpu-1") == 0
+    assert "0: H200 (nvidia), memory share advisory" in ctl.out
+
+
+# logs, wait, cancel, delete
+
+
+def test_logs_are_data(ctl: Ctl, server: FakeServer) -> None:
+    ctl("apply", ctl.file(), "--wait")
+    assert ctl("logs", "hello") == 0
+    assert ctl.out == "line 0\nline 1\nline 2\n"
+    assert ctl("logs", "hello", "--tail", "1") == 0
+    assert ctl.out == "line 2\n"
+    server.cuts = [2, 1, 0]
+    assert ctl("logs", "-f", "hello") == 0
+    assert ctl.out == "line 0\nline 1\nline 2\n"
+    assert ctl("logs", "-f", "hello", "--tail", "2") == 0
+    assert ctl.out == "line 1\nline 2\n"
+    assert ctl("logs", "nobody") == 4
+
+
+def test_wait(ctl: Ctl) -> None:
+    ctl("apply", ctl.file(), "--wait")
+    assert ctl("wait", "hello", "--for=phase=Succeeded") == 0
+    assert ctl("wait", "hello", "--for=phase=Failed") == 1
+    assert ctl("wait", "nobody", "--for=delete") == 0
+    assert ctl("wait", "nobody") == 4
+    assert ctl("wait", "hello", "--for=delete", "--timeout=0s") == 124
+    assert ctl("wait", "hello", "--for=tea") == 2
+
+
+def test_cancel_and_delete(ctl: Ctl) -> None:
+    ctl("apply", ctl.file(), "--wait")
+    assert ctl("cancel", "hello", "nobody") == 4
+    assert ctl.out == "job/hello had finished as Succeeded\n"
+    assert ctl.err == "error: job 'nobody' not found\n"
+    assert ctl("delete", "-f", ctl.file(), "--wait") == 0
+    assert ctl.out == "job/hello deleted\n"
+    assert ctl("delete") == 2
+
+
+# config, info, and what can go wrong with the command itself
+
+
+def test_contexts_choose_the_server(ctl: Ctl, server: FakeServer) -> None:
+    token = ctl.home / "token"
+    token.write_text("s3cret\n")
+    args = ("--server", server.address, "--token-file", str(token))
+    assert ctl.bare("config", "set-context", "lab", *args) == 0
+    file = ctl.home / "config" / "cumulus" / "config.yaml"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert ctl.bare("config", "get-contexts") == 0
+    assert ctl.out.splitlines()[1].split()[:3] == ["*", "lab", server.address]
+    assert ctl.bare("info") == 0
+    assert f"server:      {server.address}\n" in ctl.out
+    assert ctl.err == "note: the process platform does not isolate\n"
+    assert server.metadata[-1]["authorization"] == "Bearer s3cret"
+    assert ctl("info") == 0  # --server given: the context's token is not for it
+    assert "authorization" not in server.metadata[-1]
+    assert ctl.bare("config", "use-context", "nowhere") == 4
+    assert ctl.bare("--context", "nowhere", "info") == 4
+
+
+def test_a_broken_config_is_told_with_every_problem(ctl: Ctl) -> None:
+    file = ctl.home / "config" / "cumulus" / "config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("current: 1\ncontexts: {a: {sever: x}, b: {server: 'x y'}}\n")
+    assert ctl.bare("info") == 2
+    assert ctl.err.count("config.yaml: ") == 3
+
+
+def test_usage_errors_are_code_2_and_similar_commands_are_named(ctl: Ctl) -> None:
+    assert ctl.bare("aply") == 2
+    assert "apply" in ctl.err
+    assert ctl.bare("get") == 2
+    assert ctl.bare("apply", "--dry-run=maybe", "x") == 2
+    assert ctl.bare("--help") == 0
+    assert "143 the job was cancelled" in " ".join(ctl.out.split())
+
+
+def test_a_bug_is_one_line_and_a_file(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cumulus.sdk.cli import cmd_info
+
+    def broken(*_args: object, **_options: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(cmd_info.session, "run", broken)
+    assert ctl("info") == 70
+    crash = ctl.home / "state" / "cumulus" / "crash.log"
+    assert ctl.err == f"error: ZeroDivisionError: oh (a bug; the details are in {crash})\n"
+    assert "ZeroDivisionError" in crash.read_text()
+    assert stat.S_IMODE(crash.stat().st_mode) == 0o600
