@@ -23,7 +23,7 @@ from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import Device, WorkerStatus
 from ..base import Partitioner
 from .blob_cache import BlobCache
-from .blob_client import GrpcBlobs
+from .blob_client import GrpcBlobs, Metadata
 from .deadlines import Deadlines
 from .keeper import Keeper
 from .lease_task import Tools
@@ -56,7 +56,7 @@ class Agent:
     """worker: name of this worker. data: absolute folder of this agent alone. version: as shown.
 
     pause_ceiling: longest pause between attempts to connect, seconds. log_limit: bytes of log
-    kept of each unit.
+    kept of each unit. metadata: sent with every call.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Agent:
         version: str,
         pause_ceiling: float,
         log_limit: int = LOG_LIMIT,
+        metadata: Metadata = (),
     ) -> None:
         self._worker = worker
         self._machine = machine
@@ -87,10 +88,11 @@ class Agent:
             contact=self._hear_contact,
             take=self._take,
         )
-        self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling)
+        self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling, metadata=metadata)
         self.pumps = LogPumps(machine.runtime, clock, ready=self.stream.logs_ready, limit=log_limit)
         self.staging = Staging(
-            data / "staging", BlobCache(data / "blobs", GrpcBlobs(channel, worker))
+            data / "staging",
+            BlobCache(data / "blobs", GrpcBlobs(channel, worker, metadata=metadata)),
         )
         self.shares = Shares(machine.partitioner)
         self.keeper = Keeper(

@@ -15,15 +15,20 @@ from ...api.gen.cumulus.v1 import agent_pb2_grpc
 from ...crd_like_specs.errors import Permanent, Temporary
 from .blob_cache import matches
 
+Metadata = tuple[tuple[str, str], ...]
+
 _TRIES: Final = 4
 
 
 class GrpcBlobs:
-    """worker: name of this worker, which the controller checks before it gives anything."""
+    """worker: name of this worker, which the controller checks before it gives anything.
+    metadata: sent with each call.
+    """
 
-    def __init__(self, channel: grpc.aio.Channel, worker: str) -> None:
+    def __init__(self, channel: grpc.aio.Channel, worker: str, *, metadata: Metadata = ()) -> None:
         self._stub = agent_pb2_grpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         self._worker = worker
+        self._metadata = metadata
 
     async def fetch(self, digest: str, dest: Path) -> None:
         """See `ports.BlobSource`. The part that came before a break lies in `<dest>.part`."""
@@ -52,7 +57,7 @@ class GrpcBlobs:
         total = -1
         try:
             with part.open("ab") as file:
-                async for chunk in self._stub.GetBlob(request):
+                async for chunk in self._stub.GetBlob(request, metadata=self._metadata):
                     total = chunk.total
                     file.write(chunk.data)
                     have += len(chunk.data)

@@ -197,12 +197,9 @@ class LeaseTask:
         spec, shares = view.wanted.spec, self._tools.shares
         deadline = self.record.deadline
         left = spec.duration if deadline is None else deadline - view.mono
+        env = dict(self._tools.env_of(spec.devices, spec.memory_milli))
         taken = await shares.take(spec.devices, spec.memory_milli, left)
-        record = replace(
-            after.succeeded(self.record),
-            backend=shares.backend,
-            env=dict(self._tools.env_of(spec.devices, spec.memory_milli)),
-        )
+        record = replace(after.succeeded(self.record), backend=shares.backend, env=env)
         clock = self._tools.clock
         self._set(after.held(record, taken.ids, taken.epoch, clock.monotonic(), clock.wall()))
         self._log.bind(partitions=taken.ids, backend=shares.backend).info("lease is held")

@@ -7,6 +7,7 @@ one begins with the whole state here, the whole wanted set there, and each unit'
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +30,7 @@ from ...api.frames import (
 from ...api.gen.cumulus.v1 import agent_pb2_grpc
 from ...api.options import CHANNEL_OPTIONS, Options
 from ...crd_like_specs.errors import UnavailableError, ValidationError
+from .blob_client import Metadata
 from .ports import Clock
 
 BEAT_SECONDS: Final = 1.0
@@ -59,11 +61,15 @@ class Peer:
     take: Callable[[], LogBatch | None]
 
 
+def is_loopback(target: str) -> bool:
+    """Whether this `host:port` is on this machine."""
+    host = target.rpartition(":")[0].strip("[]")
+    return host in ("localhost", "::1") or re.match(r"127(\.\d+){3}$", host) is not None
+
+
 def ceiling(target: str) -> float:
     """Longest pause between attempts to connect to this `host:port`."""
-    host = target.rpartition(":")[0].strip("[]")
-    near = host in ("localhost", "::1") or host.startswith("127.")
-    return LOOPBACK_CEILING if near else REMOTE_CEILING
+    return LOOPBACK_CEILING if is_loopback(target) else REMOTE_CEILING
 
 
 def channel_options(target: str) -> Options:
@@ -78,15 +84,24 @@ def channel_options(target: str) -> Options:
 
 
 class Stream:
-    """pause_ceiling: longest pause between attempts to connect, seconds."""
+    """pause_ceiling: longest pause between attempts to connect, seconds. metadata: sent with the
+    call, such as the agent's token.
+    """
 
     def __init__(
-        self, channel: grpc.aio.Channel, clock: Clock, peer: Peer, *, pause_ceiling: float
+        self,
+        channel: grpc.aio.Channel,
+        clock: Clock,
+        peer: Peer,
+        *,
+        pause_ceiling: float,
+        metadata: Metadata = (),
     ) -> None:
         self._stub = agent_pb2_grpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         self._clock = clock
         self._peer = peer
         self._ceiling = pause_ceiling
+        self._metadata = metadata
         self._news = asyncio.Event()
         self._looks: dict[str, None] = {}
         self._report_due = False
@@ -132,7 +147,7 @@ class Stream:
 
     async def _session(self) -> None:
         """One connection, until it breaks. UnavailableError where there never was contact."""
-        call = self._stub.Connect()
+        call = self._stub.Connect(metadata=self._metadata)
         self._heard = self._clock.monotonic()
         tasks = [asyncio.create_task(part) for part in (self._read(call), self._write(call))]
         tasks.append(asyncio.create_task(self._beat()))

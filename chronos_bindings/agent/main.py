@@ -1,0 +1,237 @@
+"""`cumulus-agent`: the composition root of a worker's agent.
+
+    cumulus-agent --controller 127.0.0.1:50051 --data DIR --platform docker|process …
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 2 bad arguments, 75 another agent has the data folder,
+1 anything else. Units run on after it, in every case; their ends are on disk for the next agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import grpc
+import grpc.aio
+from loguru import logger
+
+from ...crd_like_specs.errors import CumulusError, DriverError, Permanent
+from ...crd_like_specs.meta import Condition
+from ...crd_like_specs.worker import Device
+from ..choose import Choice, choose
+from ..gpu_env import HostGpu, gpu_env
+from ..opencl import Survey, survey
+from .agent import Agent, Machine
+from .clock import SystemClock
+from .engine import Engine
+from .env_cache import EnvCache, units_in_use
+from .isolation import Isolation
+from .node_facts import DockerFacts, ProcessFacts
+from .options import Options, parse
+from .pip_docker import PipDocker
+from .pip_process import PipProcess
+from .ports import LocalRuntime, NodeFacts
+from .prepare import Builder, PipPreparer
+from .runtime_docker import DockerRuntime
+from .runtime_process import ProcessRuntime
+from .stream import ceiling, channel_options
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+LOCKED: Final = 75
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module docstring."""
+    options = parse(argv)
+    configure_logging(options.log_format, options.log_level)
+    try:
+        options.data.mkdir(parents=True, exist_ok=True)
+        with locked(options.data / "lock") as held:
+            if held is None:
+                logger.error("another agent has {}", options.data)
+                return LOCKED
+            return asyncio.run(serve(options))
+    except CumulusError as e:
+        logger.error("the agent cannot run: {}", e.message)
+    except OSError as e:
+        logger.error("the agent cannot run: {}: {}", e.strerror, e.filename)
+    return 1
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[IO[str] | None]:
+    """The lock file, which holds this process's id; None where another process has it."""
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield file
+
+
+async def serve(options: Options) -> int:
+    """Until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopped.set)
+    found = await asyncio.to_thread(survey)
+    for note in found.notes:
+        logger.info(note)
+    choice = await asyncio.to_thread(_choose, options, found)
+    logger.bind(backend=choice.partitioner.backend).info("shares are held: {}", choice.reason)
+    engine = Engine(options.endpoint or None) if options.platform == "docker" else None
+    machine = await _machine(options, engine, found, choice)
+    async with _channel(options) as channel:
+        agent = Agent(
+            options.name,
+            machine,
+            channel,
+            options.data,
+            SystemClock(),
+            version=version("cumulus"),
+            pause_ceiling=ceiling(options.controller),
+            metadata=(("authorization", f"Bearer {options.token}"),) if options.token else (),
+        )
+        code = await _until(agent, stopped)
+    await machine.runtime.close()
+    if engine is not None:
+        await engine.close()
+    return code
+
+
+async def _until(agent: Agent, stopped: asyncio.Event) -> int:
+    logger.info("agent started")
+    running = asyncio.ensure_future(agent.run())
+    stopping = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if running.done():
+        running.result()
+        return 1
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    logger.info("agent stopped")
+    return 0
+
+
+def _choose(options: Options, found: Survey) -> Choice:
+    return choose((d.index for d in found.devices), prefer=options.partitioner, env=found.env)
+
+
+async def _machine(
+    options: Options, engine: Engine | None, found: Survey, choice: Choice
+) -> Machine:
+    runtime: LocalRuntime
+    facts: NodeFacts
+    builder: Builder
+    if engine is not None:
+        runtime = DockerRuntime(engine)
+        facts = DockerFacts(engine, Isolation(engine, options.image), options.data, options.labels)
+        builder = pip = PipDocker(engine)
+        try:
+            await pip.clean()
+        except DriverError as e:
+            logger.warning("preparations of an agent before this one may be left: {}", e.message)
+    else:
+        options.process_root.mkdir(parents=True, exist_ok=True)
+        runtime = ProcessRuntime(options.process_root)
+        facts = ProcessFacts(options.data, options.labels)
+        builder = PipProcess()
+    staging = options.data / "staging"
+    preparer = PipPreparer(
+        EnvCache(options.data / "envs", in_use=lambda: units_in_use(staging)), builder
+    )
+    await preparer.open()
+    backend = choice.partitioner.backend
+    return Machine(
+        runtime=runtime,
+        preparer=preparer,
+        partitioner=choice.partitioner,
+        facts=facts,
+        devices=found.devices,
+        env_of=lambda indexes, milli: env_of(found.devices, indexes, milli),
+        conditions=(
+            Condition(
+                type="ChronosWorks",
+                status=backend == "chronos",
+                reason="TrialShareTaken" if backend == "chronos" else "LedgerInUse",
+                message=choice.reason,
+                since=SystemClock().wall(),
+            ),
+        ),
+    )
+
+
+def env_of(
+    devices: Sequence[Device], indexes: Sequence[int], memory_milli: int
+) -> Mapping[str, str]:
+    """What a container is given for this share. Permanent("NoDevice" | "MixedDevices").
+
+    The pipe folder of an MPS daemon cannot be mounted into services yet, so that none is assumed.
+    """
+    known = {device.index: device for device in devices}
+    missing = [index for index in indexes if index not in known]
+    if missing:
+        raise Permanent(f"there is no device {missing[0]} on this worker", reason="NoDevice")
+    try:
+        return gpu_env([known[index] for index in indexes], memory_milli, HostGpu()).env
+    except ValueError as e:
+        raise Permanent(str(e), reason="MixedDevices") from e
+
+
+def _channel(options: Options) -> grpc.aio.Channel:
+    settings = channel_options(options.controller)
+    if options.ca is None:
+        return grpc.aio.insecure_channel(options.controller, options=settings)
+    credentials = grpc.ssl_channel_credentials(options.ca.read_bytes())
+    return grpc.aio.secure_channel(options.controller, credentials, options=settings)
+
+
+def configure_logging(style: str, level: str) -> None:
+    """style: `text` or `json`, a line each on stderr."""
+    logger.remove()
+    if style == "json":
+        logger.add(_write_json, level=level)
+    else:
+        # diagnose=False: values of variables in tracebacks could be secrets.
+        logger.add(
+            sys.stderr,
+            level=level,
+            format="{time:YYYY-MM-DDTHH:mm:ss.SSSZZ} {level: <7} {message} {extra}",
+            diagnose=False,
+        )
+
+
+def _write_json(message: Message) -> None:
+    record = message.record
+    line: dict[str, Any] = {
+        "time": record["time"].isoformat(timespec="milliseconds"),
+        "level": record["level"].name,
+        "message": record["message"],
+        "logger": record["name"],
+        **record["extra"],
+    }
+    if record["exception"] is not None:
+        line["exception"] = str(record["exception"].value)
+    sys.stderr.write(json.dumps(line, default=str) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
