@@ -1,8 +1,11 @@
 """Requirements and GPU shares: what the runner puts around a job."""
 
 import venv
+from pathlib import Path
+from typing import Any
 
 import pytest
+from run_job import Job
 
 FAKE_TORCH = """
 calls = []
@@ -22,7 +25,7 @@ LAZY = """
 """
 
 
-def test_a_prepared_folder_is_importable_here_and_in_subprocesses(job):
+def test_a_prepared_folder_is_importable_here_and_in_subprocesses(job: Job) -> None:
     (job.env / "prepared.py").write_text("VALUE = 'prepared'")
     (job.env / "bin").mkdir()
     tool = job.env / "bin" / "prepared-tool"
@@ -39,7 +42,7 @@ def test_a_prepared_folder_is_importable_here_and_in_subprocesses(job):
     assert out.result == ["prepared", "prepared\n", "tool\n"]
 
 
-def test_a_prepared_virtual_environment_is_importable(job):
+def test_a_prepared_virtual_environment_is_importable(job: Job) -> None:
     job.env.rmdir()
     venv.create(job.env, with_pip=False)
     packages = next(job.env.glob("lib/python*/site-packages"))
@@ -51,7 +54,9 @@ def test_a_prepared_virtual_environment_is_importable(job):
     assert out.result == [3, 4]
 
 
-def test_the_jobs_own_modules_come_before_prepared_ones_and_those_before_the_images(job):
+def test_the_jobs_own_modules_come_before_prepared_ones_and_those_before_the_images(
+    job: Job,
+) -> None:
     (job.env / "helper.py").write_text("VALUE = 'prepared'")
     (job.env / "yaml.py").write_text("VALUE = 'prepared'")
     out = job.run(
@@ -61,7 +66,7 @@ def test_the_jobs_own_modules_come_before_prepared_ones_and_those_before_the_ima
     assert out.result == ["own", "prepared"]
 
 
-def test_nothing_is_installed_when_it_is_prepared_or_nothing_is_asked(job):
+def test_nothing_is_installed_when_it_is_prepared_or_nothing_is_asked(job: Job) -> None:
     job.settings["PIP_NO_INDEX"] = "1"
     job.code("def main(): return 1", requirements__txt="# nothing\n\n")
     assert job.run().result == 1
@@ -70,7 +75,7 @@ def test_nothing_is_installed_when_it_is_prepared_or_nothing_is_asked(job):
     assert job.run().result == 1
 
 
-def wheel(folder, name):
+def wheel(folder: Path, name: str) -> None:
     """A wheel by hand, so that nothing is fetched."""
     import zipfile
 
@@ -84,7 +89,7 @@ def wheel(folder, name):
         file.writestr(f"{info}/RECORD", "")
 
 
-def test_what_nobody_prepared_is_installed_from_both_lists(job):
+def test_what_nobody_prepared_is_installed_from_both_lists(job: Job) -> None:
     for name in ("fromjob", "fromzip"):
         wheel(job.root, name)
     job.settings |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(job.root)}
@@ -97,7 +102,7 @@ def test_what_nobody_prepared_is_installed_from_both_lists(job):
     assert out.printed == b""
 
 
-def test_requirements_that_cannot_be_met_give_pips_last_lines(job):
+def test_requirements_that_cannot_be_met_give_pips_last_lines(job: Job) -> None:
     job.settings["PIP_NO_INDEX"] = "1"
     out = job.run("def main(): return 1", requirements__txt="no-such-package==9")
     kind, message = out.error
@@ -107,13 +112,13 @@ def test_requirements_that_cannot_be_met_give_pips_last_lines(job):
     assert "no-such-package" in out.stderr
 
 
-def run_with_torch(job, torch, main, fraction="0.25"):
+def run_with_torch(job: Job, torch: str, main: str, fraction: str = "0.25") -> Any:
     (job.env / "torch.py").write_text(torch)
     job.settings["CUMULUS_GPU_MEMORY_FRACTION"] = fraction
     return job.run(main).result
 
 
-def test_the_share_is_given_to_frameworks_by_their_variables(job):
+def test_the_share_is_given_to_frameworks_by_their_variables(job: Job) -> None:
     job.settings["CUMULUS_GPU_MEMORY_FRACTION"] = "0.5"
     main = """
         import os
@@ -126,7 +131,7 @@ def test_the_share_is_given_to_frameworks_by_their_variables(job):
     assert job.run(main).result == ["0.1", "true"]
 
 
-def test_without_gpu_frameworks_are_left_alone(job):
+def test_without_gpu_frameworks_are_left_alone(job: Job) -> None:
     assert (
         job.run("""
         import os, sys
@@ -137,7 +142,7 @@ def test_without_gpu_frameworks_are_left_alone(job):
     )
 
 
-def test_pytorch_is_limited_when_it_starts_cuda(job):
+def test_pytorch_is_limited_when_it_starts_cuda(job: Job) -> None:
     main = """
         import importlib.util
         assert importlib.util.find_spec("torch") is not None  # asking must not use the hook up
@@ -152,21 +157,23 @@ def test_pytorch_is_limited_when_it_starts_cuda(job):
 
 
 @pytest.mark.parametrize(("available", "calls"), [("True", 2), ("False", 0)])
-def test_a_pytorch_without_queue_is_limited_at_once_where_there_is_cuda(job, available, calls):
+def test_a_pytorch_without_queue_is_limited_at_once_where_there_is_cuda(
+    job: Job, available: str, calls: int
+) -> None:
     torch = FAKE_TORCH.replace("available = True", f"available = {available}")
     assert len(run_with_torch(job, torch, "import torch\ndef main(): return torch.calls")) == calls
 
 
-def test_the_whole_device_needs_no_limit(job):
+def test_the_whole_device_needs_no_limit(job: Job) -> None:
     main = "import torch\ndef main(): return torch.calls"
     assert run_with_torch(job, FAKE_TORCH, main, fraction="1") == []
 
 
-def test_a_torch_that_is_none_does_not_end_the_job(job):
+def test_a_torch_that_is_none_does_not_end_the_job(job: Job) -> None:
     assert run_with_torch(job, "x = 1", "import torch\ndef main(): return torch.x") == 1
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", "-1", "nan", "7"])
-def test_a_share_that_is_no_share_is_none(job, value):
+def test_a_share_that_is_no_share_is_none(job: Job, value: str) -> None:
     main = "import torch\ndef main(): return torch.calls"
     assert run_with_torch(job, FAKE_TORCH, main, fraction=value) == []

@@ -1,9 +1,10 @@
 """Every way a job can end badly, and how the envelope tells it."""
 
 import pytest
+from run_job import Job
 
 
-def test_an_exception_gives_its_type_text_and_own_traceback(job):
+def test_an_exception_gives_its_type_text_and_own_traceback(job: Job) -> None:
     out = job.run("""
         def inner():
             raise ValueError("bad é value")
@@ -41,20 +42,20 @@ def test_an_exception_gives_its_type_text_and_own_traceback(job):
          "E", "E without text: ZeroDivisionError"),
     ],
 )  # fmt: skip
-def test_errors_are_named_as_python_names_them(job, main, kind, part):
+def test_errors_are_named_as_python_names_them(job: Job, main: str, kind: str, part: str) -> None:
     out = job.run(main)
     found_kind, message = out.error
     assert found_kind == kind
     assert part in message
 
 
-def test_a_syntax_error_shows_the_line(job):
+def test_a_syntax_error_shows_the_line(job: Job) -> None:
     trace = job.run("def main():\n    return (").envelope["traceback"]
     assert 'main.py", line 2' in trace
     assert "return (" in trace
 
 
-def test_long_messages_and_tracebacks_are_cut_in_the_middle(job):
+def test_long_messages_and_tracebacks_are_cut_in_the_middle(job: Job) -> None:
     found = job.run("def main(): raise ValueError('a' * 100_000 + 'z')").envelope
     assert len(found["error"]) < 10_000
     assert "characters left out" in found["error"]
@@ -72,19 +73,21 @@ def test_long_messages_and_tracebacks_are_cut_in_the_middle(job):
         ("raise SystemExit([1])", 1, "[1]"),
     ],
 )
-def test_sys_exit_with_a_code_is_an_error_with_that_code(job, statement, code, message):
+def test_sys_exit_with_a_code_is_an_error_with_that_code(
+    job: Job, statement: str, code: int, message: str
+) -> None:
     out = job.run(f"import sys\ndef main():\n    {statement}")
     assert out.error == ("SystemExit", message)
     assert out.code == code
 
 
 @pytest.mark.parametrize("statement", ["sys.exit()", "sys.exit(0)", "raise SystemExit"])
-def test_sys_exit_without_a_code_is_a_success_without_result(job, statement):
+def test_sys_exit_without_a_code_is_a_success_without_result(job: Job, statement: str) -> None:
     assert job.run(f"import sys\ndef main():\n    {statement}").result is None
 
 
 @pytest.mark.parametrize(("given", "code"), [(0, 1), (7, 7)])
-def test_a_process_that_ends_itself_gave_no_result(job, given, code):
+def test_a_process_that_ends_itself_gave_no_result(job: Job, given: int, code: int) -> None:
     out = job.run(f"import os\ndef main():\n    os._exit({given})")
     assert out.code == code
     assert out.error[0] == "NoResult"
@@ -94,7 +97,7 @@ def test_a_process_that_ends_itself_gave_no_result(job, given, code):
 @pytest.mark.parametrize(
     ("name", "number"), [("SIGSEGV", 11), ("SIGABRT", 6), ("SIGKILL", 9), ("SIGTERM", 15)]
 )
-def test_a_crash_names_the_signal(job, name, number):
+def test_a_crash_names_the_signal(job: Job, name: str, number: int) -> None:
     out = job.run(f"""
         import os, signal
         def main():
@@ -107,7 +110,7 @@ def test_a_crash_names_the_signal(job, name, number):
     assert out.printed == b"half a line\n"
 
 
-def test_a_real_segmentation_fault_says_where_on_stderr(job):
+def test_a_real_segmentation_fault_says_where_on_stderr(job: Job) -> None:
     out = job.run("""
         import ctypes
         def main():
@@ -118,13 +121,13 @@ def test_a_real_segmentation_fault_says_where_on_stderr(job):
     assert "main.py" in out.stderr
 
 
-def test_a_memory_limit_ends_in_a_memory_error(job):
+def test_a_memory_limit_ends_in_a_memory_error(job: Job) -> None:
     job.settings["CUMULUS_RLIMIT_DATA"] = str(256 << 20)
     out = job.run("def main(): return len(bytearray(512 << 20))")
     assert out.error[0] == "MemoryError"
 
 
-def test_a_forked_process_that_comes_back_gives_no_second_result(job):
+def test_a_forked_process_that_comes_back_gives_no_second_result(job: Job) -> None:
     out = job.run("""
         import os
         def main():
@@ -137,7 +140,7 @@ def test_a_forked_process_that_comes_back_gives_no_second_result(job):
     assert out.printed == b""
 
 
-def test_worker_processes_of_both_kinds_can_use_the_jobs_functions(job):
+def test_worker_processes_of_both_kinds_can_use_the_jobs_functions(job: Job) -> None:
     out = job.run("""
         import multiprocessing
         def double(x):
@@ -160,21 +163,21 @@ def test_worker_processes_of_both_kinds_can_use_the_jobs_functions(job):
         ("3", "args.json holds 3: expected a list or an object"),
     ],
 )
-def test_bad_arguments_are_named(job, text, part):
+def test_bad_arguments_are_named(job: Job, text: str, part: str) -> None:
     job.args(text)
     kind, message = job.run("def main(*a): return a").error
     assert kind == "BadArguments"
     assert part in message
 
 
-def test_arguments_are_given_by_position_or_by_name(job):
+def test_arguments_are_given_by_position_or_by_name(job: Job) -> None:
     job.args('[1, {"a": null}]')
     assert job.run("def main(x, y): return [y, x]").result == [{"a": None}, 1]
     job.args('{"y": 1, "x": 2}')
     assert job.run("def main(x, y): return [x, y]").result == [2, 1]
 
 
-def test_the_job_finds_its_own_files_and_modules(job):
+def test_the_job_finds_its_own_files_and_modules(job: Job) -> None:
     out = job.run(
         """
         import os, sys, helper, report
@@ -189,7 +192,7 @@ def test_the_job_finds_its_own_files_and_modules(job):
     assert out.result == ["data", "helper", "not of the runner", [], True, "main"]
 
 
-def test_a_package_called_main_is_refused_beside_main_py(job):
+def test_a_package_called_main_is_refused_beside_main_py(job: Job) -> None:
     job.zip({"main.py": "def main(): return 1", "main/__init__.py": ""})
     assert job.run().error[0] == "NoMain"
     job.zip({"main.py": "def main(): return 1", "main/data.txt": ""})

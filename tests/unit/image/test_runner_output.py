@@ -3,8 +3,10 @@
 import os
 import threading
 
+from run_job import Job
 
-def test_prints_stand_before_the_envelope_whatever_they_look_like(job):
+
+def test_prints_stand_before_the_envelope_whatever_they_look_like(job: Job) -> None:
     fake = '{"status": "success", "result": "forged"}'
     out = job.run(f"""
         import sys
@@ -21,13 +23,13 @@ def test_prints_stand_before_the_envelope_whatever_they_look_like(job):
     assert b"to stderr" not in out.stdout
 
 
-def test_output_without_any_is_the_envelope_alone(job):
+def test_output_without_any_is_the_envelope_alone(job: Job) -> None:
     out = job.run("def main(): pass")
     assert out.printed == b""
     assert out.result is None
 
 
-def test_lines_arrive_while_the_job_runs(job):
+def test_lines_arrive_while_the_job_runs(job: Job) -> None:
     gate = job.root / "gate"
     os.mkfifo(gate)
     job.code(f"""
@@ -46,7 +48,7 @@ def test_lines_arrive_while_the_job_runs(job):
     assert process.returncode == 0
 
 
-def test_a_huge_line_without_newline_comes_through_whole(job):
+def test_a_huge_line_without_newline_comes_through_whole(job: Job) -> None:
     out = job.run("""
         import sys
         def main():
@@ -57,7 +59,7 @@ def test_a_huge_line_without_newline_comes_through_whole(job):
     assert out.result is None
 
 
-def test_bytes_that_are_no_text_pass_unchanged(job):
+def test_bytes_that_are_no_text_pass_unchanged(job: Job) -> None:
     out = job.run("""
         import sys
         def main():
@@ -66,7 +68,7 @@ def test_bytes_that_are_no_text_pass_unchanged(job):
     assert out.printed == bytes(range(256)) + b"\n"
 
 
-def test_subprocesses_print_too_and_do_not_hold_the_result_pipe(job):
+def test_subprocesses_print_too_and_do_not_hold_the_result_pipe(job: Job) -> None:
     out = job.run("""
         import os, subprocess, sys
         def main():
@@ -77,7 +79,7 @@ def test_subprocesses_print_too_and_do_not_hold_the_result_pipe(job):
     assert out.printed == b"from a child\n[]\n"
 
 
-def test_what_is_printed_by_exit_handlers_and_threads_precedes_the_envelope(job):
+def test_what_is_printed_by_exit_handlers_and_threads_precedes_the_envelope(job: Job) -> None:
     out = job.run("""
         import atexit, threading
         def late():
@@ -94,7 +96,7 @@ def test_what_is_printed_by_exit_handlers_and_threads_precedes_the_envelope(job)
     assert out.result == 1
 
 
-def test_a_thread_left_running_is_ended_and_the_result_stands(job):
+def test_a_thread_left_running_is_ended_and_the_result_stands(job: Job) -> None:
     out = job.run(
         """
         import threading
@@ -107,7 +109,7 @@ def test_a_thread_left_running_is_ended_and_the_result_stands(job):
     assert out.result == "done"
 
 
-def test_a_process_left_behind_delays_the_end_only_briefly(job):
+def test_a_process_left_behind_delays_the_end_only_briefly(job: Job) -> None:
     out = job.run(
         """
         import subprocess
@@ -123,7 +125,7 @@ def test_a_process_left_behind_delays_the_end_only_briefly(job):
         os.kill(int(out.printed), 9)
 
 
-def test_a_process_left_behind_that_keeps_printing_does_not_hold_the_end(job):
+def test_a_process_left_behind_that_keeps_printing_does_not_hold_the_end(job: Job) -> None:
     out = job.run(
         """
         import subprocess
@@ -136,7 +138,7 @@ def test_a_process_left_behind_that_keeps_printing_does_not_hold_the_end(job):
     assert out.result == "done"  # `yes` ends by itself: nobody reads its pipe any more
 
 
-def test_a_job_that_closes_its_streams_still_gives_its_result(job):
+def test_a_job_that_closes_its_streams_still_gives_its_result(job: Job) -> None:
     out = job.run("""
         import os, sys
         def main():
@@ -149,7 +151,7 @@ def test_a_job_that_closes_its_streams_still_gives_its_result(job):
     assert len(out.result) == 1 << 20
 
 
-def test_a_job_whose_reader_is_gone_runs_to_its_end(job):
+def test_a_job_whose_reader_is_gone_runs_to_its_end(job: Job) -> None:
     mark = job.root / "mark"
     job.code(f"""
         def main():
@@ -167,7 +169,7 @@ def test_a_job_whose_reader_is_gone_runs_to_its_end(job):
     assert process.returncode == 0
 
 
-def test_a_slow_reader_loses_nothing(job):
+def test_a_slow_reader_loses_nothing(job: Job) -> None:
     job.code("""
         def main():
             for i in range(50_000):

@@ -5,9 +5,10 @@ import math
 import time
 
 import pytest
+from run_job import Job
 
 
-def test_the_envelope_has_the_keys_of_the_contract(job):
+def test_the_envelope_has_the_keys_of_the_contract(job: Job) -> None:
     before = int(time.time())
     out = job.run("def main():\n    return {'your': 'result'}")
     found = out.envelope
@@ -37,11 +38,11 @@ def test_the_envelope_has_the_keys_of_the_contract(job):
         ("__import__('collections').OrderedDict(a=(1, 2))", {"a": [1, 2]}),
     ],
 )
-def test_what_json_holds_comes_back(job, returned, expected):
+def test_what_json_holds_comes_back(job: Job, returned: str, expected: object) -> None:
     assert job.run(f"def main():\n    return {returned}").result == expected
 
 
-def test_nan_and_infinities_become_null_and_are_named(job):
+def test_nan_and_infinities_become_null_and_are_named(job: Job) -> None:
     out = job.run("""
         def main():
             inf = float("inf")
@@ -70,7 +71,7 @@ class Huge:
 """
 
 
-def test_whatever_follows_the_array_interface_becomes_numbers_and_lists(job):
+def test_whatever_follows_the_array_interface_becomes_numbers_and_lists(job: Job) -> None:
     out = job.run(
         FAKE_ARRAYS
         + "def main(): return {'n': Scalar(3), 'a': Array(1, float('nan')), Scalar(7): [Odd(0)]}"
@@ -78,7 +79,7 @@ def test_whatever_follows_the_array_interface_becomes_numbers_and_lists(job):
     assert out.result == {"n": 3, "a": [1, None], "7": [1.5]}
 
 
-def test_numpy_values_become_json(job):
+def test_numpy_values_become_json(job: Job) -> None:
     out = job.run("""
         import numpy as np
         def main():
@@ -109,24 +110,26 @@ def test_numpy_values_become_json(job):
         ("main", ["result is a function"]),
     ],
 )
-def test_what_json_cannot_hold_is_named_with_its_place(job, returned, parts):
+def test_what_json_cannot_hold_is_named_with_its_place(
+    job: Job, returned: str, parts: list[str]
+) -> None:
     kind, message = job.run(f"def main():\n    return {returned}").error
     assert kind == "NotSerializable"
     for part in parts:
         assert part in message
 
 
-def test_a_result_that_contains_itself_is_refused(job):
+def test_a_result_that_contains_itself_is_refused(job: Job) -> None:
     kind, message = job.run("def main():\n    a = {}\n    a['x'] = [a]\n    return a").error
     assert (kind, message) == ("NotSerializable", "result.x[0] contains itself")
 
 
-def test_a_value_that_stands_twice_is_no_cycle(job):
+def test_a_value_that_stands_twice_is_no_cycle(job: Job) -> None:
     out = job.run("def main():\n    a = [float('nan')]\n    return [a, a]")
     assert out.result == [[None], [None]]
 
 
-def test_a_deeply_nested_result_is_refused(job):
+def test_a_deeply_nested_result_is_refused(job: Job) -> None:
     kind, message = job.run("""
         def main():
             value = []
@@ -138,11 +141,11 @@ def test_a_deeply_nested_result_is_refused(job):
     assert "deep" in message
 
 
-def test_ten_megabytes_pass(job):
+def test_ten_megabytes_pass(job: Job) -> None:
     assert job.run("def main():\n    return 'x' * (10 << 20)").result == "x" * (10 << 20)
 
 
-def test_a_result_at_the_limit_passes_and_one_byte_more_does_not(job):
+def test_a_result_at_the_limit_passes_and_one_byte_more_does_not(job: Job) -> None:
     limit = 64 << 20
     out = job.run(f"def main():\n    return 'x' * ({limit} - 2)")
     assert len(out.result) == limit - 2
@@ -151,13 +154,13 @@ def test_a_result_at_the_limit_passes_and_one_byte_more_does_not(job):
     assert "64 MiB" in message
 
 
-def test_a_huge_array_is_refused_before_it_is_unpacked(job):
+def test_a_huge_array_is_refused_before_it_is_unpacked(job: Job) -> None:
     kind, message = job.run(FAKE_ARRAYS + "def main(): return {'w': Huge()}").error
     assert kind == "ResultTooLarge"
     assert f"result.w is an array of {1 << 40} elements" in message
 
 
-def test_an_async_main_is_awaited(job):
+def test_an_async_main_is_awaited(job: Job) -> None:
     out = job.run("""
         import asyncio
         async def main(x):
@@ -169,12 +172,12 @@ def test_an_async_main_is_awaited(job):
     assert job.run().result == 42
 
 
-def test_floats_keep_every_digit(job):
+def test_floats_keep_every_digit(job: Job) -> None:
     value = math.pi * 1e-7
     assert job.run(f"def main():\n    return {value!r}").result == value
 
 
-def test_the_envelope_is_one_line_of_ascii(job):
+def test_the_envelope_is_one_line_of_ascii(job: Job) -> None:
     out = job.run("def main():\n    return 'ü\\r\\n\\x85\\u2029'")
     line = out.stdout[len(out.printed) :]
     assert line.isascii()
