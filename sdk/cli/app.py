@@ -14,7 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from ... import __version__
-from . import settings
+from .given import Given
+
+EXIT_PIPE = 141  # 128 + SIGPIPE, as for programs that the signal ends
 
 COMMANDS = {
     "apply": "cmd_apply",
@@ -48,6 +50,13 @@ class Commands(TyperGroup):
             return super().get_command(ctx, cmd_name)
         module = import_module(f".{COMMANDS[cmd_name]}", __package__)
         return typer.main.get_group(module.app).commands[cmd_name]
+
+    def invoke(self, ctx: Any) -> Any:
+        """A reader that went away (`| head`) ends the command quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as e:
+            raise typer.Exit(EXIT_PIPE) from e
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """An unknown command is answered with those that are similar."""
@@ -93,7 +102,7 @@ def root(
     4 not found; 5 conflict; 6 not allowed; 7 no workers, or none large enough; 124 time is up;
     130 interrupted (the job goes on); 143 the job was cancelled; 70 a bug of cumulusctl.
     """
-    ctx.obj = settings.Given(server, context, token_file, insecure)
+    ctx.obj = Given(server, context, token_file, insecure)
 
 
 @app.command()

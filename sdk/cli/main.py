@@ -8,8 +8,9 @@ import time
 import traceback
 from pathlib import Path
 
+from ... import __version__
+
 EXIT_BUG = 70
-EXIT_PIPE = 141  # 128 + SIGPIPE, as for programs that the signal ends
 
 
 def main() -> None:
@@ -19,6 +20,9 @@ def main() -> None:
 
 def run(argv: list[str]) -> int:
     """Do what the arguments say; the exit code. Nothing is raised but what ends Python itself."""
+    if argv == ["version"]:  # at the speed of Python itself
+        sys.stdout.write(f"{__version__}\n")
+        return 0
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC's own notes would stand among ours
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -29,7 +33,7 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         # Python flushes stdout once more at its end: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE
+        return 141  # as app.py has it
     except KeyboardInterrupt:
         return 130
     except Exception as e:  # noqa: BLE001 (the boundary: known errors speak for themselves, bugs are filed)

@@ -11,14 +11,15 @@ import typer
 from ...crd_like_specs.errors import CumulusError
 from ..client import AsyncCumulusClient
 from . import settings, talk
+from .given import Given
 
 T = TypeVar("T")
 
 
-def given(ctx: typer.Context) -> settings.Given:
+def given(ctx: typer.Context) -> Given:
     """What the options before the command said."""
     found = ctx.find_root().obj
-    return found if isinstance(found, settings.Given) else settings.Given()
+    return found if isinstance(found, Given) else Given()
 
 
 def run(

@@ -16,6 +16,7 @@ import yaml
 
 from ...crd_like_specs.errors import NotFoundError, Problem, ValidationError
 from ..address import DEFAULT_SERVER, Address
+from .given import Given
 
 _FIELDS = {"server": str, "token_file": str, "insecure": bool}
 
@@ -45,16 +46,6 @@ class Target:
 
     server: str
     token: str | None = field(default=None, repr=False)
-    insecure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the command line said; None where it said nothing."""
-
-    server: str | None = None
-    context: str | None = None
-    token_file: str | None = None
     insecure: bool = False
 
 
