@@ -118,6 +118,7 @@ class LogPump:
     def _gathering(self) -> bool:
         return (
             self._total is None
+            and self._room.is_set()
             and self._kept_bytes < BATCH_BYTES
             and self._clock.monotonic() < self._gather_until
         )

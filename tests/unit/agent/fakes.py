@@ -31,7 +31,7 @@ def inline_threads() -> None:
         done = loop.create_future()
         try:
             done.set_result(work(*args))
-        except BaseException as e:
+        except Exception as e:  # noqa: BLE001 (a future carries it to whoever waits)
             done.set_exception(e)
         return done
 
