@@ -5,10 +5,12 @@ Called by `runtime_docker` (logs, container events) and `node_facts` (image even
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Protocol
+from contextlib import suppress
+from typing import Any, Final
 
 import docker
 import docker.errors
@@ -22,40 +24,42 @@ from .ports import RawFrame
 _CONNECT: Final = 10.0  # seconds; reading has no limit
 
 
-class Closeable(Protocol):
-    """Something that is open and can be closed from another thread."""
-
-    def close(self) -> None:
-        """Unblock whoever reads it."""
-
-
 class _Stream:
     """What both have in common: opened in the reading thread, closed from any other."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._open: Closeable | None = None
+        self._open: CancellableStream[Any] | None = None
         self._closed = False
 
     def close(self) -> None:
+        """Unblock the reading thread by hanging up. May be called at any time."""
         with self._lock:
             self._closed = True
-            stream, self._open = self._open, None
-        if stream is not None:
-            try:
-                stream.close()
-            except OSError:
-                return  # the engine hung up first, which is as good
+            if self._open is not None:
+                with suppress(OSError):  # the engine hung up first, which is as good
+                    self._open.close()
+                self._open = None
 
-    def _hold(self, stream: Closeable) -> bool:
-        """False where `close` came first: the stream is closed then."""
-        with self._lock:
-            if not self._closed:
-                self._open = stream
-                return True
-        stream.close()
-        return False
+    def _chunks(self, path: str, params: Mapping[str, Any]) -> Iterator[bytes]:
+        """The answer's body as it comes. The SDK's own readers take a connection that broke for
+        the end of the stream, and drop what tells stdout from stderr.
+        """
+        try:
+            response = _request(self._engine.client(), path, params)
+            try:
+                with self._lock:
+                    if self._closed:
+                        return
+                    self._open = CancellableStream(iter(()), response)
+                yield from response.iter_content(None)
+            finally:
+                with self._lock:
+                    self._open = None
+                response.close()
+        except (*FAULTS, OSError) as e:
+            raise translate(e) from e
 
 
 class LogStream(_Stream):
@@ -71,14 +75,10 @@ class LogStream(_Stream):
     def __iter__(self) -> Iterator[list[RawFrame]]:
         """Raises NotFoundError, Temporary; ends where the engine ends the stream properly."""
         parser = FrameParser()
-        try:
-            response = _request(self._engine.client(), self._container, self._how)
-            if self._hold(CancellableStream(iter(()), response)):
-                for chunk in response.iter_content(None):
-                    if frames := parser.feed(chunk):
-                        yield frames
-        except (*FAULTS, OSError) as e:
-            raise translate(e) from e
+        params = {**self._how, "stdout": 1, "stderr": 1, "timestamps": 1}
+        for chunk in self._chunks(f"/containers/{self._container}/logs", params):
+            if frames := parser.feed(chunk):
+                yield frames
         parser.finish()
 
 
@@ -88,31 +88,23 @@ class EventStream(_Stream):
     They begin a second before this is made, so that nothing is missed while connecting.
     """
 
-    def __init__(self, engine: Engine, filters: Mapping[str, Any]) -> None:
+    def __init__(self, engine: Engine, filters: Mapping[str, list[str]]) -> None:
         super().__init__(engine)
-        self._filters = dict(filters)
-        self._since = int(time.time()) - 1
+        self._params = {"since": int(time.time()) - 1, "filters": json.dumps(filters)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Raises Temporary; ends where the connection does."""
-        try:
-            api = self._engine.client().api
-            stream = api.events(since=self._since, decode=True, filters=self._filters)
-            if self._hold(stream):
-                yield from stream
-        except (*FAULTS, OSError) as e:
-            raise translate(e) from e
+        rest = b""
+        for chunk in self._chunks("/events", self._params):
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (json.loads(line) for line in lines if line.strip())
 
 
 def _request(
-    client: docker.DockerClient, container: str, how: Mapping[str, int]
+    client: docker.DockerClient, path: str, params: Mapping[str, Any]
 ) -> requests.Response:
-    """The raw stream. The SDK's own `logs` reads the frames away and loses which stream each
-    piece is of when times are asked for, so the request is made here.
-    """
     api = client.api
-    url = f"{api.base_url}/v{api.api_version}/containers/{container}/logs"
-    params = {**how, "stdout": 1, "stderr": 1, "timestamps": 1}
+    url = f"{api.base_url}/v{api.api_version}{path}"
     response = api.get(url, params=params, stream=True, timeout=(_CONNECT, None))
     try:
         response.raise_for_status()

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import docker
 import psutil
+import tenacity
 from docker.models.containers import Container
 
 from ...crd_like_specs.errors import DriverError, NotFoundError, Permanent
@@ -37,6 +38,12 @@ _PEER_PORT: Final = 40404
 _WAIT: Final = 30.0  # seconds for the probe's container
 _OUTSIDE: Final = (("1.1.1.1", 443), ("8.8.8.8", 53))  # any hosts of the world would do
 _NAME: Final = "example.com"
+_LISTENS: Final = tenacity.Retrying(
+    retry=tenacity.retry_if_result(lambda output: not output),
+    wait=tenacity.wait_fixed(0.05),
+    stop=tenacity.stop_after_delay(_WAIT),
+    retry_error_callback=lambda _: b"",  # it does not speak: then the probe tells what is wrong
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +201,7 @@ def _peer(client: docker.DockerClient, image: str, network: str) -> Iterator[str
     peer = _create(client, image, network, {"listen": _PEER_PORT})
     try:
         peer.start()
-        next(iter(peer.logs(stream=True, follow=True)), b"")  # its first line: it listens
+        _LISTENS(peer.logs)  # its first line says that it listens
         yield str(peer.id)
     finally:
         peer.remove(force=True)

@@ -30,7 +30,7 @@ from .threads import pieces
 
 NETWORK_ISOLATED: Final = "NetworkIsolated"
 DISK_PRESSURE: Final = "DiskPressure"
-_IMAGE_EVENTS: Final = {"type": "image"}
+_IMAGE_EVENTS: Final = {"type": ["image"]}
 _CHECK: Final = 30.0  # seconds between looks at the firewall and the disk
 _LEAST_DISK: Final = 2 << 30  # bytes free below which a worker is short of disk
 

@@ -34,9 +34,9 @@ from .ports import RawFrame, UnitSeen
 from .threads import pieces
 
 _EVENTS: Final = {
-    "type": "container",
+    "type": ["container"],
     "event": ["start", "die", "destroy"],
-    "label": f"{LABEL_OWNED}=1",
+    "label": [f"{LABEL_OWNED}=1"],
 }
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
 _OVERLAP: Final = 1000  # last frames remembered to find the rest of a log by

@@ -125,7 +125,7 @@ class ProcessRuntime:
     def _units(self, before: dict[str, _Unit] | None = None) -> dict[str, _Unit]:
         """Every unit by name. before: what was seen last, so that ended ones cost nothing."""
         try:
-            names = sorted(entry.name for entry in os.scandir(self._root))
+            names = sorted(folder.name for folder in self._root.iterdir())
         except FileNotFoundError:
             return {}  # the platform has not started anything here yet
         seen = ((name, self._unit(name, (before or {}).get(name))) for name in names)

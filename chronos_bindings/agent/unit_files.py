@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +98,14 @@ def group(leader: Leader, proc: Path = _PROC) -> list[int]:
     is not given away, so that the group was empty then.
     """
     found = []
-    for entry in os.scandir(proc):
-        if not entry.name.isdecimal():
-            continue
-        stat = process_stat(int(entry.name), proc)
+    for pid in (int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal()):
+        stat = process_stat(pid, proc)
         if stat is None:
             continue
-        if int(entry.name) == leader.pid and stat.start != leader.start:
+        if pid == leader.pid and stat.start != leader.start:
             return []
         if stat.group == leader.pid and stat.state not in "ZX":
-            found.append(int(entry.name))
+            found.append(pid)
     return found
 
 
