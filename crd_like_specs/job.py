@@ -191,8 +191,9 @@ class JobStatus(Model):
     """Seen. `attempt` counts from 1 over all generations (0: none yet).
 
     started_at: when the service was seen running; expires_at: when the lease ends;
-    retry_at: no new attempt before it; stop_by: the controller stops it itself if the agent has
-    not by then; result_size: bytes of the result envelope (0: none).
+    retry_at: no new attempt before it; stopping: why the attempt is being stopped, ""
+    while it is not; stop_by: the controller stops it itself if the agent has not by then;
+    result_size: bytes of the result envelope (0: none).
     `cleaned`: service and lease of the last attempt are gone.
     """
 
@@ -211,6 +212,7 @@ class JobStatus(Model):
     finished_at: float = 0.0
     expires_at: float = 0.0
     retry_at: float = 0.0
+    stopping: str = ""
     stop_by: float = 0.0
     result_size: int = 0
     cleaned: bool = False

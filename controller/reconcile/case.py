@@ -63,6 +63,13 @@ class Case:
         return in_contact(lease, self.seen.workers)
 
     @property
+    def stopping(self) -> str:
+        """Why the attempt is being stopped: what was begun is carried through, whatever the
+        wish has become since; else what is wished now.
+        """
+        return self.status.stopping or self.stop_reason
+
+    @property
     def stop_reason(self) -> str:
         """Why this attempt must not go on, or ""."""
         meta = self.job.metadata
@@ -122,7 +129,7 @@ class Case:
             cause is not None
             and cause in retry.on
             and failures <= retry.limit
-            and not self.stop_reason
+            and not self.stopping
         ):
             delay = retry_delay(retry.backoff, failures)
             return self.again(

@@ -29,6 +29,7 @@ class Rule:
 
 LIVE: Final = (
     Rule("admit", rules_start.admit),
+    Rule("note-service", rules_run.note_service),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("supersede", rules_start.supersede),
     Rule("ended", rules_run.ended),

@@ -19,12 +19,21 @@ from .timing import (
 )
 
 
+def note_service(case: Case) -> Plan | None:
+    """A service there was must be on record before anything is done about it: an attempt that
+    had one never gets another.
+    """
+    if case.service is None or case.status.phase.rank > Phase.LEASING.rank:
+        return None
+    return case.wait("note-service", case.now, phase=Phase.STARTING, expires_at=_lease_end(case))
+
+
 def vanished(case: Case) -> Plan | None:
     """It had a service and has none: someone removed it, or the platform forgot it."""
     if case.service is not None or case.status.phase.rank <= Phase.LEASING.rank:
         return None
-    if case.stop_reason:
-        return _stopped(case, case.stop_reason)
+    if case.stopping:
+        return _stopped(case, case.stopping)
     if _lease_over(case):
         return _timed_out(case)
     return case.end(
@@ -46,7 +55,7 @@ def ended(case: Case) -> Plan | None:
     waiting = _await_logs(case, service)
     if waiting is not None:
         return waiting
-    reason = case.stop_reason
+    reason = case.stopping
     if reason and not _finished_before_stop(case, service):
         return _stopped(case, reason)
     if service.state is ServiceState.FAILED and _ended_with_lease(case, service):
@@ -56,18 +65,20 @@ def ended(case: Case) -> Plan | None:
 
 def stop(case: Case) -> Plan | None:
     """Cancelled, deleted, suspended or superseded: the agent stops it, else the platform."""
-    service, lease, reason = case.service, case.lease, case.stop_reason
+    service, lease, reason = case.service, case.lease, case.stopping
     if service is None or not reason:
         return None
+    if not case.status.stopping:  # on record before anything is done: it is carried through
+        return case.wait("stopping", case.now, stopping=reason, reason=reason)
     if lease is None or not case.in_contact(lease) or service.state is ServiceState.PENDING:
-        return case.act("stop", (RemoveService(service.name),), reason=reason)
+        return case.act("stop", (RemoveService(service.name),))
     if not lease.spec.revoked:
         spec = lease.spec.model_copy(update={"revoked": reason, "grace": GRACE_SECONDS})
         revoked = lease.model_copy(update={"spec": spec})
         patience = case.now + GRACE_SECONDS + STOP_PATIENCE
-        return case.act("stop", (PutLease(revoked),), patience, reason=reason, stop_by=patience)
+        return case.act("stop", (PutLease(revoked),), patience, stop_by=patience)
     if case.now >= case.status.stop_by:
-        return case.act("stop-overdue", (RemoveService(service.name),), reason=reason)
+        return case.act("stop-overdue", (RemoveService(service.name),))
     return case.wait("stop", case.status.stop_by)
 
 

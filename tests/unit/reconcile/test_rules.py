@@ -32,6 +32,7 @@ RUN, PEND, DONE, FAIL, REJ, LOST = (
     ServiceState.LOST,
 )
 CANCELLED = {"cancellation_timestamp": T + 5}
+STOPPING = {"stopping": "Cancelled"}
 DELETED = {"deletion_timestamp": T + 5}
 AWAY = (worker_seen(ready=False, silent=60.0),)
 
@@ -95,18 +96,22 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "lease failed": (job(Phase.RUNNING), seen(service(RUN), lease(LeaseState.FAILED, status={"message": "gone"})), T + 5, "lease-lost", (), Phase.FAILED, {"message": "gone"}),
     "cancel before placing": (job(meta=CANCELLED), seen(), T + 6, "stop-unstarted", (), Phase.CANCELLED, {"reason": "Cancelled"}),
     "cancel while leasing": (job(Phase.LEASING, meta=CANCELLED), seen(lease()), T + 6, "stop-unstarted", (), Phase.CANCELLED, {}),
-    "cancel while starting": (job(Phase.STARTING, meta=CANCELLED), seen(service(PEND), lease()), T + 6, "stop", (RemoveService,), None, {"reason": "Cancelled"}),
-    "cancel while running": (job(Phase.RUNNING, meta=CANCELLED), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {"stop_by": T + 21}),
-    "cancel under way": (job(Phase.RUNNING, meta=CANCELLED, status={"stop_by": T + 21}), seen(service(RUN), lease(revoked="Cancelled")), T + 9, "stop", (), None, {}),
-    "cancel overdue": (job(Phase.RUNNING, meta=CANCELLED, status={"stop_by": T + 21}), seen(service(RUN), lease(revoked="Cancelled")), T + 21, "stop-overdue", (RemoveService,), None, {}),
-    "cancel, agent away": (job(Phase.RUNNING, meta=CANCELLED), seen(service(RUN), lease(), workers=AWAY), T + 6, "stop", (RemoveService,), None, {}),
+    "cancel begins": (job(Phase.STARTING, meta=CANCELLED), seen(service(RUN), lease()), T + 6, "stopping", (), None, {"stopping": "Cancelled", "reason": "Cancelled"}),
+    "service unrecorded": (job(Phase.LEASING, meta=CANCELLED), seen(service(RUN), lease()), T + 6, "note-service", (), Phase.STARTING, {}),
+    "stop goes on though not wished any more": (job(Phase.STARTING, status=STOPPING), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {}),
+    "stopped though not wished any more": (job(Phase.STARTING, status={"stopping": "Suspended"}), seen(lease()), T + 6, "suspended", (), Phase.PENDING, {"attempt": 2, "stopping": ""}),
+    "cancel while starting": (job(Phase.STARTING, meta=CANCELLED, status=STOPPING), seen(service(PEND), lease()), T + 6, "stop", (RemoveService,), None, {}),
+    "cancel while running": (job(Phase.RUNNING, meta=CANCELLED, status=STOPPING), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {"stop_by": T + 21}),
+    "cancel under way": (job(Phase.RUNNING, meta=CANCELLED, status={**STOPPING, "stop_by": T + 21}), seen(service(RUN), lease(revoked="Cancelled")), T + 9, "stop", (), None, {}),
+    "cancel overdue": (job(Phase.RUNNING, meta=CANCELLED, status={**STOPPING, "stop_by": T + 21}), seen(service(RUN), lease(revoked="Cancelled")), T + 21, "stop-overdue", (RemoveService,), None, {}),
+    "cancel, agent away": (job(Phase.RUNNING, meta=CANCELLED, status=STOPPING), seen(service(RUN), lease(), workers=AWAY), T + 6, "stop", (RemoveService,), None, {}),
     "cancel worked": (job(Phase.RUNNING, meta=CANCELLED), seen(service(FAIL, exit_code=143, finished_at=T + 6), lease(revoked="Cancelled"), EMPTY), T + 7, "stopped", (), Phase.CANCELLED, {"exit_code": 143}),
     "cancel too late": (job(Phase.RUNNING, meta=CANCELLED), seen(service(DONE, exit_code=0, finished_at=T + 4), lease(), OK), T + 6, "succeeded", (), Phase.SUCCEEDED, {}),
-    "suspend while running": (job(Phase.RUNNING, suspend=True), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {"reason": "Suspended"}),
+    "suspend while running": (job(Phase.RUNNING, suspend=True), seen(service(RUN), lease()), T + 6, "stopping", (), None, {"stopping": "Suspended"}),
     "suspend worked": (job(Phase.RUNNING, suspend=True), seen(service(FAIL, exit_code=143), lease(revoked="Suspended"), EMPTY), T + 7, "suspended", (), Phase.PENDING, {"attempt": 2}),
     "suspend while leasing": (job(Phase.LEASING, suspend=True), seen(lease()), T + 6, "suspend", (), Phase.PENDING, {"attempt": 2}),
     "priority changed": (job(Phase.RUNNING, meta={"generation": 2}, priority=5), seen(service(RUN), lease()), T, "follow-generation", (), None, {"observed_generation": 2}),
-    "spec changed while running": (job(Phase.RUNNING, meta={"generation": 2}, status={"run_hash": "old"}), seen(service(RUN), lease()), T, "stop", (PutLease,), None, {"reason": "Superseded"}),
+    "spec changed while running": (job(Phase.RUNNING, meta={"generation": 2}, status={"run_hash": "old"}), seen(service(RUN), lease()), T, "stopping", (), None, {"stopping": "Superseded"}),
     "spec changed while leasing": (job(Phase.LEASING, meta={"generation": 2}, status={"run_hash": "old"}), seen(lease()), T, "superseded", (), Phase.PENDING, {"attempt": 2, "first_attempt": 2, "observed_generation": 2}),
     "spec changed while waiting": (job(meta={"generation": 2}, status={"run_hash": "old"}), seen(), T, "supersede", (), Phase.PENDING, {"attempt": 2, "first_attempt": 2}),
     "spec changed after the end": (job(Phase.SUCCEEDED, meta={"generation": 2}, status={"run_hash": "old"}), seen(), T, "supersede", (), Phase.PENDING, {"attempt": 2}),
@@ -117,7 +122,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "over and clean": (job(Phase.SUCCEEDED, status={"finished_at": T}), seen(), T + 1, "kept", (), None, {"cleaned": True}),
     "over for a day": (job(Phase.SUCCEEDED, status={"finished_at": T}), seen(), T + 86400, "collect", (CollectJob,), None, {}),
     "over, priority changed": (job(Phase.SUCCEEDED, meta={"generation": 2}, priority=1), seen(), T, "follow-generation", (), None, {"observed_generation": 2}),
-    "deleted while running": (job(Phase.RUNNING, meta=DELETED), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {"reason": "Deleted"}),
+    "deleted while running": (job(Phase.RUNNING, meta=DELETED), seen(service(RUN), lease()), T + 6, "stopping", (), None, {"stopping": "Deleted"}),
     "deleted, over, not clean": (job(Phase.SUCCEEDED, meta=DELETED), seen(lease()), T, "clean-up", (ReleaseLease,), None, {}),
     "deleted, over, clean": (job(Phase.SUCCEEDED, meta=DELETED), seen(), T, "collect", (CollectJob,), None, {}),
     "platform unseen": (job(Phase.RUNNING), seen(observed=False), T, "platform-unseen", (), None, {}),

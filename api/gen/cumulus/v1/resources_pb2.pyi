@@ -195,7 +195,7 @@ class WorkerReason(_message.Message):
     def __init__(self, worker: _Optional[str] = ..., reason: _Optional[str] = ..., ever: _Optional[bool] = ...) -> None: ...
 
 class JobStatus(_message.Message):
-    __slots__ = ("phase", "reason", "message", "attempt", "observed_generation", "run_hash", "first_attempt", "worker", "devices", "exit_code", "submitted_at", "started_at", "finished_at", "expires_at", "retry_at", "result_size", "cleaned", "attempts", "waiting_for", "conditions", "stop_by")
+    __slots__ = ("phase", "reason", "message", "attempt", "observed_generation", "run_hash", "first_attempt", "worker", "devices", "exit_code", "submitted_at", "started_at", "finished_at", "expires_at", "retry_at", "result_size", "cleaned", "attempts", "waiting_for", "conditions", "stop_by", "stopping")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,7 @@ class JobStatus(_message.Message):
     WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     STOP_BY_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
     phase: str
     reason: str
     message: str
@@ -238,7 +239,8 @@ class JobStatus(_message.Message):
     waiting_for: _containers.RepeatedCompositeFieldContainer[WorkerReason]
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
     stop_by: float
-    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping[str, object]]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., stop_by: _Optional[float] = ...) -> None: ...
+    stopping: str
+    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping[str, object]]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., stop_by: _Optional[float] = ..., stopping: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from cumulus.api.frames import (
     Wanted,
 )
 from cumulus.controller.platforms.fake import FakePlatform
-from cumulus.controller.reconcile.observed import ServiceState
+from cumulus.controller.reconcile.actions import ServiceSpec
+from cumulus.controller.reconcile.observed import ServiceSeen, ServiceState
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
@@ -50,6 +52,53 @@ class Crash(BaseException):
     """The controller died at this very step."""
 
 
+class HarshPlatform(FakePlatform):
+    """The fake, as harsh as Swarm: a removed service's container runs on until someone stops it,
+    and a container whose machine died is gone although its task still says Running.
+    """
+
+    def __init__(self, now: Callable[[], float], nodes: Iterable[str]) -> None:
+        super().__init__(now, nodes=nodes)
+        self.hold_starts = True
+        self.lingering: set[str] = set()
+        self.dead: set[str] = set()
+
+    async def create(self, service: ServiceSpec) -> None:
+        await asyncio.sleep(0)  # others run meanwhile
+        await super().create(service)
+
+    async def remove(self, name: str) -> None:
+        await asyncio.sleep(0)
+        if name in self.alive():
+            self.lingering.add(name)
+        await super().remove(name)
+
+    def units(self) -> dict[str, ServiceSeen]:
+        return {name: unit.seen for name, unit in self._units.items()}
+
+    def alive(self) -> set[str]:
+        """Names of attempts whose process really runs."""
+        return (self.running - self.dead) | self.lingering
+
+    def stop(self, name: str, exit_code: int) -> None:
+        """What an agent or engine does to a container, whatever Swarm knows of it."""
+        self.lingering.discard(name)
+        if name in self.running and name not in self.dead:
+            self.finish(name, exit_code)
+
+    def die(self, node_id: str) -> None:
+        """The machine is gone, with all that ran on it."""
+        self.dead |= {n for n in self.running if self._units[n].spec.node_id == node_id}
+        self.lingering = {n for n in self.lingering if self.homes()[n] != node_id}
+        self.node_down(node_id)
+
+    def homes(self) -> dict[str, str]:
+        return {spec_.name: spec_.node_id for spec_ in self.created}
+
+    def heal(self) -> None:
+        self._faults.clear()
+
+
 class NoBlobs:
     """Every code is here."""
 
@@ -58,39 +107,32 @@ class NoBlobs:
 
 
 class PlayedAgent:
-    """One worker's agent, as `facts` and the design describe it, without a process."""
+    """One worker's agent, as the design describes it, without a process."""
 
-    def __init__(self, name: str, platform: FakePlatform, clock: VirtualClock) -> None:
+    def __init__(self, name: str, platform: HarshPlatform, clock: VirtualClock) -> None:
         self.name = name
         self.platform = platform
         self.clock = clock
+        self.specs: dict[str, LeaseWanted] = {}  # of all it ever held
         self.wanted: dict[str, LeaseWanted] = {}
         self.held: dict[str, LeaseStatus] = {}
-        self.contact = False
+        self.informed = False
 
     def receive(self, wanted: Wanted) -> None:
         self.wanted = {lease.name: lease for lease in wanted.leases}
-        self.contact = True
+        self.informed = True
 
     def restart(self) -> None:
-        self.wanted, self.held, self.contact = {}, {}, False
+        self.wanted, self.held, self.informed = {}, {}, False
 
-    def running(self, unit: str) -> bool:
-        return unit in self.platform.running()
-
-    def milli(self) -> dict[int, int]:
+    def used(self) -> dict[int, int]:
+        """Thousandths held, per device."""
         used: dict[int, int] = {}
         for name, status in self.held.items():
             if status.state in (LeaseState.HELD, LeaseState.ENDING):
-                spec_ = self.wanted.get(name, self._known.get(name))
-                if spec_:
-                    for device in spec_.spec.devices:
-                        used[device] = used.get(device, 0) + spec_.spec.memory_milli
+                for device in self.specs[name].spec.devices:
+                    used[device] = used.get(device, 0) + self.specs[name].spec.memory_milli
         return used
-
-    @property
-    def _known(self) -> dict[str, LeaseWanted]:
-        return self.__dict__.setdefault("_specs", {})
 
     def step(self) -> None:
         """Enforce ends, drop what is unwanted, take what is wanted and fits."""
@@ -102,25 +144,39 @@ class PlayedAgent:
             if status.state is LeaseState.HELD and (over or revoked):
                 self.held[name] = status.model_copy(update={"state": LeaseState.ENDING})
             elif status.state is LeaseState.ENDING:
-                self.platform.finish(name, 143)
+                self.platform.stop(name, 143)
                 self.held[name] = status.model_copy(update={"state": LeaseState.ENDED})
-            elif wanted is None and self.contact:
-                self.platform.finish(name, 137)
+            elif wanted is None and self.informed:
+                self.platform.stop(name, 137)
                 del self.held[name]
-        if not self.contact:
-            return
-        used = self.milli()
+        if self.informed:
+            self._stop_strays()
+            self._take(now)
+
+    def _stop_strays(self) -> None:
+        """What runs here under our label without a lease, as after a restart."""
+        homes = self.platform.homes()
+        for unit in self.platform.alive():
+            over = unit in self.held and self.held[unit].state is LeaseState.ENDED
+            if homes[unit] == f"node-{self.name}" and (unit not in self.wanted or over):
+                self.platform.stop(unit, 137)
+
+    def _take(self, now: float) -> None:
+        used = self.used()
         for name, wanted in self.wanted.items():
-            if name in self.held or wanted.spec.revoked:
+            spec_ = wanted.spec
+            if name in self.held or spec_.revoked:
                 continue
-            if any(used.get(d, 0) + wanted.spec.memory_milli > 1000 for d in wanted.spec.devices):
+            if any(used.get(d, 0) + spec_.memory_milli > 1000 for d in spec_.devices):
                 continue
-            end = wanted.spec.not_after or now + wanted.spec.duration
-            self._known[name] = wanted
-            for device in wanted.spec.devices:
-                used[device] = used.get(device, 0) + wanted.spec.memory_milli
+            self.specs[name] = wanted
+            for device in spec_.devices:
+                used[device] = used.get(device, 0) + spec_.memory_milli
             self.held[name] = LeaseStatus(
-                state=LeaseState.HELD, backend="ledger", held_at=now, expires_at=end
+                state=LeaseState.HELD,
+                backend="ledger",
+                held_at=now,
+                expires_at=spec_.not_after or now + spec_.duration,
             )
 
     def report(self) -> NodeReport:
@@ -138,9 +194,7 @@ class Simulation:
         self.rng = random.Random(seed)
         self.clock = VirtualClock()
         self.folder = folder
-        self.platform = FakePlatform(
-            clock=self.clock.now, nodes={f"node-{name}": name for name in WORKERS}
-        )
+        self.platform = HarshPlatform(self.clock.now, [f"node-{name}" for name in WORKERS])
         self.agents = {name: PlayedAgent(name, self.platform, self.clock) for name in WORKERS}
         self.store = Store.open(None, indexes=INDEXES)
         self.down: set[str] = set()
@@ -160,7 +214,7 @@ class Simulation:
             self.logs,
             NoBlobs(),
             platform="swarm",
-            default_image="sha256:image",
+            default_image="sha256:" + "0" * 64,
             started=clock.now(),
         )
         self.queue = KeyQueue()
@@ -240,7 +294,7 @@ class Simulation:
         agent = self.agents[name]
         await self.server.report(agent.report())
         for unit in list(agent.held):
-            service = self.platform.services().get(unit)
+            service = self.platform.units().get(unit)
             if service and service.state.ended:
                 result = ENVELOPE if service.exit_code == 0 else ERROR
                 records = (
@@ -264,13 +318,16 @@ class Simulation:
 
     async def platform_step(self) -> None:
         """Pending services start; running ones end now and then."""
-        for unit, service in self.platform.services().items():
+        for unit, service in self.platform.units().items():
             if service.node_id.removeprefix("node-") in self.down:
                 continue
             if service.state is ServiceState.PENDING and self.rng.random() < 0.7:
-                self.platform.start_unit(unit)
+                self.platform.begin(unit)
             elif service.state is ServiceState.RUNNING and self.rng.random() < 0.3:
-                self.platform.finish(unit, self.rng.choice([0, 0, 0, 1]))
+                self.platform.stop(unit, self.rng.choice([0, 0, 0, 1]))
+        for unit in sorted(self.platform.lingering):
+            if self.rng.random() < 0.2:
+                self.platform.stop(unit, 143)
 
     async def advance(self) -> None:
         self.clock.advance(self.rng.choice([0.01, 0.5, 1, 5, 30]))
@@ -310,19 +367,21 @@ class Simulation:
             self.platform.fail_next(verb, Temporary("the engine is busy"), self.rng.randint(1, 3))
         elif what == "node":
             self.down.add(name)
-            self.platform.node_down(f"node-{name}")
+            self.platform.die(f"node-{name}")
             self.agents[name].restart()
-        elif what == "cut":
+        elif what == "cut" and name not in self.down:
             self.cut.add(name)
+            if self.rng.random() < 0.5:  # long enough for the platform to notice
+                self.platform.node_down(f"node-{name}")
         elif what == "agent" and name not in self.down:
             self.agents[name].restart()
         elif what == "back":
             self.bring_back(name)
 
     def bring_back(self, name: str) -> None:
-        self.cut.discard(name)
-        if name in self.down:
+        if name in self.down | self.cut:
             self.down.discard(name)
+            self.cut.discard(name)
             self.platform.node_up(f"node-{name}")
 
     async def crash(self) -> None:
@@ -382,7 +441,7 @@ class Simulation:
                 await self.loop.once(key)
             if (
                 not self.records.open_jobs()
-                and not self.platform.services()
+                and not self.platform.units()
                 and not self.records.leases
             ):
                 return
@@ -403,13 +462,13 @@ class Simulation:
         jobs = [self.records.find_job(n) for n in self.records.open_jobs()]
         return (
             all(j.spec.suspend and j.status.phase is Phase.PENDING for j in jobs)
-            and not self.platform.services()
+            and not self.platform.units()
             and not self.records.leases
         )
 
     def check(self) -> None:
         """Invariants of every moment."""
-        running = self.platform.running()
+        running = self.platform.alive()
         by_job: dict[str, list[str]] = {}
         for unit in running:
             parsed = parse_unit(unit)
@@ -417,7 +476,7 @@ class Simulation:
             by_job.setdefault(parsed[0], []).append(unit)
         for uid, units in by_job.items():
             assert len(units) == 1, f"{uid} runs twice: {units}"
-        for unit, count in self.platform.starts().items():
+        for unit, count in self.platform.starts.items():
             assert count <= 1, f"{unit} was started {count} times"
         wanted: dict[tuple[str, int], int] = {}
         for lease in self.records.leases.values():
@@ -426,7 +485,7 @@ class Simulation:
                 wanted[key] = wanted.get(key, 0) + lease.spec.memory_milli
         for place, milli in wanted.items():
             assert milli <= 1000, f"{place} is over-committed: {milli}"
-        for unit in running:
+        for unit in running - self.platform.lingering:
             assert unit in self.records.leases, f"{unit} runs without a lease"
 
     def describe(self) -> str:
@@ -434,7 +493,7 @@ class Simulation:
         return "\n".join(
             [
                 *(f"{j.metadata.name}: {j.status}" for j in jobs),
-                *(f"{s}" for s in self.platform.services().values()),
+                *(f"{s}" for s in self.platform.units().values()),
                 *(f"{x}" for x in self.records.leases.values()),
                 *(f"{a.name}: {a.held}" for a in self.agents.values()),
             ]
