@@ -17,6 +17,8 @@ NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 UID_PATTERN: Final = r"^[0-9a-f]{32}$"
 DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
 
+NODE_THIS_MACHINE: Final = "this-machine"  # id of the process platform's only node
+
 NETWORK_ISOLATED: Final = "cumulus-isolated"  # the network of jobs with `network: None`
 NETWORK_ISOLATED_CONFIG: Final = "cumulus-isolated-config"  # its node-local configuration
 BRIDGE_ISOLATED: Final = "cml-iso0"  # its bridge, at most 15 characters

@@ -21,6 +21,7 @@ import docker
 import psutil
 
 from ...crd_like_specs.errors import DriverError
+from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import WorkerStatus
 from .docker_streams import EventStream
@@ -194,7 +195,7 @@ class ProcessFacts:
         """See `NodeFacts`."""
         disk = await asyncio.to_thread(self._conditions.disk, self._data)
         return WorkerStatus(
-            node_id=socket.gethostname(),
+            node_id=NODE_THIS_MACHINE,
             platform="process",
             cpus=len(os.sched_getaffinity(0)) * 1000,
             memory=int(psutil.virtual_memory().total),

@@ -254,7 +254,6 @@ async def test_a_unit_that_ends_is_hinted_at_once(place: Place) -> None:
     controller = place.controller
     controller.tell_wanted(place.wanted())
     await controller.until(lambda: controller.state() is LeaseState.HELD)
-    start = perf_counter()
     place.runtime.start(unit())
     await controller.until(lambda: controller.of(LookNow))
     assert controller.of(LookNow)[0] == LookNow(unit())
