@@ -20,6 +20,8 @@ from .output import Format
 
 app = typer.Typer()
 
+RECENT = 3600.0  # seconds for which a finished job is listed without --all
+
 _KINDS = {"job": "Job", "lease": "Lease", "worker": "Worker"}
 
 
@@ -44,6 +46,9 @@ def get(
         str, typer.Option("--selector", "-l", help="key=value, key!=value or key; comma: and.")
     ] = "",
     phase: Annotated[str, typer.Option(help="Jobs in this phase; Active: not finished.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Jobs that finished more than an hour ago too.")
+    ] = False,
 ) -> None:
     """List jobs, leases or workers."""
     wanted = kind_of(kind)
@@ -60,7 +65,23 @@ def get(
         return found, await _leases(client, wanted)
 
     objects, leases = session.run(ctx, look)
+    if not (name or phase or everything):
+        objects = _recent(objects, time.time())
     _show(wanted, objects, leases, format_, single=bool(name))
+
+
+def _recent(objects: list[Resource], now: float) -> list[Resource]:
+    """Without the jobs that finished long ago; how many there are is said on stderr."""
+    recent = [
+        one
+        for one in objects
+        if not isinstance(one, Job)
+        or not one.status.phase.terminal
+        or one.status.finished_at > now - RECENT
+    ]
+    if len(recent) < len(objects):
+        talk.say(f"{len(objects) - len(recent)} jobs finished over an hour ago; --all shows them")
+    return recent
 
 
 def show(objects: list[Resource], format_: Format | None, *, single: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class Script:
     )
     phase: Phase = Phase.SUCCEEDED
     envelope: bytes = b'{"status": "success", "result": {"answer": 42}}'
-    status: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=lambda: {"finished_at": time.time()})
     piece: int = 16
 
     @property

@@ -265,6 +265,17 @@ def test_get_prints_tables_names_json_and_yaml(ctl: Ctl) -> None:
     assert ctl.out == ""
 
 
+def test_jobs_that_finished_long_ago_are_listed_with_all_only(ctl: Ctl, server: FakeServer) -> None:
+    server.script.status = {"finished_at": 1_000_000_000.0}
+    ctl("apply", ctl.file(), "--wait")
+    assert ctl("get", "jobs", "-o", "name") == 0
+    assert ctl.out == ""
+    assert ctl.err == "1 jobs finished over an hour ago; --all shows them\n"
+    for more in ("--all", "--phase=Succeeded"):
+        assert ctl("get", "jobs", more, "-o", "name") == 0
+        assert ctl.out == "job/hello\n"
+
+
 def test_get_says_what_is_not_there(ctl: Ctl) -> None:
     assert ctl("get", "job", "nobody") == 4
     assert ctl.err == "error: job 'nobody' not found\n"
