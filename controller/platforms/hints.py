@@ -22,8 +22,9 @@ class Hints:
             listener.set()
 
     async def listen(self) -> AsyncIterator[None]:
-        """Yields after each hint, without end."""
+        """Yields at once, since anything may have happened before, then after each hint."""
         mine = asyncio.Event()
+        mine.set()
         self._listeners.add(mine)
         try:
             while True:

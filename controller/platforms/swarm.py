@@ -33,8 +33,8 @@ from .swarm_engine import Engine, delete, get_bytes, get_json, post
 from .swarm_events import Events
 from .swarm_frames import parse_frames
 
-TIDY_DELAY: Final = 5.0
-"""Seconds after a removal until its volume is looked for: its container is gone by then."""
+TIDY_DELAY: Final = 15.0
+"""Seconds after a removal until its volume is looked for: its container, given 10 s to stop, is gone by then."""
 
 _OURS: Final = (f"{LABEL_OWNED}=1",)
 _REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
