@@ -1,18 +1,18 @@
 """The one error tree. Pure; raised everywhere, translated to codes in `api/status.py` only.
 
-    CumulusError
-    ├── ValidationError      what was given is wrong (names what, where, what was expected)
-    ├── NotFoundError        no such object
-    ├── ConflictError        someone else wrote first, or the object is in the way
-    ├── ExpiredError         a watch or offset too old to resume: list again
-    ├── UnauthenticatedError, ForbiddenError
-    ├── NoWorkersError       the pool is empty: "No GPU workers available"
-    ├── UnschedulableError   larger than any worker that exists
-    ├── StoreError           the store refuses to go on (disk, corruption, read-only)
-    ├── UnavailableError     an endpoint cannot be reached
-    └── DriverError          a platform or partitioner call failed
-        ├── Temporary        worth repeating, with back-off
-        └── Permanent        repeating cannot help; `reason` is a CamelCase word for status
+CumulusError
+├── ValidationError      what was given is wrong (names what, where, what was expected)
+├── NotFoundError        no such object
+├── ConflictError        someone else wrote first, or the object is in the way
+├── ExpiredError         a watch or offset too old to resume: list again
+├── UnauthenticatedError, ForbiddenError
+├── NoWorkersError       the pool is empty: "No GPU workers available"
+├── UnschedulableError   larger than any worker that exists
+├── StoreError           the store refuses to go on (disk, corruption, read-only)
+├── UnavailableError     an endpoint cannot be reached
+└── DriverError          a platform or partitioner call failed
+├── Temporary        worth repeating, with back-off
+└── Permanent        repeating cannot help; `reason` is a CamelCase word for status
 """
 
 from __future__ import annotations

@@ -128,9 +128,7 @@ def _whole(number: Decimal, raw: Raw, unit: str) -> int:
     return int(number)
 
 
-Bytes = Annotated[
-    int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes, return_type=str)
-]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes, return_type=str)]
 Cpus = Annotated[int, BeforeValidator(parse_cpus), PlainSerializer(format_cpus, return_type=str)]
 Seconds = Annotated[
     int, BeforeValidator(parse_seconds), PlainSerializer(format_seconds, return_type=str)

@@ -1,0 +1,199 @@
+"""YAML and JSON files to resources and back. Reads files; the rest is pure.
+
+    for loaded in load_sources(["jobs/", "more.yaml", "-"], sys.stdin.buffer):
+        print(loaded.file, loaded.line, loaded.resource.metadata.name)
+
+All problems of all files come at once, as one ValidationError, each with file, line, column, field
+path and what was expected there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pydantic
+import yaml
+from pydantic import BaseModel
+
+from .errors import Problem, ValidationError
+from .job import Job
+from .lease import Lease
+from .meta import API_VERSION
+from .worker import Worker
+from .yaml_nodes import MAX_BYTES, Document, decode, dotted, parse
+
+Resource = Job | Lease | Worker
+KINDS: Final[dict[str, type[Job | Lease | Worker]]] = {
+    "Job": Job,
+    "Lease": Lease,
+    "Worker": Worker,
+}
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+STDIN: Final = "<stdin>"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A resource and where it stands. folder: relative paths in it start there."""
+
+    resource: Resource
+    file: str
+    line: int
+    folder: Path
+
+
+def load_sources(paths: Sequence[str | Path], stdin: BinaryIO | None = None) -> list[Loaded]:
+    """Every resource of these files and folders, in order; `-` reads stdin.
+
+    Of a folder its *.yaml, *.yml and *.json come, sorted, subfolders too, hidden ones not.
+    """
+    loaded: list[Loaded] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            if str(path) == "-":
+                data = stdin.read(MAX_BYTES + 1) if stdin else b""
+                loaded += load_bytes(data, STDIN, Path.cwd())
+            else:
+                loaded += _load_path(Path(path))
+        except ValidationError as error:
+            problems += error.problems
+    if problems:
+        raise ValidationError(problems)
+    if not loaded:
+        names = ", ".join(str(path) for path in paths)
+        raise ValidationError([Problem("holds no documents: expected a Job", file=names)])
+    return loaded
+
+
+def load_bytes(data: bytes, file: str, folder: Path) -> list[Loaded]:
+    """Every resource of one file's content. file: as errors name it."""
+    text, problems = decode(data, file)
+    documents: list[Document] = []
+    if not problems:
+        documents, problems = parse(text, file)
+    loaded = []
+    for document in documents:
+        try:
+            loaded.append(Loaded(_resource(document, file), file, document.line, folder))
+        except ValidationError as error:
+            problems += error.problems
+    if problems:
+        raise ValidationError(problems)
+    return loaded
+
+
+def load_text(text: str, file: str = "<text>") -> list[Resource]:
+    """Every resource of a text."""
+    return [one.resource for one in load_bytes(text.encode(), file, Path.cwd())]
+
+
+def dump_yaml(resources: Resource | Iterable[Resource]) -> str:
+    """YAML that `load_text` reads back to equal resources; one document each."""
+    given = [resources] if isinstance(resources, Job | Lease | Worker) else list(resources)
+    return yaml.safe_dump_all(
+        [resource.to_dict() for resource in given], sort_keys=False, allow_unicode=True
+    )
+
+
+def _load_path(path: Path) -> list[Loaded]:
+    try:
+        if path.is_dir():
+            return _load_folder(path)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        raise ValidationError([Problem(message, file=str(path))]) from error
+    return load_bytes(data, str(path), path.absolute().parent)
+
+
+def _load_folder(folder: Path) -> list[Loaded]:
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise ValidationError(
+            [Problem(f"holds no files ending in {', '.join(SUFFIXES)}", file=str(folder))]
+        )
+    return load_sources(found)
+
+
+def _resource(document: Document, file: str) -> Resource:
+    value, place = document.value, document.marks[()]
+    if not isinstance(value, dict):
+        raise ValidationError(
+            [Problem("expected a mapping with apiVersion and kind", "", file, *place)]
+        )
+    problems = []
+    for key, expected in (("apiVersion", [API_VERSION]), ("kind", list(KINDS))):
+        if value.get(key) not in expected:
+            given = f"{value[key]!r} is unknown" if key in value else "is missing"
+            at = document.marks.get((key,), place)
+            problems.append(Problem(f"{given}: expected {' or '.join(expected)}", key, file, *at))
+    if problems:
+        raise ValidationError(problems)
+    model = KINDS[value["kind"]]
+    try:
+        return model.model_validate(value)
+    except pydantic.ValidationError as error:
+        raise ValidationError(
+            [_problem(model, document, file, e) for e in error.errors(include_url=False)]
+        ) from error
+
+
+def _problem(model: type[BaseModel], document: Document, file: str, error: Any) -> Problem:
+    """Pydantic's words in ours, with the place of the field they are about."""
+    path = _known(document, tuple(error["loc"]), missing=error["type"] == "missing")
+    place = document.marks.get(path) or document.marks[_known(document, path, missing=False)]
+    if error["type"] == "extra_forbidden":
+        message = "is no known field" + _did_you_mean(model, path)
+    elif error["type"] == "missing":
+        message = "is missing"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] != "value_error" and not isinstance(error["input"], dict | list):
+            message += f", got {error['input']!r}"
+    return Problem(message, dotted(path), file, *place)
+
+
+def _known(document: Document, loc: tuple[Any, ...], *, missing: bool) -> tuple[str | int, ...]:
+    """The longest beginning of the location that the document has, and one step more where that
+    step is what is missing. pydantic adds names of union members, which no document has.
+    """
+    path: tuple[str | int, ...] = ()
+    for part in loc:
+        if (*path, part) in document.marks or missing:
+            path = (*path, part)
+        else:
+            break
+    return path
+
+
+def _did_you_mean(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
+    fields: type[BaseModel] | None = model
+    for part in path[:-1]:
+        fields = _submodel(fields, str(part)) if fields else None
+    if fields is None:
+        return ""
+    names = [str(info.alias or name) for name, info in fields.model_fields.items()]
+    close = difflib.get_close_matches(str(path[-1]), names, 1)
+    return f": did you mean {close[0]}?" if close else f": expected one of {', '.join(names)}"
+
+
+def _submodel(model: type[BaseModel], alias: str) -> type[BaseModel] | None:
+    for name, info in model.model_fields.items():
+        if (info.alias or name) == alias:
+            options = getattr(info.annotation, "__args__", (info.annotation,))
+            return next(
+                (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None
+            )
+    return None

@@ -1,0 +1,35 @@
+"""JSON Schema of the resources, for editors that complete and check YAML files. Pure.
+
+    # yaml-language-server: $schema=job.schema.json
+
+`cumulusctl schema Job > job.schema.json` writes one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .codec import KINDS
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema(kind: str = "") -> dict[str, Any]:
+    """Of one kind, or of any of them ("")."""
+    if kind:
+        return {"$schema": DIALECT, **_of(kind)}
+    defs: dict[str, Any] = {}
+    options = []
+    for name in KINDS:
+        body = _of(name)
+        defs.update(body.pop("$defs", {}))
+        defs[name] = body
+        options.append({"$ref": f"#/$defs/{name}"})
+    return {"$schema": DIALECT, "oneOf": options, "$defs": defs}
+
+
+def _of(kind: str) -> dict[str, Any]:
+    """What a person writes: apiVersion and kind are said, the server's parts are optional."""
+    body = KINDS[kind].model_json_schema(by_alias=True, mode="validation")
+    body["required"] = sorted({*body.get("required", ()), "apiVersion", "kind"})
+    return body

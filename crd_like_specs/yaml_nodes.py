@@ -1,0 +1,189 @@
+"""YAML text to plain values with positions, strictly: what YAML would guess at is an error. Pure.
+
+Used by `codec.py`. Only scalars, lists and mappings with text keys come through; no tag makes an
+object, no alias can blow up, and no key is silently taken twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from .errors import Problem
+
+MAX_BYTES: Final = 1 << 20
+MAX_DOCUMENTS: Final = 100
+MAX_NODES: Final = 100_000
+"""Nodes of one document, aliases counted as often as they are used."""
+MAX_DEPTH: Final = 64
+
+_TAG: Final = "tag:yaml.org,2002:"
+_BOOLS: Final = {"true": True, "false": False}
+_SEXAGESIMAL: Final = re.compile(r"^[-+]?\d[\d_]*(:[0-5]?\d)+(\.\d*)?$")
+_OCTAL: Final = re.compile(r"^[-+]?0[0-7_]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: its value, where each path of it stands (line, column), and its first line."""
+
+    value: Any
+    marks: dict[tuple[str | int, ...], tuple[int, int]]
+    line: int
+
+
+@dataclass(slots=True)
+class _Walk:
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+    marks: dict[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict)
+    nodes: int = 0
+
+    def problem(self, node: Node, path: tuple[str | int, ...], message: str) -> None:
+        line, column = _mark(node)
+        self.problems.append(Problem(message, dotted(path), self.file, line, column))
+
+
+class TooLargeError(Exception):
+    """The document is larger than anyone writes by hand; the message says how."""
+
+
+def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
+    """Text of a file, or what is wrong with its bytes."""
+    if len(data) > MAX_BYTES:
+        return "", [
+            Problem(f"is {len(data)} bytes large: expected at most {MAX_BYTES} bytes", file=file)
+        ]
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8: expected text in UTF-8"
+        return "", [Problem(message, "", file, line, column)]
+
+
+def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
+    """Every document that is not empty, and everything wrong with the others."""
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    try:
+        for count, node in enumerate(yaml.compose_all(text, Loader=yaml.SafeLoader), 1):
+            if count > MAX_DOCUMENTS:
+                problems.append(Problem(f"expected at most {MAX_DOCUMENTS} documents", file=file))
+                break
+            if node is None:  # an empty document; the stubs do not know
+                continue  # type: ignore[unreachable]
+            walk = _Walk(file)
+            value = _value(walk, node, (), 0)
+            problems += walk.problems
+            if not walk.problems and value is not None:
+                documents.append(Document(value, walk.marks, _mark(node)[0]))
+    except TooLargeError as error:
+        problems.append(Problem(str(error), file=file))
+    except yaml.YAMLError as error:
+        problems.append(_syntax(error, file))
+    except RecursionError:
+        problems.append(Problem(f"is nested deeper than {MAX_DEPTH} levels", file=file))
+    return documents, problems
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """("spec", "args", 0) → `spec.args[0]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _value(walk: _Walk, node: Node, path: tuple[str | int, ...], depth: int) -> Any:
+    walk.nodes += 1
+    if walk.nodes > MAX_NODES:
+        raise TooLargeError(f"has more than {MAX_NODES} values, aliases counted")
+    if depth > MAX_DEPTH:
+        raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
+    walk.marks[path] = _mark(node)
+    if isinstance(node, MappingNode):
+        return dict(_items(walk, node, path, depth))
+    if isinstance(node, SequenceNode):
+        return [_value(walk, item, (*path, n), depth + 1) for n, item in enumerate(node.value)]
+    assert isinstance(node, ScalarNode)
+    return _scalar(walk, node, path)
+
+
+def _items(
+    walk: _Walk, node: MappingNode, path: tuple[str | int, ...], depth: int
+) -> Iterator[tuple[str, Any]]:
+    seen: dict[str, int] = {}
+    for key, item in node.value:
+        if not isinstance(key, ScalarNode):
+            walk.problem(key, path, "this key is a list or mapping: expected text")
+            continue
+        if key.tag == f"{_TAG}merge":
+            walk.problem(key, path, "merge keys (<<) are not taken: write the fields out")
+            continue
+        name = str(key.value)  # as written: `on` and `1` are names, whatever YAML makes of them
+        if name in seen:
+            message = f"the key {name!r} stands here again, first on line {seen[name]}"
+            walk.problem(key, (*path, name), message)
+            continue
+        seen[name] = _mark(key)[0]
+        yield name, _value(walk, item, (*path, name), depth + 1)
+
+
+def _scalar(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...]) -> Any:
+    text, kind = str(node.value), node.tag.removeprefix(_TAG)
+    if kind in ("str", "timestamp", "value"):
+        return text
+    if kind == "null":
+        return None
+    if kind == "bool":
+        if text.lower() in _BOOLS:
+            return _BOOLS[text.lower()]
+        walk.problem(node, path, f"{text!r} could be text or truth: write true, false or quote it")
+        return None
+    if kind in ("int", "float"):
+        return _number(walk, node, path, kind)
+    walk.problem(node, path, f"the tag {node.tag!r} is not taken: expected plain values")
+    return None
+
+
+def _number(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...], kind: str) -> Any:
+    text = str(node.value).replace("_", "")
+    if _SEXAGESIMAL.match(text):
+        message = f"{text} would be read to the base of 60: quote it, or write a duration as 90m"
+        walk.problem(node, path, message)
+        return None
+    if _OCTAL.match(text) and text.lstrip("+-") != "0":
+        walk.problem(node, path, f"{text} would be read as octal: quote it or drop the zero")
+        return None
+    try:
+        return (
+            int(text, 0)
+            if kind == "int"
+            else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        )
+    except ValueError:
+        walk.problem(node, path, f"{text!r} is no number")
+        return None
+
+
+def _mark(node: Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _syntax(error: yaml.YAMLError, file: str) -> Problem:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        message = ", ".join(part for part in (error.context, error.problem) if part)
+        return Problem(f"is no YAML: {message}", "", file, mark.line + 1, mark.column + 1)
+    if isinstance(error, yaml.reader.ReaderError):
+        character = error.character
+        shown = f"U+{character:04X}" if isinstance(character, int) else repr(character)
+        return Problem(f"the character {shown} is not allowed in YAML", file=file)
+    return Problem(f"is no YAML: {error}", file=file)
