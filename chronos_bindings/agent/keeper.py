@@ -55,6 +55,7 @@ class Keeper:
         self._units: dict[str, UnitSeen] = {}
         self._since: dict[str, float] = {}
         self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._blind = False  # the last look failed: look again soon
         self._stopping = False
         self._broken = asyncio.Event()
 
@@ -86,7 +87,7 @@ class Keeper:
             if await self._tools.shares.refresh():
                 logger.warning("the partitioner lost what it held: taking it again")
                 self._poke_all()
-            if clock.monotonic() >= look_at:
+            if clock.monotonic() >= look_at or self._blind:
                 look_at = clock.monotonic() + LOOK_SECONDS
                 await self.refresh_units()
 
@@ -126,7 +127,9 @@ class Keeper:
             units = await self._tools.runtime.list_units()
         except DriverError as e:
             logger.warning("units cannot be listed: {}", e.message)
+            self._blind = True
             return
+        self._blind = False
         old, self._units = self._units, {unit.name: unit for unit in units}
         mono, wall = self._tools.clock.monotonic(), self._tools.clock.wall()
         for unit in units:
