@@ -20,13 +20,13 @@ from typing import Final, TypeVar
 from loguru import logger
 
 from ...crd_like_specs.errors import NotFoundError, Permanent, Temporary
+from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
 from . import process_unit as unit
 from .base import LogFrame, NodeSeen
 from .hints import Hints
 
-NODE_ID: Final = "this-machine"
 IMAGE: Final = "process:this-machine"
 """Stands where other platforms have an image's id; a job that names any other image is refused."""
 
@@ -106,7 +106,7 @@ class ProcessPlatform:
 
     async def nodes(self) -> list[NodeSeen]:
         """Only the one it runs on."""
-        return [NodeSeen(NODE_ID, socket.gethostname(), up=True, address="127.0.0.1")]
+        return [NodeSeen(NODE_THIS_MACHINE, socket.gethostname(), up=True, address="127.0.0.1")]
 
     async def image_id(self, reference: str) -> str:  # noqa: ARG002 (there are no images here)
         """The pseudo id that stands for "no image"."""
@@ -134,14 +134,19 @@ class ProcessPlatform:
         return names
 
     def _list(self) -> list[ServiceSeen]:
-        seen = (unit.look(folder, NODE_ID) for folder in sorted(self._root.iterdir()))
+        seen = (unit.look(folder, NODE_THIS_MACHINE) for folder in sorted(self._root.iterdir()))
         return [service for service in seen if service is not None]
 
     def _create(self, service: ServiceSpec) -> None:
         self._refuse_foreign(service.name)
         folder = self._root / service.name
         command = list(service.command) or [sys.executable, str(self._runner)]
-        unit.write_new(self._root, service, command, self._env(service))
+        env = self._env(service)
+        if "\0" in "".join((*command, *env, *env.values())):
+            raise Permanent(
+                "a NUL character cannot be in a command or an environment", reason="Rejected"
+            )
+        unit.write_new(self._root, service, command, env)
         if not unit.started(folder):
             self._launch(folder)
 

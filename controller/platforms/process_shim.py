@@ -1,10 +1,12 @@
 """The supervisor of one unit on the process platform: runs its command, keeps its output and end.
 
 Run as a program (`python -I -S process_shim.py FOLDER`) by `process.py`, never imported by it;
-standard library only, and little of it, since every unit waits for this to start. It leaves its
-launcher's process tree, so it and the job survive the controller, even one killed with SIGKILL.
+standard library only, and little of it (not even json), since every unit waits for this to start.
+It leaves its launcher's process tree, so it and the job survive the controller, even one killed
+with SIGKILL.
 
-Reads `service.json` {"command", "env", …} in FOLDER. Writes there, each file at once or never:
+Reads `run` in FOLDER: NUL-separated the number of arguments, the arguments, and the environment
+as NAME=value. Writes there, each file at once or never:
 `shim.json` {"pid", "start", "started_at"} of this process, which also claims the unit: a second
 supervisor ends without doing anything; `pid` {"pid", "start"} of the job's leader (start: its
 /proc start time), whose process group holds the job; `log.jsonl`, one object per piece of output
@@ -16,15 +18,16 @@ are passed on to the job's group.
 from __future__ import annotations
 
 import binascii
-import json
 import os
 import resource
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # not at run time: it would add a fifth to the start-up
+    from collections.abc import Callable
 
 PIECE = 16 << 10
 LOG_LIMIT = 256 << 20
@@ -38,15 +41,17 @@ def main(folder: str) -> int:
     """Returns 0 in the launching process once the job runs (or could not be run: `exit.json`)."""
     os.chdir(folder)  # by relative paths it goes on even where the folder is renamed
     os.umask(0o077)
-    with open("service.json", encoding="utf-8") as file:  # noqa: PTH123 (pathlib costs start-up)
-        service = json.load(file)
+    with open("run", "rb") as file:  # noqa: PTH123 (pathlib costs start-up)
+        count, *words = file.read().split(b"\0")
+    command, assignments = words[: int(count)], words[int(count) :]
+    env = dict(word.split(b"=", 1) for word in assignments)
     ready_read, ready_write = os.pipe()
     if os.fork():
         os.close(ready_write)
         return 0 if os.read(ready_read, 1) else 1
     os.close(ready_read)
     if _claim():
-        _supervise(service["command"], service["env"], lambda: _release(ready_write))
+        _supervise(command, env, lambda: _release(ready_write))
     else:
         _release(ready_write)
     os._exit(0)
@@ -56,7 +61,8 @@ def _claim() -> bool:
     """Write `shim.json` unless it is there: a hard link is made once, whole or not at all."""
     pid = os.getpid()
     temporary = f".shim.{pid}"
-    _write(temporary, {"pid": pid, "start": _start_time(pid), "started_at": time.time()})
+    text = f'{{"pid": {pid}, "start": {_start_time(pid)}, "started_at": {time.time()}}}'
+    _write(temporary, text)
     try:
         os.link(temporary, "shim.json")
     except FileExistsError:
@@ -75,7 +81,7 @@ def _release(ready: int) -> None:
         os.dup2(null, fd)
 
 
-def _supervise(command: list[str], env: dict[str, str], release: Callable[[], None]) -> None:
+def _supervise(command: list[bytes], env: dict[bytes, bytes], release: Callable[[], None]) -> None:
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     os.set_blocking(wake_read, False)
@@ -86,14 +92,15 @@ def _supervise(command: list[str], env: dict[str, str], release: Callable[[], No
     release()
     log = os.open("log.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     code = _pump(leader, outputs, wake_read, _Log(log))
-    message = f"cannot run {command[0]}: {os.strerror(failure)}" if failure else ""
+    message = f"the command cannot be run: {os.strerror(failure)}" if failure else ""
     if failure:
         code = 126 if failure in (13, 8) else 127  # EACCES, ENOEXEC: as a shell tells it
-    _write(".exit", {"exit_code": code, "finished_at": time.time(), "message": message})
+    text = f'{{"exit_code": {code}, "finished_at": {time.time()}, "message": "{message}"}}'
+    _write(".exit", text)
     os.rename(".exit", "exit.json")  # noqa: PTH104 (pathlib costs start-up)
 
 
-def _start(command: list[str], env: dict[str, str]) -> tuple[int, dict[int, str], int]:
+def _start(command: list[bytes], env: dict[bytes, bytes]) -> tuple[int, dict[int, str], int]:
     """(leader's pid, output pipe → stream, errno of a failed exec or 0).
 
     The job's first instruction comes only after `pid` is written: whoever finds the unit running
@@ -108,7 +115,7 @@ def _start(command: list[str], env: dict[str, str]) -> tuple[int, dict[int, str]
     os.read(said[0], 1)  # it leads its own session and group now
     for number in FORWARDED:
         signal.signal(number, lambda n, _: _signal_group(leader, n))
-    _write(".pid", {"pid": leader, "start": _start_time(leader)})
+    _write(".pid", f'{{"pid": {leader}, "start": {_start_time(leader)}}}')
     os.rename(".pid", "pid")  # noqa: PTH104 (pathlib costs start-up)
     os.write(go[1], b"1")
     os.close(go[1])
@@ -118,7 +125,13 @@ def _start(command: list[str], env: dict[str, str]) -> tuple[int, dict[int, str]
 
 
 def _become_job(
-    command: list[str], env: dict[str, str], out: int, err: int, said: int, go: int, closing: int
+    command: list[bytes],
+    env: dict[bytes, bytes],
+    out: int,
+    err: int,
+    said: int,
+    go: int,
+    closing: int,
 ) -> None:
     """In the forked child; never returns."""
     try:
@@ -210,9 +223,9 @@ def _start_time(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
-def _write(name: str, content: dict[str, Any]) -> None:
+def _write(name: str, text: str) -> None:
     with open(name, "w", encoding="utf-8") as file:  # noqa: PTH123 (pathlib costs start-up)
-        json.dump(content, file)
+        file.write(text)
 
 
 if __name__ == "__main__":

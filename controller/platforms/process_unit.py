@@ -13,7 +13,7 @@ import shutil
 import signal
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,18 +26,17 @@ END_SECONDS: Final = 5.0
 """After SIGKILL a process is gone within milliseconds, unless the kernel holds it in I/O."""
 
 
-def write_new(root: Path, service: ServiceSpec, command: list[str], env: Mapping[str, str]) -> bool:
+def write_new(
+    root: Path, service: ServiceSpec, command: Sequence[str], env: Mapping[str, str]
+) -> bool:
     """Make the unit's folder, whole or not at all; False where there is one already."""
     building = root / f".new-{service.name}-{secrets.token_hex(4)}"
     (building / "work").mkdir(parents=True, mode=0o700)
-    content = {
-        "labels": owned_labels(service.uid, service.attempt, service.job),
-        "command": command,
-        "env": dict(env),
-    }
-    file = os.open(building / "service.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as out:
-        json.dump(content, out)
+    labels = owned_labels(service.uid, service.attempt, service.job)
+    told = json.dumps({"labels": labels, "command": command}).encode()
+    _write_private(building / "service.json", told)
+    words = [str(len(command)), *command, *(f"{key}={value}" for key, value in env.items())]
+    _write_private(building / "run", b"\0".join(os.fsencode(word) for word in words))
     try:
         building.rename(root / service.name)
     except OSError:  # there is one, and it isn't empty
@@ -161,6 +160,13 @@ def _read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Only this user may read it: a job's environment may hold secrets."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
 
 
 def _changed_at(folder: Path) -> float:
