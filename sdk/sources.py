@@ -9,7 +9,7 @@ import io
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +18,7 @@ import pydantic
 from ..api.frames import Resource
 from ..api.walk import problems_of
 from ..crd_like_specs import codec, packing
-from ..crd_like_specs.errors import ValidationError
+from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.job import Job
 
 digest = packing.digest
@@ -39,10 +39,19 @@ class Source:
 
 def load(paths: Sequence[str], stdin: BinaryIO, *, pack: bool = True) -> list[Source]:
     """Every document of these files and folders (`-`: stdin), in order, packed if asked to."""
-    return [
-        _packed(one.resource, one.folder) if pack else Source(one.resource)
-        for one in codec.load_sources(paths, stdin)
-    ]
+    found: list[Source] = []
+    problems: list[Problem] = []
+    for one in codec.load_sources(paths, stdin):
+        try:
+            found.append(_packed(one.resource, one.folder) if pack else Source(one.resource))
+        except ValidationError as e:  # about the code: said with the document that names it
+            place = f"{one.file}:{one.line}"
+            problems += [
+                replace(p, file=": ".join(filter(None, (place, p.file)))) for p in e.problems
+            ]
+    if problems:
+        raise ValidationError(problems)
+    return found
 
 
 def one_job(job: Job | str | Path) -> tuple[Job, bytes | None]:

@@ -400,3 +400,25 @@ def test_a_bug_is_one_line_and_a_file(ctl: Ctl, monkeypatch: pytest.MonkeyPatch)
     assert ctl.err == f"error: ZeroDivisionError: oh (a bug; the details are in {crash})\n"
     assert "ZeroDivisionError" in crash.read_text()
     assert stat.S_IMODE(crash.stat().st_mode) == 0o600
+
+
+def test_code_that_cannot_be_packed_is_told_with_its_document(ctl: Ctl, server: FakeServer) -> None:
+    (ctl.home / "empty").mkdir()
+    path = Path(ctl.file(code={"path": "empty"}))
+    assert ctl("apply", str(path)) == 2
+    assert f"error: {path}:1: there is no main.py" in ctl.err
+    assert server.calls == []
+
+
+def test_schema_is_json_schema(ctl: Ctl) -> None:
+    assert ctl.bare("schema", "job") == 0
+    assert "spec" in json.loads(ctl.out)["properties"]
+    assert ctl.bare("schema") == 0
+    assert len(json.loads(ctl.out)["oneOf"]) == 3
+
+
+def test_stdin_is_a_file(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path(ctl.file()).open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert ctl("apply", "-") == 0
+    assert ctl.out == "job/hello created\n"
