@@ -147,6 +147,14 @@ class FakeDisk:
         """All files as a process that is started again would see them."""
         return {name: bytes(inode.data) for name, inode in self._files.items()}
 
+    def restarted(self) -> FakeDisk:
+        """The same disk for the next process, after this one was killed: nothing is synced by that."""
+        disk = FakeDisk(syncs=self._syncs)
+        disk._files = self._files
+        disk._durable_names = self._durable_names
+        disk._unsynced_names = self._unsynced_names
+        return disk
+
     def after_cut(self, dice: random.Random) -> dict[str, bytes]:
         """All files as the machine would find them after its power was cut now."""
         with self._lock:

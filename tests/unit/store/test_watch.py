@@ -164,7 +164,9 @@ def test_a_cache_is_up_to_date_before_its_writer_goes_on(store: Store) -> None:
     order: list[str] = []
 
     def update(events: list[Event]) -> None:
+        assert store.version == events[-1].rv
         for event in events:
+            assert (store.get("jobs", event.id) is None) == (event.type is D)
             order.append("cache")
             if event.type is D:
                 del cache[event.id]
@@ -180,6 +182,7 @@ def test_a_cache_is_up_to_date_before_its_writer_goes_on(store: Store) -> None:
     assert order[:2] == ["cache", "wake"]
     store.delete("jobs", "a")
     assert cache == {}
+    assert store.healthy
     end()
     store.put("jobs", "b", doc())
     assert cache == {}
