@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import EXAMPLES, System, wait_for
+from system import EXAMPLES, System, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.chronos]
 

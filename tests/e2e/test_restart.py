@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import System, wait_for
+from system import System, wait_for
 
 JOBS = 20
 MAIN = (

@@ -1,0 +1,172 @@
+"""A real controller with its agent, on the real Swarm or on the process platform, as a user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from cumulus.crd_like_specs.identity import LABEL_OWNED
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "crd_like_specs" / "examples"
+IMAGE = os.environ.get("CUMULUS_TEST_IMAGE", "cumulus-job:latest")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What it gives, once that is true; the last look is in the failure."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, (
+            f"not within {seconds} s: {what.__doc__ or what}: {found!r}"
+        )
+        time.sleep(0.05)
+    return found
+
+
+class System:
+    """One controller process and `cumulusctl` pointed at it."""
+
+    def __init__(self, folder: Path, platform: str) -> None:
+        self.folder = folder
+        self.platform = platform
+        self.grpc, self.http = free_port(), free_port()
+        self.config = folder / "controller.yaml"
+        self.config.write_text(
+            json.dumps(
+                {
+                    "platform": {"type": platform},
+                    "image": IMAGE,
+                    "listen": {"grpc": f"127.0.0.1:{self.grpc}", "http": f"127.0.0.1:{self.http}"},
+                    "dataDir": str(folder / "data"),
+                    "agent": {"embedded": True},
+                }
+            )
+        )
+        self.log = folder / "controller.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cumulus.controller.main", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+        try:
+            wait_for(self.ready, 60)
+        except AssertionError:
+            agent = self.folder / "data" / "agent" / "agent.log"
+            tail = agent.read_text()[-3000:] if agent.exists() else ""
+            pytest.fail(f"not ready:\n{self.log.read_text()[-3000:]}\n{tail}")
+
+    def ready(self) -> bool:
+        assert self.process
+        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        return self.get("/readyz") is not None
+
+    def get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
+
+    def kill9(self) -> None:
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def ctl(
+        self, *arguments: str, timeout: float = 90, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        server = f"127.0.0.1:{self.grpc}"
+        return [sys.executable, "-m", "cumulus.sdk.cli.main", "--server", server, *arguments]
+
+    def apply(
+        self, text: str, *arguments: str, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
+        return self.ctl("apply", "-", *arguments, stdin=text, timeout=timeout)
+
+    def job(self, name: str) -> dict[str, Any]:
+        shown = self.ctl("get", "jobs", name, "-o", "json")
+        assert shown.returncode == 0, shown.stderr
+        found: dict[str, Any] = json.loads(shown.stdout)
+        return found
+
+    def phase(self, name: str) -> str:
+        return str(self.job(name)["status"]["phase"])
+
+    def wait_phase(self, name: str, *phases: str, seconds: float = 60) -> dict[str, Any]:
+        found = wait_for(lambda: (j := self.job(name))["status"]["phase"] in phases and j, seconds)
+        assert isinstance(found, dict)
+        return found
+
+    def leases(self) -> list[Any]:
+        shown = self.ctl("get", "leases", "-o", "json")
+        assert shown.returncode == 0, shown.stderr
+        found = json.loads(shown.stdout or "[]")
+        return list(found) if isinstance(found, list) else list(found.get("items", [found]))
+
+    def services(self) -> list[str]:
+        if self.platform == "process":
+            units = self.folder / "data" / "units"
+            return [p.name for p in units.iterdir()] if units.exists() else []
+        return owned_services()
+
+    def clean(self) -> None:
+        """No service, no lease, no container of ours is left, within a few seconds."""
+        wait_for(lambda: not self.services() and not self.leases(), 15)
+        if self.platform == "swarm":
+            wait_for(lambda: not owned_containers(), 15)
+
+
+def owned_services() -> list[str]:
+    client = docker.from_env()
+    try:
+        return [s.name for s in client.services.list(filters={"label": f"{LABEL_OWNED}=1"})]
+    finally:
+        client.close()
+
+
+def owned_containers() -> list[str]:
+    client = docker.from_env()
+    try:
+        found = client.containers.list(filters={"label": f"{LABEL_OWNED}=1"}, ignore_removed=True)
+        return [str(c.name) for c in found]
+    finally:
+        client.close()
