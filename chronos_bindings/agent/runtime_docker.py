@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ _EVENTS: Final = {
     "event": ["start", "die", "destroy"],
     "label": [f"{LABEL_OWNED}=1"],
 }
+_STARTING: Final = 30.0  # seconds from a container's creation to its start, at most
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
 _OVERLAP: Final = 1000  # last frames remembered to find the rest of a log by
 _CODE_MOUNT: Final = "/job"  # only units that run our runner have it
@@ -65,11 +67,17 @@ class _Container:
 class DockerRuntime:
     """LocalRuntime over the local engine; see `ports` for what each verb promises.
 
-    pause(seconds): waits before the event stream is opened again.
+    pause(seconds): waits before the event stream is opened again. wall: POSIX seconds.
     """
 
-    def __init__(self, engine: Engine, pause: Callable[[float], Any] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._engine = engine
+        self._wall = wall
         self._pause = pause
         self._known: OrderedDict[str, set[str]] = OrderedDict()  # unit → ids of its containers
         self._ended: dict[str, _Container] = {}  # by id; what has ended does not change any more
@@ -89,8 +97,10 @@ class DockerRuntime:
         await self._engine.call(lambda client: self._signal(client, unit, signum))
 
     async def kill(self, unit: str) -> None:
-        """See `LocalRuntime`. A container that was created but not started is removed, so that it
-        cannot start once its lease is gone.
+        """See `LocalRuntime`. One that was created and is about to start is left alone, is not
+        gone and so will be killed at the next try: removed in between, Swarm would take its task
+        for complete. One that was never started for long is left over by an engine that died
+        there, and is removed, so that it cannot hold its lease for ever.
         """
         await self._engine.call(lambda client: self._kill(client, unit))
 
@@ -199,7 +209,7 @@ class DockerRuntime:
                 client.api.unpause(container.id)  # the engine signals no frozen container
             if container.alive:
                 _send(client, container.id, signal.SIGKILL)
-            elif container.never_started:
+            elif container.never_started and self._wall() - container.created > _STARTING:
                 _remove(client, container.id)
 
     def _gone(self, client: docker.DockerClient, unit: str) -> bool:
