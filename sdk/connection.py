@@ -175,8 +175,9 @@ class Connection:
             error = status.from_grpc(e)
             if _says_nothing(e, error):
                 if e.code() is grpc.StatusCode.UNAVAILABLE:
+                    why = error.message.rsplit(": ", 1)[-1]  # gRPC tells its own way there first
                     error = UnavailableError(
-                        f"cannot reach the controller at {self.address.target}: {error.message}"
+                        f"cannot reach the controller at {self.address.target}: {why}"
                     )
                 raise BrokenError(error) from e
             raise error from e

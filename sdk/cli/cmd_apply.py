@@ -155,7 +155,7 @@ class _Work:
             self._print([end.job for end in ends])
             return next((code for end in ends if (code := outcome.exit_code(end.job))), 0)
         if single:
-            return streaming.finish(ends[0])
+            return streaming.finish(ends[0], live)
         return next((code for code in [_line(end) for end in ends] if code), 0)
 
     async def _end(

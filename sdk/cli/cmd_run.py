@@ -56,8 +56,10 @@ def run(
     label = job.metadata.name
     limit = seconds_of(timeout)
 
+    live = talk.Live()
+
     async def work(client: AsyncCumulusClient) -> Done:
-        with talk.Live() as live:
+        with live:
             return await streaming.show(client.submit_and_stream(job), live)
 
     try:
@@ -70,7 +72,7 @@ def run(
         raise WaitTimeoutError(
             f"not finished within {limit} s; the job goes on: cumulusctl logs -f {label}"
         ) from None
-    raise typer.Exit(streaming.finish(done))
+    raise typer.Exit(streaming.finish(done, live))
 
 
 def arguments(pairs: list[str]) -> dict[str, Any]:

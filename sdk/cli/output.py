@@ -181,9 +181,9 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease], *, wide: bool) 
 
 
 def worker_status(worker: Worker) -> str:
-    """Ready or NotReady as the controller sees it, and what the operator wants."""
+    """Ready or NotReady as its condition says (Unknown without), and what the operator wants."""
     ready = worker.status.condition("Ready")
-    words = ["Ready" if ready is not None and ready.status else "NotReady"]
+    words = ["Unknown" if ready is None else "Ready" if ready.status else "NotReady"]
     if worker.spec.drain:
         words.append("Draining")
     elif worker.spec.cordoned:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from ...api.frames import Log, State
 from ...crd_like_specs.job import Job
 from .. import outcome
+from ..errors import JobError
 from ..stream import Done, Event
 from . import talk
 from .talk import Live
@@ -46,9 +47,14 @@ async def show(events: AsyncGenerator[Event, None], live: Live, *, prefix: str =
     raise AssertionError("a job's stream ends with Done")
 
 
-def finish(done: Done) -> int:
+def finish(done: Done, live: Live) -> int:
     """Print the result to stdout, or raise what the job ended with. The exit code, 0."""
-    result = outcome.result_of(done.job, done.envelope)
+    try:
+        result = outcome.result_of(done.job, done.envelope)
+    except JobError as e:
+        if e.traceback.strip().encode() in live.tail:
+            e.traceback = ""  # it was among the log lines: once is enough
+        raise
     if done.envelope is not None:
         indent = 2 if sys.stdout.isatty() else None
         sys.stdout.write(json.dumps(result, indent=indent, ensure_ascii=False) + "\n")

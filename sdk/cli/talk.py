@@ -12,6 +12,8 @@ from typing import Any, TextIO, final
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 
+_TAIL = 64 << 10
+
 PHASE_COLOURS = {
     "Pending": "yellow",
     "Leasing": "yellow",
@@ -57,6 +59,7 @@ class Live:
     def __init__(self) -> None:
         self._status: Any = None
         self._partial: dict[str, bytes] = {}
+        self.tail = b""  # the end of the output that was passed on
 
     def __enter__(self) -> Live:
         if coloured(sys.stderr):
@@ -96,6 +99,7 @@ class Live:
 
     def log(self, data: bytes, prefix: str = "") -> None:
         """A piece of a job's output. Without a live line and prefix it is passed on as it is."""
+        self.tail = (self.tail + data)[-_TAIL:]
         if self._status is None and not prefix:
             sys.stderr.buffer.write(data)
             sys.stderr.buffer.flush()

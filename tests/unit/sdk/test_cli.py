@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cumulus.api.frames import LogStream
 from cumulus.crd_like_specs.errors import (
     ConflictError,
     ForbiddenError,
@@ -123,6 +124,15 @@ def test_a_job_that_raises_gives_its_error_traceback_and_code(ctl: Ctl, server: 
     assert ctl("apply", ctl.file(), "--wait") == 1
     assert ctl.out == ""
     assert ctl.err.endswith("Traceback: there\nerror: Job failed: ValueError: no luck\n")
+
+
+def test_a_traceback_that_was_logged_is_not_told_twice(ctl: Ctl, server: FakeServer) -> None:
+    server.script.phase = Phase.FAILED
+    server.script.logs = {1: [record(1, 0, "Traceback: there\n", LogStream.STDERR)]}
+    error = {"error": "no luck", "error_type": "ValueError", "traceback": "Traceback: there\n"}
+    server.script.envelope = json.dumps({"status": "error", **error}).encode()
+    assert ctl("apply", ctl.file(), "--wait") == 1
+    assert ctl.err.count("Traceback: there") == 1
 
 
 @pytest.mark.parametrize(
