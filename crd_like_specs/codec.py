@@ -23,8 +23,9 @@ from .errors import Problem, ValidationError
 from .job import Job
 from .lease import Lease
 from .meta import API_VERSION
+from .wording import clipped, describe
 from .worker import Worker
-from .yaml_nodes import MAX_BYTES, Document, decode, dotted, parse
+from .yaml_nodes import MAX_BYTES, Document, FieldPath, decode, dotted, parse
 
 Resource = Job | Lease | Worker
 KINDS: Final[dict[str, type[Job | Lease | Worker]]] = {
@@ -76,14 +77,14 @@ def load_bytes(data: bytes, file: str, folder: Path) -> list[Loaded]:
     documents: list[Document] = []
     if not problems:
         documents, problems = parse(text, file)
-    loaded = []
+    loaded: list[Loaded] = []
     for document in documents:
         try:
             loaded.append(Loaded(_resource(document, file), file, document.line, folder))
         except ValidationError as error:
             problems += error.problems
     if problems:
-        raise ValidationError(problems)
+        raise ValidationError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return loaded
 
 
@@ -135,8 +136,8 @@ def _resource(document: Document, file: str) -> Resource:
         )
     problems = []
     for key, expected in (("apiVersion", [API_VERSION]), ("kind", list(KINDS))):
-        if value.get(key) not in expected:
-            given = f"{value[key]!r} is unknown" if key in value else "is missing"
+        if value.get(key) not in expected and (key,) not in document.wrong:
+            given = f"{clipped(value[key])} is unknown" if key in value else "is missing"
             at = document.marks.get((key,), place)
             problems.append(Problem(f"{given}: expected {' or '.join(expected)}", key, file, *at))
     if problems:
@@ -145,31 +146,33 @@ def _resource(document: Document, file: str) -> Resource:
     try:
         return model.model_validate(value)
     except pydantic.ValidationError as error:
-        raise ValidationError(
-            [_problem(model, document, file, e) for e in error.errors(include_url=False)]
-        ) from error
+        raise ValidationError(_problems(model, document, file, error)) from error
 
 
-def _problem(model: type[BaseModel], document: Document, file: str, error: Any) -> Problem:
-    """Pydantic's words in ours, with the place of the field they are about."""
-    path = _known(document, tuple(error["loc"]), missing=error["type"] == "missing")
-    place = document.marks.get(path) or document.marks[_known(document, path, missing=False)]
-    if error["type"] == "extra_forbidden":
-        message = "is no known field" + _did_you_mean(model, path)
-    elif error["type"] == "missing":
-        message = "is missing"
-    else:
-        message = error["msg"].removeprefix("Value error, ")
-        if error["type"] != "value_error" and not isinstance(error["input"], dict | list):
-            message += f", got {error['input']!r}"
-    return Problem(message, dotted(path), file, *place)
+def _problems(
+    model: type[BaseModel], document: Document, file: str, error: pydantic.ValidationError
+) -> list[Problem]:
+    """Pydantic's findings in our words, each once, without what is told already."""
+    found: dict[tuple[FieldPath, str], Problem] = {}
+    for one in error.errors(include_url=False):
+        path = _known(document, tuple(one["loc"]), missing=one["type"] == "missing")
+        if any(path[:length] in document.wrong for length in range(len(path) + 1)):
+            continue
+        if one["type"] == "extra_forbidden":
+            message = "is no known field" + _did_you_mean(model, path)
+            place = document.keys[path]
+        else:
+            message = describe(one)
+            place = document.marks[_known(document, path, missing=False)]
+        found[path, message] = Problem(message, dotted(path), file, *place)
+    return list(found.values())
 
 
-def _known(document: Document, loc: tuple[Any, ...], *, missing: bool) -> tuple[str | int, ...]:
+def _known(document: Document, loc: tuple[Any, ...], *, missing: bool) -> FieldPath:
     """The longest beginning of the location that the document has, and one step more where that
     step is what is missing. pydantic adds names of union members, which no document has.
     """
-    path: tuple[str | int, ...] = ()
+    path: FieldPath = ()
     for part in loc:
         if (*path, part) in document.marks or missing:
             path = (*path, part)

@@ -30,6 +30,18 @@ def schema(kind: str = "") -> dict[str, Any]:
 
 def _of(kind: str) -> dict[str, Any]:
     """What a person writes: apiVersion and kind are said, the server's parts are optional."""
-    body = KINDS[kind].model_json_schema(by_alias=True, mode="validation")
+    model = KINDS[kind]
+    body = model.model_json_schema(by_alias=True, mode="validation")
+    written = model.model_json_schema(by_alias=True, mode="serialization")
+    _show_defaults(body, written)
+    for name, part in body.get("$defs", {}).items():
+        _show_defaults(part, written["$defs"][name])
     body["required"] = sorted({*body.get("required", ()), "apiVersion", "kind"})
     return body
+
+
+def _show_defaults(read: dict[str, Any], written: dict[str, Any]) -> None:
+    """Defaults as people write them: `1Gi`, where the number behind it is 1073741824."""
+    for name, field in read.get("properties", {}).items():
+        if "default" in field:
+            field["default"] = written["properties"][name]["default"]

@@ -6,16 +6,18 @@
     Fraction  0.5, 50%, 500m                     → thousandths, 1 to 1000
 
 Each `parse_*` raises ValueError naming what was given and what was expected; each `format_*`
-gives the shortest canonical text that parses back to the same number.
+gives the shortest canonical text that parses back to the same number. Nothing is rounded, and
+nothing reaches 2**63, which is where stores and wires end.
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction as Exact
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 Raw = str | int | float
 
@@ -31,16 +33,20 @@ _SUFFIXES: Final = {
     "Gi": 1 << 30,
     "Ti": 1 << 40,
 }
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)\s*([A-Za-z%]*)$")
-_CLOCK = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
-_ISO = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$")
+_LIMIT: Final = 1 << 63
+_DIGITS: Final = 30  # more than any number below 2**63 needs, with decimals
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z%]*)", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_ISO = re.compile(r"P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII)
 
 
 def parse_bytes(raw: Raw) -> int:
     """`8Gi` → 8589934592. A number without a suffix is bytes."""
     number, suffix = _split(raw, "a size such as 8Gi, 512Mi or 1048576")
     if suffix not in _SUFFIXES:
-        raise ValueError(f"unknown size suffix {suffix!r} in {raw!r}: expected Ki Mi Gi Ti k M G T")
+        raise ValueError(
+            f"unknown size suffix {suffix!r} in {_shown(raw)}: expected Ki Mi Gi Ti k M G T"
+        )
     return _whole(number * _SUFFIXES[suffix], raw, "bytes")
 
 
@@ -48,23 +54,26 @@ def parse_cpus(raw: Raw) -> int:
     """`500m` → 500, `2` → 2000, `0.5` → 500 (thousandths of a core)."""
     number, suffix = _split(raw, "cores such as 500m, 2 or 0.5")
     if suffix not in ("", "m"):
-        raise ValueError(f"unknown suffix {suffix!r} in {raw!r}: expected cores or thousandths (m)")
+        raise ValueError(
+            f"unknown suffix {suffix!r} in {_shown(raw)}: expected cores or thousandths (m)"
+        )
     milli = _whole(number if suffix == "m" else number * 1000, raw, "thousandths of a core")
     if milli < 1:
-        raise ValueError(f"{raw!r} is no cores at all: expected at least 1m")
+        raise ValueError(f"{_shown(raw)} is no cores at all: expected at least 1m")
     return milli
 
 
 def parse_seconds(raw: Raw) -> int:
     """`1h30m` → 5400; ISO 8601 durations and bare seconds too."""
-    text = str(raw).strip()
-    match = _CLOCK.match(text) or _ISO.match(text)
-    if match and any(match.groups()):
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    number, suffix = _split(raw, "a duration such as 90m, 1h30m, PT90M or seconds")
+    expected = "a duration such as 90m, 1h30m, PT90M or seconds"
+    text = _text(raw, expected)
+    match = _CLOCK.fullmatch(text) or _ISO.fullmatch(text)
+    if match and any(match.groups()) and len(text) <= 4 * _DIGITS:
+        days, hours, minutes, seconds = (Exact(part or 0) for part in match.groups())
+        return _whole(((days * 24 + hours) * 60 + minutes) * 60 + seconds, raw, "seconds")
+    number, suffix = _split(raw, expected)
     if suffix:
-        raise ValueError(f"{raw!r} is no duration: expected one such as 90m, 1h30m or PT90M")
+        raise ValueError(f"{_shown(raw)} is not understood: expected {expected}")
     return _whole(number, raw, "seconds")
 
 
@@ -73,10 +82,10 @@ def parse_fraction(raw: Raw) -> int:
     number, suffix = _split(raw, "a fraction such as 0.5, 50% or 500m")
     scale = {"": 1000, "%": 10, "m": 1}.get(suffix)
     if scale is None:
-        raise ValueError(f"unknown suffix {suffix!r} in {raw!r}: expected 0.5, 50% or 500m")
+        raise ValueError(f"unknown suffix {suffix!r} in {_shown(raw)}: expected 0.5, 50% or 500m")
     milli = _whole(number * scale, raw, "thousandths of a device")
     if not 1 <= milli <= 1000:
-        raise ValueError(f"{raw!r} is out of range: expected more than 0 and at most 1")
+        raise ValueError(f"{_shown(raw)} is out of range: expected more than 0 and at most 1")
     return milli
 
 
@@ -108,31 +117,73 @@ def format_fraction(milli: int) -> float:
     return milli / 1000
 
 
-def _split(raw: Raw, expected: str) -> tuple[Decimal, str]:
-    if isinstance(raw, bool):
-        raise ValueError(f"{raw!r} is a boolean: expected {expected}")  # noqa: TRY004 (pydantic reads ValueError)
-    match = _QUANTITY.match(str(raw).strip())
-    if not match or len(match[1]) > 30:
-        raise ValueError(f"{raw!r} is not understood: expected {expected}")
-    try:
-        return Decimal(match[1]), match[2]
-    except InvalidOperation as e:  # pragma: no cover (the pattern admits decimals only)
-        raise ValueError(f"{raw!r} is not understood: expected {expected}") from e
+def _text(raw: Raw, expected: str) -> str:
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        raise ValueError(f"{_shown(raw)} is not understood: expected {expected}")  # noqa: TRY004 (pydantic reads ValueError)
+    if isinstance(raw, str):
+        return raw.strip()
+    if isinstance(raw, int):
+        return str(raw) if -_LIMIT < raw < _LIMIT else "too large"
+    return f"{Decimal(repr(raw)):f}" if 0 <= raw < _LIMIT else "no such number"
 
 
-def _whole(number: Decimal, raw: Raw, unit: str) -> int:
-    if number != number.to_integral_value():
-        raise ValueError(f"{raw!r} is not a whole number of {unit}")
-    if number >= 1 << 63:
-        raise ValueError(f"{raw!r} is too large: expected less than 2**63 {unit}")
+def _split(raw: Raw, expected: str) -> tuple[Exact, str]:
+    match = _QUANTITY.fullmatch(_text(raw, expected))
+    if not match or len(match[1]) > _DIGITS:
+        raise ValueError(f"{_shown(raw)} is not understood: expected {expected}")
+    return Exact(match[1]), match[2]
+
+
+def _whole(number: Exact, raw: Raw, unit: str) -> int:
+    if number >= _LIMIT:
+        raise ValueError(f"{_shown(raw)} is too large: expected less than 2**63 {unit}")
+    if number.denominator != 1:
+        raise ValueError(f"{_shown(raw)} is not a whole number of {unit}")
     return int(number)
 
 
-Bytes = Annotated[int, BeforeValidator(parse_bytes), PlainSerializer(format_bytes, return_type=str)]
-Cpus = Annotated[int, BeforeValidator(parse_cpus), PlainSerializer(format_cpus, return_type=str)]
+def _shown(raw: object) -> str:
+    """What was given, recognisable and short."""
+    if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) >= _LIMIT:
+        return "the number"
+    text = repr(raw)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _schema(examples: list[str], pattern: str, number: str, **limits: float) -> WithJsonSchema:
+    """What an editor may accept and suggest; the parsers above say the last word."""
+    text = {"type": "string", "pattern": pattern, "examples": examples}
+    return WithJsonSchema({"anyOf": [text, {"type": number, **limits}]}, mode="validation")
+
+
+Bytes = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    PlainSerializer(format_bytes, return_type=str),
+    _schema(["8Gi", "512Mi"], r"^\s*\d+(\.\d+)?\s*([kKMGT]|[KMGT]i)?\s*$", "integer", minimum=0),
+]
+Cpus = Annotated[
+    int,
+    BeforeValidator(parse_cpus),
+    PlainSerializer(format_cpus, return_type=str),
+    _schema(["500m", "2"], r"^\s*\d+(\.\d+)?\s*m?\s*$", "number", exclusiveMinimum=0),
+]
 Seconds = Annotated[
-    int, BeforeValidator(parse_seconds), PlainSerializer(format_seconds, return_type=str)
+    int,
+    BeforeValidator(parse_seconds),
+    PlainSerializer(format_seconds, return_type=str),
+    _schema(
+        ["90m", "1h30m", "PT90M"],
+        r"^\s*((\d+d)?(\d+h)?(\d+m)?(\d+s)?|P(\d+D)?(T(\d+H)?(\d+M)?(\d+S)?)?|\d+(\.0+)?)\s*$",
+        "integer",
+        minimum=0,
+    ),
 ]
 Fraction = Annotated[
-    int, BeforeValidator(parse_fraction), PlainSerializer(format_fraction, return_type=float)
+    int,
+    BeforeValidator(parse_fraction),
+    PlainSerializer(format_fraction, return_type=float),
+    _schema(
+        ["50%", "500m"], r"^\s*\d+(\.\d+)?\s*[%m]?\s*$", "number", exclusiveMinimum=0, maximum=1
+    ),
 ]

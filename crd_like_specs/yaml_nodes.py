@@ -6,6 +6,7 @@ object, no alias can blow up, and no key is silently taken twice.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,27 +26,41 @@ MAX_DEPTH: Final = 64
 _TAG: Final = "tag:yaml.org,2002:"
 _BOOLS: Final = {"true": True, "false": False}
 _SEXAGESIMAL: Final = re.compile(r"^[-+]?\d[\d_]*(:[0-5]?\d)+(\.\d*)?$")
+_INFINITE: Final = re.compile(r"\.(inf|nan)")
 _OCTAL: Final = re.compile(r"^[-+]?0[0-7_]+$")
+
+
+FieldPath = tuple[str | int, ...]
+"""Steps from the document's top: ("spec", "args", 0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: its value, where each path of it stands (line, column), and its first line."""
+    """One document: its value, its first line, and where each path of it stands (line, column).
+
+    marks: of values; keys: of mapping keys. wrong: paths whose value is None because something is
+    wrong there, which has been told already.
+    """
 
     value: Any
-    marks: dict[tuple[str | int, ...], tuple[int, int]]
     line: int
+    marks: dict[FieldPath, tuple[int, int]]
+    keys: dict[FieldPath, tuple[int, int]]
+    wrong: frozenset[FieldPath]
 
 
 @dataclass(slots=True)
 class _Walk:
     file: str
     problems: list[Problem] = field(default_factory=list)
-    marks: dict[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict)
+    marks: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
+    wrong: set[FieldPath] = field(default_factory=set)
     nodes: int = 0
 
-    def problem(self, node: Node, path: tuple[str | int, ...], message: str) -> None:
+    def problem(self, node: Node, path: FieldPath, message: str) -> None:
         line, column = _mark(node)
+        self.wrong.add(path)
         self.problems.append(Problem(message, dotted(path), self.file, line, column))
 
 
@@ -56,9 +71,7 @@ class TooLargeError(Exception):
 def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
     """Text of a file, or what is wrong with its bytes."""
     if len(data) > MAX_BYTES:
-        return "", [
-            Problem(f"is {len(data)} bytes large: expected at most {MAX_BYTES} bytes", file=file)
-        ]
+        return "", [Problem(f"is too large: expected at most {MAX_BYTES} bytes of text", file=file)]
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
@@ -69,7 +82,7 @@ def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
 
 
 def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
-    """Every document that is not empty, and everything wrong with the others."""
+    """Every document that is not empty, and everything wrong with them as far as YAML goes."""
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
@@ -82,8 +95,9 @@ def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
             walk = _Walk(file)
             value = _value(walk, node, (), 0)
             problems += walk.problems
-            if not walk.problems and value is not None:
-                documents.append(Document(value, walk.marks, _mark(node)[0]))
+            if value is not None:
+                line, wrong = _mark(node)[0], frozenset(walk.wrong)
+                documents.append(Document(value, line, walk.marks, walk.keys, wrong))
     except TooLargeError as error:
         problems.append(Problem(str(error), file=file))
     except yaml.YAMLError as error:
@@ -93,7 +107,7 @@ def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
     return documents, problems
 
 
-def dotted(path: tuple[str | int, ...]) -> str:
+def dotted(path: FieldPath) -> str:
     """("spec", "args", 0) → `spec.args[0]`."""
     text = ""
     for part in path:
@@ -101,23 +115,26 @@ def dotted(path: tuple[str | int, ...]) -> str:
     return text
 
 
-def _value(walk: _Walk, node: Node, path: tuple[str | int, ...], depth: int) -> Any:
+def _value(walk: _Walk, node: Node, path: FieldPath, depth: int) -> Any:
     walk.nodes += 1
     if walk.nodes > MAX_NODES:
         raise TooLargeError(f"has more than {MAX_NODES} values, aliases counted")
     if depth > MAX_DEPTH:
         raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
     walk.marks[path] = _mark(node)
+    if isinstance(node, ScalarNode):
+        return _scalar(walk, node, path)
+    if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+        walk.problem(node, path, f"the tag {node.tag!r} is not taken: expected plain values")
+        return None
     if isinstance(node, MappingNode):
         return dict(_items(walk, node, path, depth))
-    if isinstance(node, SequenceNode):
-        return [_value(walk, item, (*path, n), depth + 1) for n, item in enumerate(node.value)]
-    assert isinstance(node, ScalarNode)
-    return _scalar(walk, node, path)
+    assert isinstance(node, SequenceNode)
+    return [_value(walk, item, (*path, n), depth + 1) for n, item in enumerate(node.value)]
 
 
 def _items(
-    walk: _Walk, node: MappingNode, path: tuple[str | int, ...], depth: int
+    walk: _Walk, node: MappingNode, path: FieldPath, depth: int
 ) -> Iterator[tuple[str, Any]]:
     seen: dict[str, int] = {}
     for key, item in node.value:
@@ -128,17 +145,24 @@ def _items(
             walk.problem(key, path, "merge keys (<<) are not taken: write the fields out")
             continue
         name = str(key.value)  # as written: `on` and `1` are names, whatever YAML makes of them
+        if not _encodable(name):
+            walk.problem(key, path, f"the key {name!r} holds half a character: expected text")
+            continue
         if name in seen:
             message = f"the key {name!r} stands here again, first on line {seen[name]}"
             walk.problem(key, (*path, name), message)
             continue
         seen[name] = _mark(key)[0]
+        walk.keys[*path, name] = _mark(key)
         yield name, _value(walk, item, (*path, name), depth + 1)
 
 
-def _scalar(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...]) -> Any:
+def _scalar(walk: _Walk, node: ScalarNode, path: FieldPath) -> Any:
     text, kind = str(node.value), node.tag.removeprefix(_TAG)
     if kind in ("str", "timestamp", "value"):
+        if not _encodable(text):
+            walk.problem(node, path, f"{text!r:.80} holds half a character: expected text")
+            return None
         return text
     if kind == "null":
         return None
@@ -153,7 +177,7 @@ def _scalar(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...]) -> Any:
     return None
 
 
-def _number(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...], kind: str) -> Any:
+def _number(walk: _Walk, node: ScalarNode, path: FieldPath, kind: str) -> Any:
     text = str(node.value).replace("_", "")
     if _SEXAGESIMAL.match(text):
         message = f"{text} would be read to the base of 60: quote it, or write a duration as 90m"
@@ -163,14 +187,22 @@ def _number(walk: _Walk, node: ScalarNode, path: tuple[str | int, ...], kind: st
         walk.problem(node, path, f"{text} would be read as octal: quote it or drop the zero")
         return None
     try:
-        return (
-            int(text, 0)
-            if kind == "int"
-            else float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        )
+        number = int(text, 0) if kind == "int" else float(_INFINITE.sub(r"\1", text.lower()))
     except ValueError:
-        walk.problem(node, path, f"{text!r} is no number")
+        walk.problem(node, path, f"{text!r:.80} is no number")
         return None
+    if isinstance(number, int) and not -(1 << 63) <= number < 1 << 63:
+        walk.problem(node, path, f"{text:.80} does not fit into 64 bits: quote it")
+        return None
+    if isinstance(number, float) and not math.isfinite(number):
+        walk.problem(node, path, f"{text} is no finite number: expected one that JSON can hold")
+        return None
+    return number
+
+
+def _encodable(text: str) -> bool:
+    r"""False where "\ud800" and the like stand alone, which no UTF-8 can hold."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _mark(node: Node) -> tuple[int, int]:
