@@ -70,7 +70,7 @@ def kill_and_check(folder: Path, rounds: int, seed: int) -> Ledger:
 
 
 def test_no_kill_loses_what_was_acknowledged(tmp_path: Path) -> None:
-    ledger = kill_and_check(tmp_path / "store", rounds=30, seed=1)
+    ledger = kill_and_check(tmp_path / "store", rounds=24, seed=1)
     assert ledger.count > 1_000
 
 
