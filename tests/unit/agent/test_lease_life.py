@@ -309,6 +309,7 @@ async def test_a_step_of_the_wall_clock_moves_no_deadline(world: World) -> None:
     world.runtime.start(unit())
     await world.clock.advance(10)
     world.clock.step_wall(3600)
+    await world.tell(world.lease(not_after=world.status().expires_at))
     await world.clock.advance(85)
     assert world.state() is LeaseState.HELD
     await world.clock.advance(10)
