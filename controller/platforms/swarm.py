@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -36,18 +36,23 @@ from .swarm_frames import parse_frames
 TIDY_DELAY: Final = 15.0
 """Seconds after a removal until its volume is looked for: its container, given 10 s to stop, is gone by then."""
 
-_OURS: Final = (f"{LABEL_OWNED}=1",)
 _REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
 
 
 class SwarmPlatform:
-    """endpoint: URL of a manager's Docker Engine, "" for the environment's or local default."""
+    """endpoint: URL of a manager's Docker Engine, "" for the environment's or local default.
+
+    owner: value of the label by which services are known as this controller's. A second
+    controller on the same Swarm needs another one, else each removes the other's as orphans.
+    """
 
     name = "swarm"
     notices: tuple[str, ...] = ()
 
-    def __init__(self, endpoint: str = "") -> None:
+    def __init__(self, endpoint: str = "", owner: str = swarm_map.OWNER) -> None:
         self._endpoint = endpoint
+        self._owner = owner
+        self._ours = (f"{LABEL_OWNED}={owner}",)
         self._engine = Engine(endpoint)
         self._events: Events | None = None
         self._hints = Hints()
@@ -86,7 +91,9 @@ class SwarmPlatform:
         """One look at the tasks, then one at the services: in this order a service that vanishes
         in between is simply absent, and one that appears is pending.
         """
-        tasks, services = await self._engine.call("list services", _tasks_and_services)
+        tasks, services = await self._engine.call(
+            "list services", partial(_tasks_and_services, ours=self._ours)
+        )
         of_service: dict[str, list[swarm_map.Json]] = defaultdict(list)
         for task in tasks:
             of_service[str(task.get("ServiceID"))].append(task)
@@ -108,7 +115,7 @@ class SwarmPlatform:
         """
         elsewhere = service.node_id != self._node_id and service.image.startswith("sha256:")
         image = service.image if elsewhere else await self.image_id(service.image)
-        body = swarm_map.create_body(service, image)
+        body = swarm_map.create_body(service, image, self._owner)
         what = f"create service {service.name}"
         try:
             await self._engine.call(what, lambda c: post(c, "/services/create", body))
@@ -116,7 +123,7 @@ class SwarmPlatform:
             existing = await self._inspect(service.name)
             if existing is None:
                 raise Temporary(f"{e.message}, but it is gone again", reason="Conflict") from e
-            _refuse_foreign(service.name, existing)
+            self._refuse_foreign(service.name, existing)
         except NotFoundError as e:
             if NETWORK_ISOLATED in e.message:
                 await self._ensure_networks()
@@ -127,7 +134,7 @@ class SwarmPlatform:
         existing = await self._inspect(name)
         if existing is None:
             return
-        _refuse_foreign(name, existing)
+        self._refuse_foreign(name, existing)
         path = f"/services/{existing['ID']}"
         try:
             await self._engine.call(f"remove service {name}", lambda c: delete(c, path))
@@ -141,7 +148,7 @@ class SwarmPlatform:
         existing = await self._inspect(name)
         if existing is None:
             raise NotFoundError(f"service {name} is gone, and its output with it")
-        _refuse_foreign(name, existing)
+        self._refuse_foreign(name, existing)
         path = f"/services/{existing['ID']}/logs"
         params = {"stdout": "1", "stderr": "1", "timestamps": "1"}
         body = await self._engine.call(
@@ -180,7 +187,17 @@ class SwarmPlatform:
 
     async def tidy(self) -> int:
         """Delete the volumes on this node that ended services left; returns how many."""
-        return await self._engine.call("tidy up volumes", _delete_left_volumes)
+        return await self._engine.call(
+            "tidy up volumes", partial(_delete_left_volumes, ours=self._ours)
+        )
+
+    def _refuse_foreign(self, name: str, service: Mapping[str, Any]) -> None:
+        if not swarm_map.is_owned(service["Spec"].get("Labels"), self._owner):
+            raise Permanent(
+                f"service {name} exists, but this Cumulus did not make it "
+                f"(it has no label {self._ours[0]}): it is left alone",
+                reason="NotOwned",
+            )
 
     async def _inspect(self, name: str) -> Mapping[str, Any] | None:
         try:
@@ -249,24 +266,15 @@ def _info(client: APIClient) -> dict[str, Any]:
     return dict(client.info())
 
 
-def _tasks_and_services(client: APIClient) -> tuple[list[Any], list[Any]]:
+def _tasks_and_services(client: APIClient, ours: Sequence[str]) -> tuple[list[Any], list[Any]]:
     tasks = get_json(client, "/tasks")
-    return tasks, get_json(client, "/services", label=_OURS)
+    return tasks, get_json(client, "/services", label=ours)
 
 
-def _refuse_foreign(name: str, service: Mapping[str, Any]) -> None:
-    if not swarm_map.is_owned(service["Spec"].get("Labels")):
-        raise Permanent(
-            f"service {name} exists, but Cumulus did not make it (label {LABEL_OWNED} is missing): "
-            "it is left alone",
-            reason="NotOwned",
-        )
-
-
-def _delete_left_volumes(client: APIClient) -> int:
+def _delete_left_volumes(client: APIClient, ours: Sequence[str]) -> int:
     """Volumes first, services second: whatever appears in between has no volume listed here."""
-    volumes = get_json(client, "/volumes", label=_OURS, dangling=["true"])["Volumes"] or []
-    kept = {str(service["Spec"]["Name"]) for service in get_json(client, "/services", label=_OURS)}
+    volumes = get_json(client, "/volumes", label=ours, dangling=["true"])["Volumes"] or []
+    kept = {str(service["Spec"]["Name"]) for service in get_json(client, "/services", label=ours)}
     deleted = 0
     for name in (str(volume["Name"]) for volume in volumes):
         if name in kept or parse_unit(name) is None:

@@ -14,8 +14,8 @@ import requests
 import urllib3
 from docker.errors import DockerException
 
+from ...crd_like_specs.identity import LABEL_OWNED
 from .swarm_engine import connect
-from .swarm_map import is_owned
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
@@ -83,4 +83,6 @@ def concerns(event: Mapping[str, Any]) -> bool:
     if event.get("Type") != "container":
         return True
     actor = event.get("Actor") or {}
-    return event.get("Action") in _CONTAINER_ACTIONS and is_owned(actor.get("Attributes"))
+    return event.get("Action") in _CONTAINER_ACTIONS and LABEL_OWNED in (
+        actor.get("Attributes") or {}
+    )

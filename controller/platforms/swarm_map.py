@@ -30,6 +30,9 @@ from .base import NodeSeen
 
 Json = Mapping[str, Any]
 
+OWNER: Final = "1"
+"""Value of the owner's label, unless a platform is told another (see `SwarmPlatform`)."""
+
 USER: Final = "1000:1000"
 WORK_DIR: Final = "/work"
 LOG_MAX_SIZE: Final = "256m"
@@ -56,9 +59,9 @@ _PLAIN_EXIT: Final = re.compile(r"^task: non-zero exit \(\d+\)$")
 _TIME: Final = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
-def create_body(service: ServiceSpec, image_id: str) -> dict[str, Any]:
+def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict[str, Any]:
     """The body of `POST /services/create` for one attempt. image_id: `sha256:…`."""
-    labels = owned_labels(service.uid, service.attempt, service.job)
+    labels = {**owned_labels(service.uid, service.attempt, service.job), LABEL_OWNED: owner}
     container: dict[str, Any] = {
         "Image": image_id,
         "Labels": labels,
@@ -143,9 +146,9 @@ def unfit_network(seen: Json) -> str:
     return "; ".join(wrong)
 
 
-def is_owned(labels: Mapping[str, str] | None) -> bool:
+def is_owned(labels: Mapping[str, str] | None, owner: str = OWNER) -> bool:
     """True for what bears our label."""
-    return (labels or {}).get(LABEL_OWNED) == "1"
+    return (labels or {}).get(LABEL_OWNED) == owner
 
 
 def current_task(tasks: Sequence[Json]) -> Json | None:

@@ -139,6 +139,7 @@ def process_bench(root: Path) -> Bench:
 
 
 def swarm_bench() -> Bench:
+    owner = f"test-{uuid.uuid4().hex[:8]}"  # no controller on this Swarm takes it for its orphan
     engine = docker.APIClient(version="auto")
     node_id = engine.info()["Swarm"]["NodeID"]
     image_id = engine.inspect_image(JOB_IMAGE)["Id"]
@@ -149,14 +150,13 @@ def swarm_bench() -> Bench:
 
     def drop_foreign(name: str) -> None:
         engine.remove_service(name)
-        engine.close()
 
     return Bench(
-        platform=SwarmPlatform(),
+        platform=SwarmPlatform(owner=owner),
         node_id=node_id,
         image=JOB_IMAGE,
         missing_image_reason="ImageMissing",
-        another=SwarmPlatform,
+        another=lambda: SwarmPlatform(owner=owner),
         make_foreign=make_foreign,
         drop_foreign=drop_foreign,
     )
