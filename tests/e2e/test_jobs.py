@@ -231,7 +231,7 @@ def test_requirements_that_cannot_be_had(swarm: System) -> None:
     ("text", "named"),
     [
         ("kind: Job\n", "apiVersion"),
-        ("a: [", "line"),
+        ("a: [", "<stdin>:1:5: is no YAML"),
         (manifest("bad", SLEEPER, gpu={"memory": 1.5}), "spec.gpu.memory"),
         (manifest("bad", SLEEPER, durration=5), "durration"),
     ],
