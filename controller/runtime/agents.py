@@ -23,12 +23,14 @@ from ...api.frames import (
     NodeReport,
     Wanted,
 )
+from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from .clock import Clock
 from .logs import Logs
 from .records import Records
+from .shielded import to_the_end
 from .world import World
 
 BEAT_SECONDS: Final = 1.0
@@ -76,10 +78,13 @@ class Agents:
 
     async def may_read_blob(self, worker: str, digest: str) -> bool:
         """Whether a lease wanted on this worker ("" any) needs that code."""
+        records = self._records
+        leases = records.leases_on(worker) if worker else records.leases.values()
         return any(
-            wanted.code_digest == digest
-            for lease in self._records.leases.values()
-            if worker in ("", lease.spec.worker) and (wanted := self._compose(lease)) is not None
+            job.spec.code is not None and job.spec.code.digest == digest
+            for lease in leases
+            if lease.metadata.deletion_timestamp is None
+            and (job := self._job_of(lease)) is not None
         )
 
     # What the executor signals
@@ -99,31 +104,42 @@ class Agents:
 
     def wanted(self, worker: str) -> Wanted:
         """Everything wanted on the worker now."""
-        leases = (x for x in self._records.leases.values() if x.spec.worker == worker)
+        leases = self._records.leases_on(worker)
         composed = (self._compose(x) for x in leases if x.metadata.deletion_timestamp is None)
         return Wanted(tuple(item for item in composed if item is not None))
 
     async def report(self, report: NodeReport) -> None:
         """The worker's whole state: its record, and the status of every lease on it."""
         now, name = self._clock.now(), report.worker
-        await self._put_worker(report)
-        self._world.agent_heard(name, now)
+        changed = await self._put_worker(report)
+        came = self._world.agent_heard(name, now)
         seen = {lease.name: lease.status for lease in report.leases}
-        for lease in list(self._records.leases.values()):
-            if lease.spec.worker == name:
-                await self._put_status(lease, seen.get(lease.metadata.name), now)
+        for lease in self._records.leases_on(name):
+            await self._put_status(lease.metadata.name, seen.get(lease.metadata.name), now)
+            if came:
+                self._add(lease.spec.job_name)
+        if changed or came:
+            self._room()
 
-    async def logs(self, batch: LogBatch) -> LogAck:
-        """Keep records of a unit; the job is looked at once its output is complete."""
-        following, completed = await self._logs.append(batch.unit, batch.records, batch.total)
+    async def logs(self, batch: LogBatch, worker: str = "") -> LogAck:
+        """Keep records of a unit; the job is looked at once its output is complete.
+
+        worker: whose agent sent them ("" any). What belongs to no lease there is acknowledged
+        and dropped: its job is over or gone, and nobody would ever delete the file.
+        """
         lease = self._records.leases.get(batch.unit)
-        if completed and lease is not None:
+        if lease is None or worker not in ("", lease.spec.worker):
+            last = batch.records[-1].sequence + 1 if batch.records else 0
+            return LogAck(batch.unit, max(last, batch.total or 0))
+        following, completed = await self._logs.append(batch.unit, batch.records, batch.total)
+        if completed:
             self._add(lease.spec.job_name)
         return LogAck(batch.unit, following)
 
     def heard(self, worker: str) -> None:
         """The agent lives."""
-        self._world.agent_heard(worker, self._clock.now())
+        if self._world.agent_heard(worker, self._clock.now()):
+            self._room()
 
     def hint(self, hint: LookNow) -> None:
         """A container of ours changed."""
@@ -142,53 +158,57 @@ class Agents:
 
     # How
 
-    async def _put_worker(self, report: NodeReport) -> None:
-        old = self._records.workers.get(report.worker)
-        meta = (
-            old.metadata
-            if old
-            else ObjectMeta(
-                name=report.worker, uid=report.worker, creation_timestamp=self._clock.now()
-            )
-        )
-        worker = Worker(
-            metadata=meta.model_copy(update={"labels": dict(report.labels)}),
-            spec=old.spec if old else Worker.model_fields["spec"].default,
-            status=report.status.model_copy(update={"last_heartbeat": 0.0}),
-        )
-        if old == worker:
-            return
-        await self._records.put_worker(worker)
-        self._world.worker_changed()
-        self._room()
+    async def _put_worker(self, report: NodeReport) -> bool:
+        """Whether the record is another one now."""
+        name, labels = report.worker, dict(report.labels)
+        status = report.status.model_copy(update={"last_heartbeat": 0.0})
 
-    async def _put_status(self, lease: Lease, seen: LeaseStatus | None, now: float) -> None:
+        def seen(worker: Worker) -> Worker:
+            meta = worker.metadata.model_copy(update={"labels": labels})
+            return worker.model_copy(update={"metadata": meta, "status": status})
+
+        old = self._records.workers.get(name)
+        if old is None:
+            meta = ObjectMeta(name=name, uid=name, creation_timestamp=self._clock.now())
+            await self._records.put_worker(seen(Worker(metadata=meta)))
+        elif await self._records.change_worker(name, seen) == old:
+            return False
+        self._world.worker_changed()
+        return True
+
+    async def _put_status(self, name: str, seen: LeaseStatus | None, now: float) -> None:
         """seen: None where the worker does not hold it."""
-        old = lease.status
-        if seen is None:
-            if lease.metadata.deletion_timestamp is None or old.state is LeaseState.ENDED:
-                return  # not created yet, or known to be gone
-            seen = old.model_copy(update={"state": LeaseState.ENDED})
-        elif _RANK[seen.state] < _RANK[old.state] and seen.state is not LeaseState.FAILED:
-            return  # a restarted agent is on its way to where this lease was
-        if seen == old:
+        old = self._records.leases.get(name)
+        new = await self._records.change_lease(name, lambda lease: _observed(lease, seen))
+        if old is None or new is None or new.status == old.status:
             return
-        current = self._records.leases.get(lease.metadata.name)
-        if current is None:
-            return
-        written = await self._records.put_lease(current.model_copy(update={"status": seen}))
-        self._world.lease_changed(written, lease.metadata.name, lease.spec.job)
-        if seen.state is LeaseState.ENDED and seen.expires_at and not lease.spec.revoked:
-            self._overrun(max(0.0, now - seen.expires_at))
-        logger.bind(job=lease.spec.job, attempt=lease.spec.attempt, worker=lease.spec.worker).info(
-            "lease {} -> {} {}", old.state.value, seen.state.value, seen.message
+        self._world.lease_changed(name, new.spec.job)
+        if new.status.state is LeaseState.ENDED and old.status.state is not LeaseState.ENDED:
+            self._note_overrun(new, now)
+        logger.bind(job=new.spec.job, attempt=new.spec.attempt, worker=new.spec.worker).info(
+            "lease {} -> {} {}",
+            old.status.state.value,
+            new.status.state.value,
+            new.status.message,
         )
-        self._add(lease.spec.job_name)
+        self._add(new.spec.job_name)
+
+    def _note_overrun(self, lease: Lease, now: float) -> None:
+        """Only a lease that came to its own end can have run over it."""
+        end = lease.status.expires_at
+        released = lease.metadata.deletion_timestamp
+        if end and now >= end and not lease.spec.revoked and (released is None or released >= end):
+            self._overrun(now - end)
+
+    def _job_of(self, lease: Lease) -> Job | None:
+        """The lease's job; None where it is gone (another may bear its name)."""
+        job = self._records.job(lease.spec.job_name)
+        return job if job is not None and job.metadata.uid == lease.spec.job else None
 
     def _compose(self, lease: Lease) -> LeaseWanted | None:
         """The lease with what must be staged for it; None where its job is gone."""
-        job = self._records.job(lease.spec.job_name)
-        if job is None or job.metadata.uid != lease.spec.job:
+        job = self._job_of(lease)
+        if job is None:
             return None
         # Once held it has an end, which a restarted agent must keep.
         spec = lease.spec.model_copy(update={"not_after": lease.status.expires_at})
@@ -204,8 +224,23 @@ class Agents:
         )
 
 
+def _observed(lease: Lease, seen: LeaseStatus | None) -> Lease:
+    """The lease with what its worker says of it; as it was where that tells nothing new."""
+    old = lease.status
+    if seen is None:
+        if lease.metadata.deletion_timestamp is None:
+            return lease  # not created there yet
+        seen = old.model_copy(update={"state": LeaseState.ENDED})
+    elif _RANK[seen.state] < _RANK[old.state]:
+        return lease  # a restarted agent is on its way to where this lease was
+    return lease.model_copy(update={"status": seen})
+
+
 class Session:
-    """One connected agent. Implements `api.ports.AgentSession`."""
+    """One connected agent. Implements `api.ports.AgentSession`.
+
+    What still comes over a stream whose worker has a newer one is old, and is not listened to.
+    """
 
     def __init__(self, agents: Agents, worker: str) -> None:
         self._agents = agents
@@ -217,16 +252,18 @@ class Session:
 
     async def on_state(self, report: NodeReport) -> None:
         """The worker's whole observed state."""
-        await self._agents.report(report)
+        if not self._ended:
+            await to_the_end(self._agents.report(report))
 
     async def on_heartbeat(self, beat: Heartbeat) -> None:
         """The agent lives."""
         del beat  # its clock is of no use here: contact is judged by ours
-        self._agents.heard(self.worker)
+        if not self._ended:
+            self._agents.heard(self.worker)
 
     async def on_logs(self, batch: LogBatch) -> None:
         """Keep records, then acknowledge them."""
-        ack = await self._agents.logs(batch)
+        ack = await to_the_end(self._agents.logs(batch, self.worker))
         self._acks[ack.unit] = ack.next
         self._news.set()
 

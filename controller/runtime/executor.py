@@ -77,36 +77,51 @@ class Executor:
             case CollectLogs(name):
                 await self._collect_logs(name)
             case CollectJob(uid, name):
-                await self._records.delete_job(name, uid)
-                self._logs.delete(uid)
+                await self._collect_job(uid, name)
 
     async def _put_lease(self, lease: Lease) -> None:
-        known = self._records.leases.get(lease.metadata.name)
-        if known is not None:  # what was seen of it since the plan was made stays
-            lease = lease.model_copy(update={"status": known.status, "metadata": known.metadata})
-        await self._written(await self._records.put_lease(lease))
+        name = lease.metadata.name
+        if name not in self._records.leases:
+            self._changed(name, await self._records.put_lease(lease, expect=0))
+            return
+        # What was seen of it since the plan was made stays.
+        self._changed(
+            name,
+            await self._records.change_lease(
+                name, lambda known: known.model_copy(update={"spec": lease.spec})
+            ),
+        )
 
     async def _release(self, name: str) -> None:
-        lease = self._records.leases.get(name)
-        if lease is None or lease.metadata.deletion_timestamp is not None:
-            return
-        meta = lease.metadata.model_copy(update={"deletion_timestamp": self._clock.now()})
-        await self._written(
-            await self._records.put_lease(lease.model_copy(update={"metadata": meta}))
-        )
+        now = self._clock.now()
+
+        def release(lease: Lease) -> Lease:
+            if lease.metadata.deletion_timestamp is not None:
+                return lease
+            meta = lease.metadata.model_copy(update={"deletion_timestamp": now})
+            return lease.model_copy(update={"metadata": meta})
+
+        self._changed(name, await self._records.change_lease(name, release))
 
     async def _forget(self, name: str) -> None:
         lease = self._records.leases.get(name)
         if lease is None:
             return
         await self._records.delete_lease(name)
-        self._world.lease_changed(None, name, lease.spec.job)
+        self._world.lease_changed(name, lease.spec.job)
         self._signals.wanted_changed(lease.spec.worker)
         self._signals.room_freed()
 
-    async def _written(self, lease: Lease) -> None:
-        self._world.lease_changed(lease, lease.metadata.name, lease.spec.job)
-        self._signals.wanted_changed(lease.spec.worker)
+    def _changed(self, name: str, lease: Lease | None) -> None:
+        if lease is not None:
+            self._world.lease_changed(name, lease.spec.job)
+            self._signals.wanted_changed(lease.spec.worker)
+
+    async def _collect_job(self, uid: str, name: str) -> None:
+        job = self._records.job(name)
+        attempts = job.status.attempt if job is not None and job.metadata.uid == uid else 0
+        await self._records.delete_job(name, uid)
+        self._logs.delete(uid, attempts)
 
     async def _collect_logs(self, name: str) -> None:
         assert parse_unit(name) is not None

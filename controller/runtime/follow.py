@@ -7,14 +7,14 @@ reads the spool at its own pace, and versions it has not read are bounded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from ...api.frames import Finished, JobEvent, Log, LogRecord, ResultChunk, State
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
 from .logs import Logs
-from .records import JobFeed, Records
+from .records import Records, over
 
 
 class Streams:
@@ -28,68 +28,64 @@ class Streams:
         self, name: str, *, log_offset: int, attempt: int, with_logs: bool
     ) -> AsyncIterator[JobEvent]:
         """State at once, then changes, log records, the result, Finished. An attempt's records
-        come before the state in which it is over.
+        come before the state in which it is over. A job that is deleted ends the stream too.
         """
         job = self._records.find_job(name)
-        feed = self._records.follow_job(job.metadata.name)
-        cursor = _Cursor(job.metadata.uid, attempt or max(1, job.status.attempt), log_offset)
-        listening = self._logs.listen(cursor.unit)
+        reader = _Reader(self._records, self._logs, job, attempt, log_offset)
         try:
             yield State(job)
             while True:
+                reader.begin()
                 if with_logs:
-                    async for record in self._catch_up(cursor):
+                    for record in reader.records():
                         yield Log(record)
-                if job.status.phase.terminal and cursor.attempt >= job.status.attempt:
+                if over(job) and reader.attempt >= job.status.attempt:
                     break
-                job, moved = self._advance(job, feed, cursor)
-                if moved == "state":
+                if job.status.attempt > reader.attempt:
+                    reader.turn_to(reader.attempt + 1)
+                elif (version := reader.version()) is not None:
+                    job = version
                     yield State(job)
-                elif moved == "attempt":
-                    self._logs.unlisten(cursor.unit, listening)
-                    cursor = _Cursor(job.metadata.uid, cursor.attempt + 1, 0)
-                    listening = self._logs.listen(cursor.unit)
-                elif moved == "gone":
+                elif reader.gone:
                     return
                 else:
-                    await _first(feed.news, listening)
-            async for piece in self._logs.result(unit_name(job.metadata.uid, job.status.attempt)):
-                yield ResultChunk(piece)
+                    await reader.wait()
+            if job.status.result_size:  # else what is there is a part, or nothing
+                unit = unit_name(job.metadata.uid, job.status.attempt)
+                async for piece in self._logs.result(unit):
+                    yield ResultChunk(piece)
             yield Finished(job)
         finally:
-            self._logs.unlisten(cursor.unit, listening)
-            self._records.unfollow_job(job.metadata.name, feed)
+            reader.close()
 
     async def logs(
         self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
     ) -> AsyncIterator[LogRecord]:
         """Records of one attempt."""
         job = self._records.find_job(name)
-        number = attempt or max(1, job.status.attempt)
-        if number > max(1, job.status.attempt):
+        current = max(1, job.status.attempt)
+        if attempt > current:
             raise NotFoundError(
-                f"job {name!r} has no attempt {number} yet", job_id=job.metadata.uid
+                f"job {name!r} has no attempt {attempt}: it is at {current}",
+                job_id=job.metadata.uid,
             )
-        cursor = _Cursor(job.metadata.uid, number, offset)
+        reader = _Reader(self._records, self._logs, job, attempt, offset)
         if tail:
-            cursor.offset = max(offset, self._logs.line_count(cursor.unit) - tail)
-        feed = self._records.follow_job(job.metadata.name)
-        listening = self._logs.listen(cursor.unit)
+            reader.offset = max(offset, self._logs.line_count(reader.unit) - tail)
         try:
             while True:
-                async for record in self._catch_up(cursor):
+                reader.begin()
+                # Read before the records are: what ends them comes after the last of them.
+                job = reader.newest() or job
+                last = not follow or reader.gone or self._logs.complete(reader.unit)
+                last = last or job.status.phase.terminal or job.status.attempt > reader.attempt
+                for record in reader.records():
                     yield record
-                job, moved = self._advance(job, feed, cursor)
-                over = job.status.phase.terminal or job.status.attempt > number
-                if not follow or over or moved == "gone" or self._logs.complete(cursor.unit):
-                    break
-                if not moved:
-                    await _first(feed.news, listening)
-            async for record in self._catch_up(cursor):
-                yield record
+                if last:
+                    return
+                await reader.wait()
         finally:
-            self._logs.unlisten(cursor.unit, listening)
-            self._records.unfollow_job(job.metadata.name, feed)
+            reader.close()
 
     async def result(self, name: str) -> AsyncIterator[bytes]:
         """The envelope of a finished job."""
@@ -107,39 +103,63 @@ class Streams:
         async for piece in self._logs.result(unit_name(job.metadata.uid, job.status.attempt)):
             yield piece
 
-    async def _catch_up(self, cursor: _Cursor) -> AsyncIterator[LogRecord]:
-        while records := self._logs.read(cursor.unit, cursor.offset):
-            for record in records:
-                cursor.offset = record.sequence + 1
+
+class _Reader:
+    """Where one follower is: its attempt, the sequence number of the next record, its news.
+
+    One event serves both sources. It is cleared before anything is read (`begin`), so that what
+    comes in while a reader is at it, or while its client takes its time, wakes it again.
+    """
+
+    def __init__(self, records: Records, logs: Logs, job: Job, attempt: int, offset: int) -> None:
+        self._records = records
+        self._logs = logs
+        self._uid = job.metadata.uid
+        self._news = asyncio.Event()
+        self.attempt = attempt or max(1, job.status.attempt)
+        self.offset = offset
+        self.unit = unit_name(self._uid, self.attempt)
+        self._feed = records.follow_job(self._uid, self._news)
+        logs.listen(self.unit, self._news)
+
+    @property
+    def gone(self) -> bool:
+        """The job's record was deleted."""
+        return self._feed.gone
+
+    def begin(self) -> None:
+        """From here on, news count as news."""
+        self._news.clear()
+
+    async def wait(self) -> None:
+        """Return once there was news since `begin`."""
+        await self._news.wait()
+
+    def records(self) -> Iterator[LogRecord]:
+        """Every record from `offset` on that is there."""
+        while found := self._logs.read(self.unit, self.offset):
+            for record in found:
+                self.offset = record.sequence + 1
                 yield record
 
-    @staticmethod
-    def _advance(job: Job, feed: JobFeed, cursor: _Cursor) -> tuple[Job, str]:
-        """The next version not read yet, and what it means: state, attempt, gone, or ""."""
-        feed.news.clear()
-        if job.status.attempt > cursor.attempt:
-            return job, "attempt"
-        if feed.versions:
-            return feed.versions.popleft(), "state"
-        return job, "gone" if feed.gone else ""
+    def version(self) -> Job | None:
+        """The next version not read yet."""
+        return self._feed.versions.popleft() if self._feed.versions else None
 
+    def newest(self) -> Job | None:
+        """The last version not read yet; those before it are passed over."""
+        versions = self._feed.versions
+        newest = versions[-1] if versions else None
+        versions.clear()
+        return newest
 
-class _Cursor:
-    """Where a follower is: attempt and sequence number of the next record."""
+    def turn_to(self, attempt: int) -> None:
+        """Read another attempt from its start."""
+        self._logs.unlisten(self.unit, self._news)
+        self.attempt, self.offset, self.unit = attempt, 0, unit_name(self._uid, attempt)
+        self._logs.listen(self.unit, self._news)
 
-    def __init__(self, uid: str, attempt: int, offset: int) -> None:
-        self.attempt = attempt
-        self.offset = offset
-        self.unit = unit_name(uid, attempt)
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Return once any is set."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    for event in events:
-        event.clear()
+    def close(self) -> None:
+        """End of interest."""
+        self._logs.unlisten(self.unit, self._news)
+        self._records.unfollow_job(self._uid, self._feed)

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from ...api.frames import LogRecord, LogStream, UnitRecord
-from ...crd_like_specs.identity import parse_unit
+from ...crd_like_specs.identity import parse_unit, unit_name
 from ..platforms.base import LogFrame
 from ..reconcile.observed import LogsSeen
 from .spool import Spool
 
 OPEN_SPOOLS: Final = 512
+MOST_SPOOLS: Final = 20_000
+"""Above the first, files are closed and complete spools forgotten; above the second, any."""
+
+EVICTION_LOOK: Final = 4
+"""Spools looked at for that whenever one comes in."""
+
 RESULT_PIECE: Final = 256 << 10
 ENVELOPE: Final = b'{"status": "'
 """How the runner's last line begins; see image/README.md."""
@@ -30,6 +36,7 @@ class Logs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._spools: OrderedDict[str, Spool] = OrderedDict()
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, set[asyncio.Event]] = {}
 
     def seen(self, unit: str) -> LogsSeen:
@@ -45,14 +52,17 @@ class Logs:
     async def append(
         self, unit: str, records: tuple[UnitRecord, ...], total: int | None
     ) -> tuple[int, bool]:
-        """Keep records; returns the next sequence wanted, and whether this completed the unit."""
+        """Keep records; returns the next sequence wanted, and whether the unit is complete now.
+
+        Of a unit that is complete already nothing more is wanted, however much is sent.
+        """
         spool = self._spool(unit, create=True)
         assert spool is not None
-        completed = spool.append(records, total)
-        if completed:
-            await asyncio.to_thread(spool.finish)
+        if spool.append(records, total):
+            await self._finish(unit, spool)
         self._tell(unit)
-        return spool.next, completed
+        sent = max(records[-1].sequence + 1 if records else 0, total or 0)
+        return (max(spool.next, sent) if spool.complete else spool.next), spool.complete
 
     async def collect(self, unit: str, frames: Sequence[LogFrame]) -> None:
         """Complete the unit from the platform's own copy of its output.
@@ -65,7 +75,7 @@ class Logs:
         records = tuple(_as_records(frames))
         await self.append(unit, records, len(records))
         if not spool.complete:  # the copy is shorter than what was delivered
-            await asyncio.to_thread(spool.finish)
+            await self._finish(unit, spool)
             self._tell(unit)
 
     def read(self, unit: str, offset: int) -> list[LogRecord]:
@@ -91,11 +101,9 @@ class Logs:
             while piece := file.read(RESULT_PIECE):
                 yield piece
 
-    def listen(self, unit: str) -> asyncio.Event:
-        """An event set whenever the unit's spool grows; give it back with `unlisten`."""
-        event = asyncio.Event()
+    def listen(self, unit: str, event: asyncio.Event) -> None:
+        """Set the event whenever the unit's spool grows, until `unlisten`."""
         self._news.setdefault(unit, set()).add(event)
-        return event
 
     def unlisten(self, unit: str, event: asyncio.Event) -> None:
         """End of interest."""
@@ -104,17 +112,45 @@ class Logs:
         if not events:
             self._news.pop(unit, None)
 
-    def delete(self, uid: str) -> None:
-        """Delete every attempt's files of a job."""
-        for unit in [unit for unit in self._spools if parse_unit(unit) and uid in unit]:
-            self._spools.pop(unit).close()
-        for path in self._folder.glob(f"cumulus-{uid}-*"):
-            path.unlink(missing_ok=True)
+    def delete(self, uid: str, attempts: int) -> None:
+        """Delete the files of a job's attempts 1 to `attempts`."""
+        for attempt in range(1, attempts + 1):
+            unit = unit_name(uid, attempt)
+            spool = self._spools.pop(unit, None)
+            if spool is not None:
+                spool.close()
+            self._path(unit).unlink(missing_ok=True)
+            self._path(unit).with_suffix(".result").unlink(missing_ok=True)
+
+    def delete_unknown(self, is_known: Callable[[str], bool]) -> int:
+        """Delete the files of jobs whose uid is not known; returns how many there were.
+
+        Reads the whole folder: for the start, since a crash may have come before `delete`.
+        """
+        deleted = 0
+        for path in self._folder.glob("cumulus-*"):
+            parsed = parse_unit(path.stem)
+            if parsed is not None and not is_known(parsed[0]):
+                path.unlink(missing_ok=True)
+                deleted += 1
+        return deleted
 
     def close(self) -> None:
         """Close every file."""
         for spool in self._spools.values():
             spool.close()
+
+    def _path(self, unit: str) -> Path:
+        return self._folder / f"{unit}.log"
+
+    async def _finish(self, unit: str, spool: Spool) -> None:
+        """Make a complete spool durable, once, whoever asks and whoever goes away meanwhile."""
+        ending = self._ending.get(unit)
+        if ending is None:
+            ending = asyncio.create_task(asyncio.to_thread(spool.finish))
+            self._ending[unit] = ending
+            ending.add_done_callback(lambda _: self._ending.pop(unit, None))
+        await asyncio.shield(ending)
 
     def _spool(self, unit: str, *, create: bool) -> Spool | None:
         spool = self._spools.get(unit)
@@ -122,14 +158,28 @@ class Logs:
             parsed = parse_unit(unit)
             if parsed is None:
                 raise ValueError(f"{unit!r} is not the name of an attempt")
-            path = self._folder / f"{unit}.log"
+            path = self._path(unit)
             if not create and not path.exists():
                 return None
             spool = self._spools[unit] = Spool(path, parsed[1])
-            while len(self._spools) > OPEN_SPOOLS:
-                self._spools.popitem(last=False)[1].close()
+            self._make_room()
         self._spools.move_to_end(unit)
         return spool
+
+    def _make_room(self) -> None:
+        """Let go of those not used for long: files are closed, and what is complete is forgotten.
+
+        What is known of one still written is kept: to read a long file again for each batch
+        would cost far more than the little there is to remember.
+        """
+        for _ in range(min(EVICTION_LOOK, len(self._spools) - OPEN_SPOOLS)):
+            unit, spool = next(iter(self._spools.items()))
+            self._spools.move_to_end(unit)
+            if unit in self._ending:
+                continue
+            spool.close()
+            if spool.complete or len(self._spools) > MOST_SPOOLS:
+                del self._spools[unit]
 
     def _tell(self, unit: str) -> None:
         for event in self._news.get(unit, ()):

@@ -8,6 +8,7 @@ what is kept decoded changes only after the commit. Called by the reconciler, ag
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -38,9 +39,9 @@ def _open(doc: dict[str, Any]) -> Iterable[str]:
 
 def _expires(doc: dict[str, Any]) -> Iterable[str]:
     """The hour in which a finished job may be collected, so that a sweep reads only those."""
+    if _open(doc):
+        return ()  # asked with every write: only finished jobs are worth decoding
     job = Job.model_validate(doc)
-    if not (job.status.phase.terminal and job.status.cleaned):
-        return ()
     return (str(expiry_hour(job.status.finished_at + job.spec.ttl_after_finished)),)
 
 
@@ -66,12 +67,29 @@ def open_records(folder: Path | None) -> Records:
     return Records(Store.open(folder, indexes=INDEXES))
 
 
-class JobFeed:
-    """What one follower has not read yet of one job's versions, oldest first."""
+def over(job: Job) -> bool:
+    """True where its last attempt is over and its spec asks for no further run."""
+    meta, status = job.metadata, job.status
+    if not status.phase.terminal:
+        return False
+    stopped = meta.deletion_timestamp is not None or meta.cancellation_timestamp is not None
+    # A spec changed after the end is a run that the plan has not begun yet.
+    return (
+        stopped
+        or status.observed_generation == meta.generation
+        or job.spec.run_hash() == status.run_hash
+    )
 
-    def __init__(self) -> None:
+
+class JobFeed:
+    """What one follower has not read yet of one job's versions, oldest first.
+
+    news: set with each version; the follower's own event, which may serve other news too.
+    """
+
+    def __init__(self, news: asyncio.Event) -> None:
         self.versions: deque[Job] = deque(maxlen=FEED_LIMIT)
-        self.news = asyncio.Event()
+        self.news = news
         self.gone = False
 
     def push(self, job: Job | None) -> None:
@@ -90,8 +108,16 @@ class Records:
         self.store = store
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._feeds: dict[str, set[JobFeed]] = {}
-        self.leases = {r.id: _typed(Lease, r) for r in store.list(LEASES)[0]}
-        self.workers = {r.id: _typed(Worker, r) for r in store.list(WORKERS)[0]}
+        self._waiting: dict[str, tuple[int, float, str]] = {}
+        self.leases: dict[str, Lease] = {}
+        self.workers: dict[str, Worker] = {}
+        self._on_worker: dict[str, dict[str, None]] = {}
+        for job in self.jobs_in(Phase.PENDING):
+            self._note_waiting(job)
+        for record in store.list(LEASES)[0]:
+            self._mirror_lease(record.id)
+        for record in store.list(WORKERS)[0]:
+            self._mirror_worker(record.id)
 
     # Jobs
 
@@ -134,6 +160,10 @@ class Records:
             for record in self.store.by(JOBS, "phase", phase.value):
                 yield self._decode(record)
 
+    def waiting(self) -> list[str]:
+        """Names of all jobs that are Pending, the most urgent and oldest first."""
+        return sorted(self._waiting, key=self._waiting.__getitem__)
+
     def count_in(self, phase: Phase) -> int:
         """How many jobs are in the phase."""
         return self.store.count(JOBS, "phase", phase.value)
@@ -142,7 +172,8 @@ class Records:
         """Write the whole record; ConflictError where it is not at version `expect`."""
         written = await self._put(JOBS, job, expect)
         self._remember(written)
-        for feed in self._feeds.get(written.metadata.name, ()):
+        self._note_waiting(written)
+        for feed in self._feeds.get(written.metadata.uid, ()):
             feed.push(written)
         return written
 
@@ -165,45 +196,97 @@ class Records:
             return
         await self._commit(Delete(JOBS, name, expect=job.metadata.resource_version))
         self._jobs.pop(name, None)
-        for feed in self._feeds.get(name, ()):
+        self._waiting.pop(name, None)
+        for feed in self._feeds.get(uid, ()):
             feed.push(None)
 
-    def follow_job(self, name: str) -> JobFeed:
+    def follow_job(self, uid: str, news: asyncio.Event) -> JobFeed:
         """Every version from now on; give it back with `unfollow_job`."""
-        feed = JobFeed()
-        self._feeds.setdefault(name, set()).add(feed)
+        feed = JobFeed(news)
+        self._feeds.setdefault(uid, set()).add(feed)
         return feed
 
-    def unfollow_job(self, name: str, feed: JobFeed) -> None:
+    def unfollow_job(self, uid: str, feed: JobFeed) -> None:
         """End of interest."""
-        feeds = self._feeds.get(name, set())
+        feeds = self._feeds.get(uid, set())
         feeds.discard(feed)
         if not feeds:
-            self._feeds.pop(name, None)
+            self._feeds.pop(uid, None)
 
     # Leases and workers
+
+    def leases_on(self, worker: str) -> list[Lease]:
+        """Every lease of this worker."""
+        return [self.leases[name] for name in self._on_worker.get(worker, ())]
 
     async def put_lease(self, lease: Lease, expect: int | None = None) -> Lease:
         """Create or replace; `expect` None takes whatever version there is."""
         written = await self._put(LEASES, lease, expect)
-        self.leases[written.metadata.name] = written
+        self._mirror_lease(lease.metadata.name, written)
         return written
+
+    async def change_lease(self, name: str, change: Callable[[Lease], Lease]) -> Lease | None:
+        """Write `change(lease)` over the version it was made of; None where there is no lease.
+
+        The executor and the agents' reports write different parts of one record at the same
+        time: whoever comes second makes its change again, of the newer version.
+        """
+        while (lease := self.leases.get(name)) is not None:
+            changed = change(lease)
+            if changed == lease:
+                return lease
+            try:
+                return await self.put_lease(changed, lease.metadata.resource_version)
+            except ConflictError:
+                self._mirror_lease(name)
+        return None
 
     async def delete_lease(self, name: str) -> None:
         """Delete the record; nothing happens if there is none."""
-        if self.leases.pop(name, None) is not None:
-            await self._commit(Delete(LEASES, name))
+        if name in self.leases:
+            with contextlib.suppress(NotFoundError):
+                await self._commit(Delete(LEASES, name))
+            self._mirror_lease(name)
 
-    async def put_worker(self, worker: Worker) -> Worker:
-        """Create or replace."""
-        written = await self._put(WORKERS, worker, None)
-        self.workers[written.metadata.name] = written
+    async def put_worker(self, worker: Worker, expect: int | None = None) -> Worker:
+        """Create or replace; `expect` None takes whatever version there is."""
+        written = await self._put(WORKERS, worker, expect)
+        self._mirror_worker(worker.metadata.name, written)
         return written
 
-    async def delete_worker(self, name: str) -> None:
-        """Delete the record; nothing happens if there is none."""
-        if self.workers.pop(name, None) is not None:
-            await self._commit(Delete(WORKERS, name))
+    async def change_worker(self, name: str, change: Callable[[Worker], Worker]) -> Worker | None:
+        """Like `change_lease`: operators and agents write different parts of one record."""
+        while (worker := self.workers.get(name)) is not None:
+            changed = change(worker)
+            if changed == worker:
+                return worker
+            try:
+                return await self.put_worker(changed, worker.metadata.resource_version)
+            except ConflictError:
+                self._mirror_worker(name)
+        return None
+
+    # What is kept decoded follows the store, in whatever order writers learn of their commits
+
+    def _mirror_lease(self, name: str, written: Lease | None = None) -> None:
+        record = self.store.get(LEASES, name)
+        if record is None:
+            gone = self.leases.pop(name, None)
+            if gone is not None:
+                self._on_worker[gone.spec.worker].pop(name, None)
+            return
+        current = written is not None and written.metadata.resource_version == record.rv
+        lease = written if written is not None and current else _typed(Lease, record)
+        self.leases[name] = lease
+        self._on_worker.setdefault(lease.spec.worker, {})[name] = None
+
+    def _mirror_worker(self, name: str, written: Worker | None = None) -> None:
+        record = self.store.get(WORKERS, name)
+        if record is None:
+            self.workers.pop(name, None)
+            return
+        current = written is not None and written.metadata.resource_version == record.rv
+        self.workers[name] = written if written is not None and current else _typed(Worker, record)
 
     # How
 
@@ -214,6 +297,13 @@ class Records:
     async def _commit(self, op: Op) -> int:
         done = self.store.submit([op])
         return done.result() if done.done() else await asyncio.wrap_future(done)
+
+    def _note_waiting(self, job: Job) -> None:
+        name, status = job.metadata.name, job.status
+        if status.phase is Phase.PENDING:
+            self._waiting[name] = (-job.spec.priority, status.submitted_at, name)
+        else:
+            self._waiting.pop(name, None)
 
     def _decode(self, record: Record) -> Job:
         known = self._jobs.get(record.id)

@@ -7,11 +7,12 @@ the log spools; read by the reconciler, `why`, metrics. Everything runs on the e
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.lease import Lease, LeaseSpec
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import NodeSeen
 from ..reconcile.observed import Free, LogsSeen, Seen, ServiceSeen, ServiceState, WorkerSeen
@@ -59,16 +60,17 @@ class World:
         self._started = started
         self._services: dict[str, ServiceSeen] = {}
         self._by_uid: dict[str, set[str]] = {}
-        self._leases_by_uid: dict[str, set[str]] = {}
+        self._leases_by_uid: dict[str, dict[str, LeaseSpec]] = {}
         self._touched: dict[str, int] = {}
         self._serial = 0
         self._nodes: dict[str, NodeSeen] | None = None
         self._heard: dict[str, float] = {}
         self._connected: set[str] = set()
-        self._used: dict[str, Free] = {}
+        self._used: dict[str, _Used] = {}
+        self._free_of: dict[str, Free] = {}
         self.observed = False
         for lease in records.leases.values():
-            self._index_lease(lease)
+            self._take_up(lease)
 
     # What the observers say
 
@@ -120,7 +122,7 @@ class World:
         self._touch(name)
         service = self._services.pop(name, None)
         if service is not None:
-            self._by_uid.get(service.uid, set()).discard(name)
+            _discard(self._by_uid, service.uid, name)
 
     def nodes_seen(self, nodes: Iterable[NodeSeen]) -> set[str]:
         """Every node of the platform; returns the ids of those that went up or down."""
@@ -133,26 +135,33 @@ class World:
             if _up(fresh.get(node_id)) != _up(old.get(node_id))
         }
 
-    def agent_heard(self, worker: str, now: float) -> None:
-        """Its agent spoke."""
+    def agent_heard(self, worker: str, now: float) -> bool:
+        """Its agent spoke; returns whether it had been out of contact until now."""
+        came = not self._in_contact(worker, now)
         self._heard[worker] = now
         self._connected.add(worker)
+        return came
 
     def agent_left(self, worker: str) -> None:
         """Its agent's stream broke."""
         self._connected.discard(worker)
 
-    def lease_changed(self, lease: Lease | None, name: str, uid: str) -> None:
-        """Call after a lease's record was written (None: deleted)."""
-        if lease is None:
-            self._leases_by_uid.get(uid, set()).discard(name)
-        else:
-            self._index_lease(lease)
-        self._used.clear()
+    def lease_changed(self, name: str, uid: str) -> None:
+        """Call after a lease's record was written or deleted; uid: of its job."""
+        lease = self._records.leases.get(name)
+        known = name in self._leases_by_uid.get(uid, {})
+        if lease is not None and not known:
+            self._take_up(lease)
+        elif lease is None and known:
+            spec = self._leases_by_uid[uid].pop(name)
+            if not self._leases_by_uid[uid]:
+                del self._leases_by_uid[uid]
+            self._used[spec.worker].add(spec, -1)
+            self._free_of.pop(spec.worker, None)
 
     def worker_changed(self) -> None:
         """Call after a worker's record was written."""
-        self._used.clear()
+        self._free_of.clear()
 
     # What the plan is told
 
@@ -199,7 +208,7 @@ class World:
         """One worker with what is free on it."""
         name = worker.metadata.name
         silent = now - self._heard.get(name, self._started)
-        contact = name in self._connected and silent < CONTACT_SECONDS
+        contact = self._in_contact(name, now)
         return WorkerSeen(
             worker=worker,
             free=self._free(worker),
@@ -224,43 +233,55 @@ class World:
 
     def uids(self) -> set[str]:
         """Uids of all jobs that have a service or a lease."""
-        return {u for u, names in self._by_uid.items() if names} | {
-            u for u, names in self._leases_by_uid.items() if names
-        }
+        return self._by_uid.keys() | self._leases_by_uid.keys()
+
+    def _in_contact(self, worker: str, now: float) -> bool:
+        silent = now - self._heard.get(worker, self._started)
+        return worker in self._connected and silent < CONTACT_SECONDS
 
     def _free(self, worker: Worker) -> Free:
-        name = worker.metadata.name
-        if name not in self._used:
-            self._recount()
-        used = self._used.get(name, _NOTHING)
-        status = worker.status
-        return Free(
-            milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
-            cpus=status.cpus - used.cpus,
-            memory=status.memory - used.memory,
-        )
+        name, status = worker.metadata.name, worker.status
+        if name not in self._free_of:
+            used = self._used.get(name, _Used())
+            self._free_of[name] = Free(
+                milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
+                cpus=status.cpus - used.cpus,
+                memory=status.memory - used.memory,
+            )
+        return self._free_of[name]
 
-    def _recount(self) -> None:
-        sums: dict[str, tuple[dict[int, int], int, int]] = {
-            w: ({}, 0, 0) for w in self._records.workers
-        }
-        for lease in self._records.leases.values():
-            spec = lease.spec
-            milli, cpus, memory = sums.get(spec.worker, ({}, 0, 0))
-            for device in spec.devices:
-                milli[device] = milli.get(device, 0) + spec.memory_milli
-            sums[spec.worker] = (milli, cpus + spec.cpus, memory + spec.memory)
-        self._used = {worker: Free(*total) for worker, total in sums.items()}
-
-    def _index_lease(self, lease: Lease) -> None:
-        self._leases_by_uid.setdefault(lease.spec.job, set()).add(lease.metadata.name)
+    def _take_up(self, lease: Lease) -> None:
+        """Count a lease once: what it sets aside never changes, whatever becomes of it."""
+        spec = lease.spec
+        self._leases_by_uid.setdefault(spec.job, {})[lease.metadata.name] = spec
+        self._used.setdefault(spec.worker, _Used()).add(spec, 1)
+        self._free_of.pop(spec.worker, None)
 
     def _touch(self, name: str) -> None:
         self._serial += 1
         self._touched[name] = self._serial
 
 
-_NOTHING: Final = Free({}, 0, 0)
+@dataclass(slots=True)
+class _Used:
+    """What all leases of one worker set aside: device index → thousandths, cores, bytes."""
+
+    milli: dict[int, int] = field(default_factory=dict)
+    cpus: int = 0
+    memory: int = 0
+
+    def add(self, spec: LeaseSpec, sign: int) -> None:
+        for device in spec.devices:
+            self.milli[device] = self.milli.get(device, 0) + sign * spec.memory_milli
+        self.cpus += sign * spec.cpus
+        self.memory += sign * spec.memory
+
+
+def _discard(names: dict[str, set[str]], uid: str, name: str) -> None:
+    """Take a name out, and the set with its last one: uids come and go without end."""
+    names[uid].discard(name)
+    if not names[uid]:
+        del names[uid]
 
 
 def _up(node: NodeSeen | None) -> bool:

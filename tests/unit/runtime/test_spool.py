@@ -128,6 +128,6 @@ async def test_deleting_a_job_deletes_all_its_files(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     await logs.collect(UNIT, [LogFrame("stdout", 1.0, SUCCESS)])
     await logs.collect(unit_name(UID, 2), [])
-    logs.delete(UID)
+    logs.delete(UID, 2)
     assert list(tmp_path.iterdir()) == []
     assert logs.read(UNIT, 0) == []
