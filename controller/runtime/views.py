@@ -6,6 +6,7 @@ One half of what `service.JobsService` offers the API.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -18,12 +19,17 @@ from ..reconcile.placement import Placement, asked, place
 from ..store import Event, EventType
 from .clock import Clock
 from .records import JOBS, LEASES, WORKERS, Records, typed
-from .selectors import parse_selector
+from .selectors import Matches, parse_selector
 from .world import World
 
 TABLES: Final = {"Job": JOBS, "Lease": LEASES, "Worker": WORKERS}
 ACTIVE: Final = tuple(phase for phase in Phase if not phase.terminal)
 WATCH_PIECE: Final = 500
+LIST_PIECE: Final = 200
+"""Records read in one go; others have their turn in between."""
+
+PAGE_BYTES: Final = 8 << 20
+"""A page ends before its records, as stored, come to more."""
 
 
 class Views:
@@ -53,20 +59,28 @@ class Views:
     async def list(
         self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
     ) -> Page:
-        """By name, from behind `continue_token`."""
+        """By name, from behind `continue_token`. Every page names the version of the first, so
+        that a watch from there misses nothing that changed between pages.
+        """
         table = _table(kind)
         matches = parse_selector(label_selector)
-        phases = _phases(phase)
-        version = self._records.store.version
+        store = self._records.store
+        version, after = _read_token(continue_token) if continue_token else (store.version, "")
+        store.watch(version)  # ExpiredError where nobody could watch from there any more
         items: list[Resource] = []
-        for name in self._names(table, phases):
-            if name <= continue_token:
-                continue
+        size = 0
+        names = self._names(table, _phases(phase))
+        for count, name in enumerate(names[bisect_right(names, after) :], start=1):
+            if count % LIST_PIECE == 0:
+                await asyncio.sleep(0)  # a long list is not the only thing to do
+            record = store.get(table, name)
             resource = self._load(table, name)
-            if resource is None or not matches(resource.metadata.labels):
+            if record is None or resource is None or not matches(resource.metadata.labels):
                 continue
-            if len(items) == limit:
-                return Page(tuple(items), version, items[-1].metadata.name)
+            size += len(record.raw)
+            if items and (len(items) >= limit or size > PAGE_BYTES):
+                token = f"{version}:{items[-1].metadata.name}"
+                return Page(tuple(items), version, token)
             items.append(resource)
         return Page(tuple(items), version)
 
@@ -75,13 +89,7 @@ class Views:
     ) -> AsyncIterator[WatchItem]:
         """Everything as it is (since 0), then every change; endless."""
         table = _table(kind)
-        matches = parse_selector(label_selector)
-
-        def wanted(resource: Resource) -> bool:
-            return name in ("", resource.metadata.name, resource.metadata.uid) and matches(
-                resource.metadata.labels
-            )
-
+        choice = _Choice(name, parse_selector(label_selector))
         store = self._records.store
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
@@ -97,15 +105,16 @@ class Views:
                 records, watcher = store.snapshot_and_watch(table)
                 for record in records:
                     resource = typed(table, record)
-                    if wanted(resource):
+                    if choice.take(resource):
                         yield WatchItem(WatchType.ADDED, resource, record.rv)
             yield WatchItem(WatchType.BOOKMARK, None, watcher.cursor)
             while True:
                 news.clear()
-                for event in watcher.poll(WATCH_PIECE):
-                    item = _item(table, event)
-                    if item.resource is None or wanted(item.resource):
-                        yield item
+                while events := watcher.poll(WATCH_PIECE):
+                    for event in events:
+                        item = choice.item(table, event)
+                        if item is not None:
+                            yield item
                 await news.wait()
         finally:
             unsubscribe()
@@ -178,12 +187,50 @@ def _table(kind: str) -> str:
     return table
 
 
-def _item(table: str, event: Event) -> WatchItem:
-    if event.type is EventType.BOOKMARK or event.record is None:
-        return WatchItem(WatchType.BOOKMARK, None, event.rv)
-    kind = {
-        EventType.ADDED: WatchType.ADDED,
-        EventType.MODIFIED: WatchType.MODIFIED,
-        EventType.DELETED: WatchType.DELETED,
-    }[event.type]
-    return WatchItem(kind, typed(table, event.record), event.rv)
+def _read_token(token: str) -> tuple[int, str]:
+    """Version of the first page, and the last name given."""
+    version, _, name = token.partition(":")
+    if not (version.isascii() and version.isdigit() and name):
+        raise ValidationError(f"continue token {token!r} is none that a page came with")
+    return int(version), name
+
+
+class _Choice:
+    """What one watcher asked for, and the names it has been shown of it."""
+
+    def __init__(self, name: str, matches: Matches) -> None:
+        self._name = name
+        self._matches = matches
+        self._shown: set[str] = set()
+
+    def take(self, resource: Resource) -> bool:
+        """Whether it was asked for; it counts as shown then."""
+        meta = resource.metadata
+        wanted = self._name in ("", meta.name, meta.uid) and self._matches(meta.labels)
+        if wanted:
+            self._shown.add(meta.name)
+        return wanted
+
+    def item(self, table: str, event: Event) -> WatchItem | None:
+        """The change as the watcher must see it; None where it is not concerned.
+
+        What no longer has the labels asked for is gone for it.
+        """
+        if event.type is EventType.BOOKMARK or event.record is None:
+            return WatchItem(WatchType.BOOKMARK, None, event.rv)
+        resource, kind = typed(table, event.record), _TYPES[event.type]
+        known = event.id in self._shown
+        if not self.take(resource):
+            if not known:
+                return None
+            kind = WatchType.DELETED
+        if kind is WatchType.DELETED:
+            self._shown.discard(event.id)
+        return WatchItem(kind, resource, event.rv)
+
+
+_TYPES: Final = {
+    EventType.ADDED: WatchType.ADDED,
+    EventType.MODIFIED: WatchType.MODIFIED,
+    EventType.DELETED: WatchType.DELETED,
+}
