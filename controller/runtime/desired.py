@@ -1,25 +1,27 @@
 """Desired state in: apply, submit, cancel, delete, cordon. Writes records, decides nothing else.
 
-One half of what `service.JobsService` offers the API. Uids and generated names are made here, at
-the edge, and nowhere else.
+One half of what `service.JobsService` offers the API. Uids are made here, at the edge, and
+nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 from loguru import logger
 
 from ...api.frames import Applied, Outcome, Resource
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobStatus
+from ...crd_like_specs.packing import digest, pack, with_digest
 from ...crd_like_specs.worker import Worker, WorkerSpec
 from .blobs import Blobs
 from .clock import Clock
-from .records import IDEMPOTENCY, Records
+from .records import IDEMPOTENCY, Records, over
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,27 @@ class Admission:
     platform: str
     blobs: Blobs
 
-    def check(self, job: Job) -> None:
-        """Raise ValidationError with every problem that no waiting could mend."""
+    async def admit(self, job: Job, *, keep: bool) -> Job:
+        """The job as it may be stored: its code packed and named by digest.
+
+        keep: put code that came with the spec into the blob store. ValidationError with every
+        problem that no waiting could mend.
+        """
+        problems = self._problems(job)
+        if problems:
+            raise ValidationError(problems, job_id=job.metadata.uid or job.metadata.name)
+        code = job.spec.code
+        if code is None or code.files is None:
+            return job
+        packed = _pack(job, code.files)
+        name = digest(packed)
+        if keep and await self.blobs.has(name) is None:
+            upload = await self.blobs.receive(name)
+            await upload.write(packed)
+            await upload.commit()
+        return with_digest(job, name)
+
+    def _problems(self, job: Job) -> list[Problem]:
         problems = []
         if job.spec.image is not None and self.platform == "process":
             problems.append(
@@ -41,9 +62,13 @@ class Admission:
                 )
             )
         code = job.spec.code
-        if code is not None and code.digest is None:
+        if code is not None and code.path is not None:
             problems.append(
-                Problem("expected a digest: clients pack and upload code", path="spec.code")
+                Problem(
+                    "a path means something on the client only: "
+                    "expected spec.code.digest of uploaded code, or spec.code.files",
+                    path="spec.code.path",
+                )
             )
         elif code is not None and code.digest and self.blobs.size(code.digest) is None:
             problems.append(
@@ -53,12 +78,15 @@ class Admission:
         problems += [
             Problem("names beginning so are set by Cumulus", path=f"spec.env.{k}") for k in reserved
         ]
-        if problems:
-            raise ValidationError(problems, job_id=job.metadata.uid or job.metadata.name)
+        return problems
 
 
 class Desired:
-    """add(key): put a job on the queue; room(): a worker takes jobs again."""
+    """add(key): put a job on the queue; room(): a worker takes jobs again.
+
+    Names are guarded by the store's compare-and-set; a write that lost against a status, or
+    against another user, is made again of the newer version.
+    """
 
     def __init__(
         self,
@@ -73,7 +101,8 @@ class Desired:
         self._clock = clock
         self._add = add
         self._room = room
-        self._writing = asyncio.Lock()  # names and idempotency keys are looked up, then written
+        # One submission per idempotency key at a time; a lock goes with its last user.
+        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
         """Create or change by name; equal specs change nothing."""
@@ -87,29 +116,17 @@ class Desired:
                     )
                 ]
             )
-        async with self._writing:
-            return await self._apply(resource, dry_run=dry_run)
+        job = _with_key(resource, "")
+        return await self._apply(job, dry_run=dry_run, may_change=True)
 
     async def submit(self, job: Job, *, idempotency_key: str) -> Job:
-        """Like apply, but never changes an existing job: the same again, or a conflict."""
-        async with self._writing:
-            if idempotency_key:
-                known = self._records.job_with_key(idempotency_key)
-                if known is not None:
-                    return known
-                notes = {**job.metadata.annotations, IDEMPOTENCY: idempotency_key}
-                meta = job.metadata.model_copy(update={"annotations": notes})
-                job = job.model_copy(update={"metadata": meta})
-            old = self._records.job(job.metadata.name)
-            if old is not None and old.spec != job.spec:
-                raise ConflictError(
-                    f"job {job.metadata.name!r} exists with another spec: "
-                    "apply it to change it, or choose another name",
-                    job_id=old.metadata.uid,
-                )
-            applied = (await self._apply(job, dry_run=False)).resource
-            assert isinstance(applied, Job)
-            return applied
+        """Like apply, but never changes what an existing job runs: the same again, or a conflict."""
+        job = _with_key(job, idempotency_key)
+        if not idempotency_key:
+            return await self._submit(job)
+        lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
+        async with lock:
+            return self._records.job_with_key(idempotency_key) or await self._submit(job)
 
     async def cancel(self, name: str) -> Job:
         """Mark for cancelling; a finished job stays as it is."""
@@ -121,57 +138,54 @@ class Desired:
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Set both."""
-        old = self._records.workers.get(worker)
-        if old is None:
-            raise NotFoundError(f"worker {worker!r} not found")
-        spec = old.spec.model_copy(update={"cordoned": cordoned, "drain": drain})
-        return await self._write_worker(old, spec)
+        return await self._change_worker(
+            worker, lambda spec: spec.model_copy(update={"cordoned": cordoned, "drain": drain})
+        )
 
-    async def _apply(self, job: Job, *, dry_run: bool) -> Applied:
-        old = self._records.job(job.metadata.name)
-        self._admission.check(job)
-        if old is None:
-            created = _created(job, self._clock.now())
-            if not dry_run:
-                created = await self._records.put_job(created, expect=0)
-                logger.bind(job=created.metadata.uid, name=created.metadata.name).info("submitted")
-                self._add(created.metadata.name)
-            return Applied(Outcome.CREATED, created, reruns=True)
-        if old.metadata.deletion_timestamp is not None:
-            raise ConflictError(
-                f"job {job.metadata.name!r} is being deleted: apply again once it is gone",
-                job_id=old.metadata.uid,
-            )
-        changed, reruns = _changed(old, job)
-        if changed == old:
-            return Applied(Outcome.UNCHANGED, old)
-        if not dry_run:
-            changed = await self._records.put_job(changed, old.metadata.resource_version)
-            logger.bind(job=old.metadata.uid, name=old.metadata.name).info(
-                "changed to generation {}{}",
-                changed.metadata.generation,
-                ", which runs anew" if reruns else "",
-            )
-            self._add(changed.metadata.name)
-        return Applied(Outcome.CONFIGURED, changed, reruns=reruns)
+    async def _submit(self, job: Job) -> Job:
+        stored = (await self._apply(job, dry_run=False, may_change=False)).resource
+        assert isinstance(stored, Job)
+        return stored
+
+    async def _apply(self, job: Job, *, dry_run: bool, may_change: bool) -> Applied:
+        job = await self._admission.admit(job, keep=not dry_run)
+        while True:
+            old = self._records.job(job.metadata.name)
+            if old is not None:
+                _check_in_the_way(old, job, may_change=may_change)
+            wanted, reruns = _created(job, self._clock.now()), True
+            if old is not None:
+                wanted, reruns = _changed(old, job)
+            if wanted == old:
+                return Applied(Outcome.UNCHANGED, old)
+            outcome = Outcome.CONFIGURED if old else Outcome.CREATED
+            if dry_run:
+                return Applied(outcome, wanted, reruns)
+            try:
+                stored = await self._records.put_job(wanted, wanted.metadata.resource_version)
+            except ConflictError:
+                continue  # its status moved, or another user was first
+            self._tell(stored, f"{outcome.value}, generation {stored.metadata.generation}")
+            return Applied(outcome, stored, reruns)
 
     async def _mark(self, name: str, field: str, *, keep_finished: bool) -> Job:
-        async with self._writing:
-            while True:
-                job = self._records.find_job(name)
-                marked = getattr(job.metadata, field) is not None
-                if marked or (keep_finished and job.status.phase.terminal):
-                    return job
-                meta = job.metadata.model_copy(update={field: self._clock.now()})
-                try:
-                    written = await self._records.put_job(
-                        job.model_copy(update={"metadata": meta}), job.metadata.resource_version
-                    )
-                except ConflictError:
-                    continue  # its status moved meanwhile: mark the newer version
-                logger.bind(job=job.metadata.uid, name=job.metadata.name).info("marked: {}", field)
-                self._add(job.metadata.name)
-                return written
+        while True:
+            job = self._records.find_job(name)
+            marked = getattr(job.metadata, field) is not None
+            if marked or (keep_finished and over(job)):
+                return job
+            meta = job.metadata.model_copy(update={field: self._clock.now()})
+            wanted = job.model_copy(update={"metadata": meta})
+            try:
+                stored = await self._records.put_job(wanted, job.metadata.resource_version)
+            except ConflictError:
+                continue  # its status moved meanwhile: mark the newer version
+            self._tell(stored, f"marked: {field}")
+            return stored
+
+    def _tell(self, job: Job, what: str) -> None:
+        logger.bind(job=job.metadata.uid, name=job.metadata.name).info(what)
+        self._add(job.metadata.name)
 
     async def _apply_worker(self, worker: Worker, *, dry_run: bool) -> Applied:
         old = self._records.workers.get(worker.metadata.name)
@@ -181,12 +195,50 @@ class Desired:
             return Applied(Outcome.UNCHANGED, old)
         if dry_run:
             return Applied(Outcome.CONFIGURED, old.model_copy(update={"spec": worker.spec}))
-        return Applied(Outcome.CONFIGURED, await self._write_worker(old, worker.spec))
+        written = await self._change_worker(worker.metadata.name, lambda _: worker.spec)
+        return Applied(Outcome.CONFIGURED, written)
 
-    async def _write_worker(self, old: Worker, spec: WorkerSpec) -> Worker:
-        written = await self._records.put_worker(old.model_copy(update={"spec": spec}))
+    async def _change_worker(self, name: str, change: Callable[[WorkerSpec], WorkerSpec]) -> Worker:
+        written = await self._records.change_worker(
+            name, lambda worker: worker.model_copy(update={"spec": change(worker.spec)})
+        )
+        if written is None:
+            raise NotFoundError(f"worker {name!r} not found")
         self._room()
         return written
+
+
+def _pack(job: Job, files: Mapping[str, str]) -> bytes:
+    try:
+        return pack({name: text.encode() for name, text in files.items()})
+    except ValidationError as error:
+        problems = [
+            replace(problem, path=" ".join(filter(None, ("spec.code.files", problem.path))))
+            for problem in error.problems
+        ]
+        raise ValidationError(problems, job_id=job.metadata.name) from error
+
+
+def _with_key(job: Job, idempotency_key: str) -> Job:
+    """The job bearing this key, or none: a file got from another job may still bear that one's."""
+    notes = {k: v for k, v in job.metadata.annotations.items() if k != IDEMPOTENCY}
+    if idempotency_key:
+        notes[IDEMPOTENCY] = idempotency_key
+    meta = job.metadata.model_copy(update={"annotations": notes})
+    return job.model_copy(update={"metadata": meta})
+
+
+def _check_in_the_way(old: Job, job: Job, *, may_change: bool) -> None:
+    name, uid = old.metadata.name, old.metadata.uid
+    if not may_change and old.spec != job.spec:
+        raise ConflictError(
+            f"job {name!r} exists with another spec: apply it to change it, or choose another name",
+            job_id=uid,
+        )
+    if old.metadata.deletion_timestamp is not None:
+        raise ConflictError(
+            f"job {name!r} is being deleted: apply again once it is gone", job_id=uid
+        )
 
 
 def _created(job: Job, now: float) -> Job:
