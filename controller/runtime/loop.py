@@ -1,6 +1,6 @@
 """Runs the reconciler over the queue: a few workers, each key with one of them at a time.
 
-Outcomes are three: look again at a time, back off (Temporary, conflict), or nothing. A bug in one
+Outcomes are three: look again at a time, back off (any error of ours), or nothing. A bug in one
 job's pass must not stop the others, so the boundary here is broad and says so.
 """
 
@@ -12,13 +12,14 @@ from typing import Final
 
 from loguru import logger
 
-from ...crd_like_specs.errors import ConflictError, CumulusError, Temporary
+from ...crd_like_specs.errors import ConflictError, CumulusError
 from .clock import Clock
 from .queue import KeyQueue
 
 WORKERS: Final = 8
 FAR: Final = 3600.0
-"""Wake-ups further away are left to the hourly sweep (`upkeep.py`), not kept in memory."""
+"""A job is looked at after so long at the latest where its plan names a later time: the wall
+clock may be set meanwhile. Finished jobs name none, see `upkeep.py`."""
 
 Reconcile = Callable[[str], Awaitable[float | None]]
 
@@ -52,9 +53,10 @@ class Loop:
         try:
             wake_at = await self._reconcile(key)
         except ConflictError as error:
-            log.debug("someone wrote first: {}", error)
-            self.queue.add(key)
-        except (Temporary, CumulusError) as error:
+            # At once, since the version is known now; a conflict with oneself must not spin.
+            delay = self.queue.retry(key, now, first_at_once=True)
+            log.debug("someone wrote first: {}; again in {:.1f} s", error, delay)
+        except CumulusError as error:
             delay = self.queue.retry(key, now)
             log.warning("{}: {}; again in {:.1f} s", type(error).__name__, error, delay)
         except Exception:
@@ -62,8 +64,8 @@ class Loop:
             log.exception("reconcile failed; again in {:.1f} s", delay)
         else:
             self.queue.forgive(key)
-            if wake_at is not None and wake_at - now < FAR:
-                self.queue.add_at(key, wake_at)
+            if wake_at is not None:
+                self.queue.add_at(key, min(wake_at, now + FAR))
         finally:
             self.queue.done(key)
 
@@ -75,6 +77,7 @@ class Loop:
                 continue
             await self.once(key)
             self._wake()
+            await asyncio.sleep(0)  # a pass that awaits nothing would leave no turn to others
 
     async def _sleep(self) -> None:
         due = self.queue.next_due()

@@ -67,8 +67,14 @@ class PlatformObserver:
         return self._records.name_of(uid) or f"{ORPHAN}{uid}"
 
     async def _listen(self) -> None:
-        async for _ in self._platform.changes():
-            self.look_now()
+        """Hints only: without them the beat still shows everything, later."""
+        while True:
+            try:
+                async for _ in self._platform.changes():
+                    self.look_now()
+            except DriverError as error:
+                logger.debug("the platform's events broke: {}", error)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def _list_services(self) -> None:
         while True:
@@ -124,8 +130,9 @@ class PlatformObserver:
             if ready.get(name) != self._ready.get(name)
         }
         self._ready = ready
+        if not changed and not force:
+            return
         for lease in self._records.leases.values():
             if lease.spec.worker in changed or force:
                 self._add(self.key_of(lease.spec.job))
-        if changed or force:
-            self._room()
+        self._room()

@@ -43,9 +43,15 @@ class KeyQueue:
         self._due[key] = when
         heapq.heappush(self._later, (when, next(self._serial), key))
 
-    def retry(self, key: str, now: float) -> float:
-        """It failed: look again after a back-off that doubles each time. Returns the delay."""
+    def retry(self, key: str, now: float, *, first_at_once: bool = False) -> float:
+        """It failed: look again after a back-off that doubles each time. Returns the delay.
+
+        first_at_once: a first failure in a row waits for nothing.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if first_at_once and failures == 1:
+            self.add(key)
+            return 0.0
         delay = min(BACKOFF_FIRST * 2.0 ** min(failures - 1, 20), BACKOFF_CEILING)
         self.add_at(key, now + delay)
         return delay

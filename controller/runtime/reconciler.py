@@ -14,7 +14,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Job, JobStatus
-from ..reconcile.actions import Plan
+from ..reconcile.actions import CreateService, Plan
 from ..reconcile.cleanup import plan_orphan
 from ..reconcile.plan import plan, plan_failure
 from .clock import Clock
@@ -24,6 +24,9 @@ from .world import World
 
 ORPHAN: Final = "uid:"
 """Prefix of keys that name what belongs to no job; job names cannot hold a colon."""
+
+KEPT: Final = "kept"
+"""Rule of a finished job that only waits for the end of its time to live."""
 
 Transition = Callable[[Job, Job, str], None]
 
@@ -60,25 +63,37 @@ class Reconciler:
             return None
         if job.status.phase.rank <= 1 and not self._world.leases_of(job.metadata.uid):
             async with self._placing:
-                return await self._job(key)
-        return await self._job(key)
+                done = await self._decide(key)
+        else:
+            done = await self._decide(key)
+        if done is None:
+            return None
+        job, decision = done
+        if decision.status is not None:
+            await self._write(job, decision.status, decision.rule)
+        if decision.rule == KEPT:
+            return None  # there may be very many: `upkeep.py` knows when each may go
+        # What was done is seen at once: the next step need not wait for news of it.
+        return self._clock.now() if decision.actions else decision.wake_at
 
-    async def _job(self, key: str) -> float | None:
+    async def _decide(self, key: str) -> tuple[Job, Plan] | None:
+        """Plan and act; the job as it was planned for, None where it is gone."""
         job = self._records.job(key)
         if job is None:
             return None
         now = self._clock.now()
-        seen = self._world.seen(job, now)
-        decision = plan(job, seen, now)
+        decision = plan(job, self._world.seen(job, now), now)
         try:
-            await self._act(decision, job)
+            for action in decision.actions:
+                logger.bind(**_who(job), rule=decision.rule).info(type(action).__name__)
+                await self._executor.do(action)
         except Permanent as error:
+            # Only a start that cannot be is the job's end; whatever else fails is tried again.
+            if not isinstance(action, CreateService):
+                raise
             decision = plan_failure(job, self._world.seen(job, now), error, now)
             logger.bind(**_who(job)).warning("{}: {}", error.reason, error.message)
-        if decision.status is not None:
-            await self._write(job, decision.status, decision.rule)
-        # What was done is seen at once: the next step need not wait for news of it.
-        return now if decision.actions else decision.wake_at
+        return job, decision
 
     async def _orphan(self, uid: str) -> float | None:
         if self._records.name_of(uid) is not None:
@@ -89,11 +104,6 @@ class Reconciler:
             logger.bind(job=uid).info("orphan: {}", type(action).__name__)
             await self._executor.do(action)
         return now if decision.actions else decision.wake_at
-
-    async def _act(self, decision: Plan, job: Job) -> None:
-        for action in decision.actions:
-            logger.bind(**_who(job), rule=decision.rule).info(type(action).__name__)
-            await self._executor.do(action)
 
     async def _write(self, job: Job, status: JobStatus, rule: str) -> None:
         new = await self._records.put_status(job, status)
