@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import secrets
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +19,6 @@ from ..api.auth import Role, Tokens, check_exposure, is_loopback
 from ..api.http import HttpServer, Probes, build_app
 from ..api.server import GrpcServer, TlsFiles
 from ..crd_like_specs.errors import CumulusError, ValidationError
-from ..crd_like_specs.job import Phase
 from .config import Config, load_config, read_tokens
 from .platforms.base import Platform
 from .platforms.process import ProcessPlatform
@@ -30,7 +27,7 @@ from .runtime.agents import Agents
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
 from .runtime.desired import Admission, Desired
-from .runtime.embedded import EmbeddedAgent
+from .runtime.embedded import EmbeddedAgent, kept_token
 from .runtime.executor import Executor
 from .runtime.follow import Streams
 from .runtime.logging import configure_logging
@@ -41,6 +38,7 @@ from .runtime.observers import PlatformObserver
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
+from .runtime.room import Room
 from .runtime.service import JobsService
 from .runtime.upkeep import Upkeep
 from .runtime.views import Views
@@ -78,25 +76,27 @@ class Controller:
             clock,
             look=self._look_now,
             add=self._add,
-            room=self.room_freed,
+            room=self._workers_changed,
             overrun=self.metrics.overrun,
         )
         executor = Executor(self.records, self.world, platform, self.logs, clock, self)
         reconciler = Reconciler(self.records, self.world, executor, clock, self.metrics.transition)
         self.loop = Loop(queue, reconciler.reconcile, clock)
+        self.room = Room(self.records, self.world, clock, self.loop.add)
+        changed = self.room.workers_changed
         self.observer = PlatformObserver(
-            platform, self.world, self.records, clock, self.loop.add, self.room_freed
+            platform, self.world, self.records, clock, self.loop.add, changed
         )
-        self.upkeep = Upkeep(self.records, blobs, clock, self.loop.add)
+        self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add)
         self.jobs = JobsService(
-            Desired(
-                self.records, Admission(platform.name, blobs), clock, self.loop.add, self.room_freed
-            ),
+            Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
             Views(self.records, self.world, platform, clock, config.image),
             Streams(self.records, self.logs),
         )
         self._clock = clock
-        self._agent_token = secrets.token_urlsafe(32)
+        self._agent_data = data / "agent"
+        self._agent_data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._agent_token = kept_token(self._agent_data / "token")
         tokens = self._tokens()
         tls = _tls(config)
         self.grpc = GrpcServer(
@@ -127,6 +127,9 @@ class Controller:
     def _add(self, key: str) -> None:
         self.loop.add(key)
 
+    def _workers_changed(self) -> None:
+        self.room.workers_changed()
+
     # What the executor signals
 
     def wanted_changed(self, worker: str) -> None:
@@ -134,13 +137,8 @@ class Controller:
         self.agents.wanted_changed(worker)
 
     def room_freed(self) -> None:
-        """Jobs that wait for room are looked at, the most urgent and oldest first."""
-        waiting = sorted(
-            self.records.jobs_in(Phase.PENDING),
-            key=lambda job: (-job.spec.priority, job.status.submitted_at, job.metadata.name),
-        )
-        for job in waiting:
-            self.loop.add(job.metadata.name)
+        """A lease is gone: jobs that wait for room may fit now."""
+        self.room.freed()
 
     # Probes
 
@@ -181,6 +179,7 @@ class Controller:
         finally:
             logger.info("stopping")
             self.agents.close()
+            self.room.close()
             await self.grpc.stop(grace=1.0)
             await self.http.stop()
             stopping.cancel()
@@ -211,8 +210,7 @@ class Controller:
         return Tokens({**tokens, self._agent_token: Role.AGENT})
 
     def _embedded(self, port: int) -> EmbeddedAgent:
-        data = self.config.data_dir / "agent"
-        data.mkdir(parents=True, exist_ok=True)
+        data = self._agent_data
         host = self.config.listen.grpc.rpartition(":")[0]
         if not is_loopback(self.config.listen.grpc):
             host = "127.0.0.1"  # the controller listens on it too, whatever else it listens on
@@ -230,8 +228,8 @@ class Controller:
             command += ["--image", self.config.image, "--endpoint", self.config.platform.endpoint]
         if self.config.agent.name:
             command += ["--name", self.config.agent.name]
-        os.environ["CUMULUS_AGENT_TOKEN"] = self._agent_token  # inherited; never in argv
-        return EmbeddedAgent(command, data / "lock", data / "agent.log")
+        secret = {"CUMULUS_AGENT_TOKEN": self._agent_token}  # never in argv
+        return EmbeddedAgent(command, data / "lock", data / "agent.log", secret)
 
 
 def build_platform(config: Config) -> Platform:

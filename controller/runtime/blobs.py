@@ -41,8 +41,17 @@ class Blobs:
         return self._known[digest]
 
     async def has(self, digest: str) -> int | None:
-        """Size in bytes, or None where it is not there."""
-        return self.size(digest)
+        """Size in bytes, or None where it is not there. Who asks is about to use it: from now
+        on it is as young as if it had been sent now (`drop_unused`).
+        """
+        size = self.size(digest)
+        if size is not None:
+            try:
+                os.utime(self._path(digest))
+            except FileNotFoundError:  # taken away by hand
+                self._known.pop(digest, None)
+                return None
+        return size
 
     async def receive(self, digest: str) -> Upload:
         """Begin an upload."""
@@ -128,3 +137,9 @@ class Upload:
         self._file.close()
         self._path.parent.mkdir(exist_ok=True)
         self._temporary.replace(self._path)
+        for folder in (self._path.parent, self._path.parent.parent):
+            handle = os.open(folder, os.O_RDONLY)  # a name is durable with its folder
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)

@@ -7,10 +7,13 @@ alone, and the next controller finds it by its lock (exit code 75) and leaves it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from loguru import logger
@@ -22,10 +25,19 @@ STOP_SECONDS: Final = 10.0
 
 
 class EmbeddedAgent:
-    """command: argument list of `cumulus-agent`; lock: its lock file, which holds its pid."""
+    """command: argument list of `cumulus-agent`; lock: its lock file, which holds its pid;
+    env: what it is given beyond the controller's own environment, such as its token.
+    """
 
-    def __init__(self, command: Sequence[str], lock: Path, log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        lock: Path,
+        log: Path,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._command = list(command)
+        self._env = env
         self._lock = lock
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
@@ -48,6 +60,7 @@ class EmbeddedAgent:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                env={**os.environ, **self._env},
             )
         code = await self._process.wait()
         if code == LOCKED:
@@ -68,13 +81,30 @@ class EmbeddedAgent:
             return
         pid = self._holder()
         if pid is not None:
-            os.kill(pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                os.kill(pid, signal.SIGTERM)
 
     def _holder(self) -> int | None:
         """Pid of the agent that holds the lock, checked to be one."""
         try:
             pid = int(self._lock.read_text().strip() or 0)
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
         return pid if pid > 1 and str(self._lock.parent).encode() in command else None
+
+
+def kept_token(path: Path) -> str:
+    """The agent's token, made at the first start and kept in a file that only we can read.
+
+    An agent that outlived its controller must be let in by the next one.
+    """
+    token = path.read_text().strip() if path.exists() else ""
+    if not token:
+        token = secrets.token_urlsafe(32)
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token)
+        fresh.replace(path)
+    return token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -16,7 +17,7 @@ def configure_logging(style: str, level: str) -> None:
     """style: `text` or `json`; level: DEBUG, INFO, WARNING or ERROR. Lines go to stderr."""
     logger.remove()
     if style == "json":
-        logger.add(_write_json, level=level)
+        logger.add(_write_json, level=level, format="{message}", diagnose=False)
     else:
         # diagnose=False: values of variables in tracebacks could be secrets.
         logger.add(sys.stderr, level=level, format=_text, diagnose=False)
@@ -38,5 +39,6 @@ def _write_json(message: Message) -> None:
         **{key: value for key, value in record["extra"].items() if value},
     }
     if record["exception"] is not None:
-        line["exception"] = str(record["exception"].value)
+        # Lines of code but no values of variables: those could be secrets.
+        line["exception"] = "".join(traceback.format_exception(record["exception"].value))
     sys.stderr.write(json.dumps(line, default=str) + "\n")

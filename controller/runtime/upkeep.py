@@ -10,6 +10,7 @@ from loguru import logger
 
 from .blobs import Blobs
 from .clock import Clock
+from .logs import Logs
 from .records import JOBS, Records, expiry_hour
 
 SWEEP_SECONDS: Final = 600.0
@@ -22,10 +23,11 @@ class Upkeep:
     """add(key): puts a job on the queue, where the plan decides about it."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, clock: Clock, add: Callable[[str], None]
+        self, records: Records, blobs: Blobs, logs: Logs, clock: Clock, add: Callable[[str], None]
     ) -> None:
         self._records = records
         self._blobs = blobs
+        self._logs = logs
         self._clock = clock
         self._add = add
         self._swept: int | None = None
@@ -33,21 +35,35 @@ class Upkeep:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self.sweep()
+            try:
+                await self.sweep()
+            except OSError as error:  # the next round tries again
+                logger.warning("housekeeping stopped short: {}", error)
             await asyncio.sleep(SWEEP_SECONDS)
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """One round. Jobs are indexed by the hour in which they may go, so this is cheap."""
         now = self._clock.now()
-        hour = expiry_hour(now)
-        first = hour - HOURS_BACK if self._swept is None else self._swept
+        hour, first = expiry_hour(now), self._swept
+        if first is None:
+            first = hour - HOURS_BACK
+            left = await asyncio.to_thread(self._logs.delete_unknown, self._is_known)
+            if left:
+                logger.info("deleted {} log files of jobs that are gone", left)
         for past in range(first, hour + 1):
             for name in self._records.store.ids_by(JOBS, "expires", str(past)):
                 self._add(name)
         self._swept = hour
-        dropped = self._blobs.drop_unused(self._used, now - BLOB_GRACE_SECONDS)
+        dropped = await asyncio.to_thread(
+            self._blobs.drop_unused, self._is_used, now - BLOB_GRACE_SECONDS
+        )
         if dropped:
             logger.info("dropped {} code blobs that no job names", dropped)
 
-    def _used(self, digest: str) -> bool:
+    # Asked from a thread, as the store allows
+
+    def _is_known(self, uid: str) -> bool:
+        return self._records.name_of(uid) is not None
+
+    def _is_used(self, digest: str) -> bool:
         return self._records.store.count(JOBS, "code", digest) > 0
