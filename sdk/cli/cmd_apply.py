@@ -17,7 +17,7 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.units import parse_seconds
 from .. import outcome, sources
 from ..client import AsyncCumulusClient
-from ..errors import WaitTimeoutError
+from ..errors import JobError, WaitTimeoutError
 from ..sources import Source
 from ..stream import Done
 from . import output, session, streaming, talk
@@ -76,6 +76,8 @@ def apply(
         code = session.run(
             ctx, lambda client: asyncio.wait_for(work.do(client), seconds), detach=detach
         )
+    except JobError:  # a job that ran out of time is also a TimeoutError; it is not our own
+        raise
     except TimeoutError:
         raise WaitTimeoutError(
             f"not finished within {seconds} s; the job goes on: cumulusctl logs -f {names}"

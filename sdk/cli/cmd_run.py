@@ -12,7 +12,7 @@ import typer
 from ...crd_like_specs.errors import ValidationError
 from .. import sources
 from ..client import AsyncCumulusClient
-from ..errors import WaitTimeoutError
+from ..errors import JobError, WaitTimeoutError
 from ..stream import Done
 from . import session, streaming, talk
 from .cmd_apply import duration as seconds_of
@@ -68,6 +68,8 @@ def run(
             lambda client: asyncio.wait_for(work(client), limit),
             detach=f"the job goes on: cumulusctl logs -f {label}",
         )
+    except JobError:  # a job that ran out of time is also a TimeoutError; it is not our own
+        raise
     except TimeoutError:
         raise WaitTimeoutError(
             f"not finished within {limit} s; the job goes on: cumulusctl logs -f {label}"
