@@ -74,6 +74,8 @@ def load_sources(paths: Sequence[str | Path], stdin: BinaryIO | None = None) -> 
 def load_bytes(data: bytes, file: str, folder: Path) -> list[Loaded]:
     """Every resource of one file's content. file: as errors name it."""
     text, problems = decode(data, file)
+    if file.endswith(".json"):
+        text = text.replace("\t", " ")  # JSON may be indented so, YAML may not; no string holds one
     documents: list[Document] = []
     if not problems:
         documents, problems = parse(text, file)

@@ -17,6 +17,8 @@ from .job import Code, Job
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 512 << 20
+MAX_RATIO: Final = 200
+"""Unpacked to packed size above 100 MiB; the runner takes more for a bomb."""
 ENTRY: Final = "main.py"
 IGNORE_FILES: Final = (".cumulusignore", ".gitignore")
 ALWAYS_IGNORED: Final = (".git", "__pycache__", "*.pyc", ".venv", ".cumulusignore", ".gitignore")
@@ -28,9 +30,14 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     """A zip of these files (name with / → content): equal files give equal bytes.
 
     ValidationError for names that could leave the folder, for too many files or bytes, and where
-    there is no main.py.
+    there is no main.py. Permissions are no part of it: every file is plain and readable.
     """
     problems = [Problem(wrong, path=repr(name)) for name in files if (wrong := _unsafe(name))]
+    problems += [
+        Problem("is both a file and a folder", path=repr(str(parent)))
+        for parent in sorted({p for name in files for p in PurePosixPath(name).parents})
+        if str(parent) in files
+    ]
     if ENTRY not in files:
         problems.append(Problem(f"there is no {ENTRY}: expected one with a main() at the top"))
     if len(files) > MAX_FILES:
@@ -48,7 +55,13 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             entry.create_system = 3  # the same on every system that packs
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, files[name], compresslevel=6)
-    return buffer.getvalue()
+    packed = buffer.getvalue()
+    if size > 100 << 20 and size > MAX_RATIO * len(packed):
+        raise ValidationError(
+            f"{size} bytes of nearly nothing, {size // len(packed)} times their packed size: "
+            f"expected at most {MAX_RATIO} times; let the job make such files itself"
+        )
+    return packed
 
 
 def digest(data: bytes) -> str:
@@ -59,30 +72,51 @@ def digest(data: bytes) -> str:
 def read_folder(folder: Path) -> dict[str, bytes]:
     """The files below a folder, without what `.cumulusignore` (else `.gitignore`) names.
 
-    Links that lead out of the folder are refused; hidden files are taken.
+    Hidden files are taken, links to files inside the folder too. Refused, with every place named:
+    links that lead out of the folder, to folders or nowhere, and what is no file (pipes, sockets).
+    OSError where something cannot be read.
     """
     patterns = (*ALWAYS_IGNORED, *_ignored(folder))
     root = folder.resolve()
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
+    size = 0
     pending = [folder]
     while pending:
         for path in sorted(pending.pop().iterdir()):
             name = path.relative_to(folder).as_posix()
             if _matches(name, patterns, folder=path.is_dir()):
                 continue
-            if not path.resolve().is_relative_to(root):
-                problems.append(Problem("leads out of the folder", path=name, file=str(folder)))
-            elif path.is_dir() and not path.is_symlink():
+            if path.is_dir() and not path.is_symlink():
                 pending.append(path)
-            elif path.is_file():
-                files[name] = path.read_bytes()
-            if len(files) > MAX_FILES:
-                message = f"more than {MAX_FILES} files: name what is not needed in .cumulusignore"
+                continue
+            if wrong := _unreadable(path, root):
+                problems.append(Problem(wrong, path=name, file=str(folder)))
+                continue
+            size += path.stat().st_size
+            if len(files) == MAX_FILES or size > MAX_BYTES:
+                message = (
+                    f"holds more than {MAX_FILES} files or {MAX_BYTES >> 20} MiB: name what is not "
+                    "needed in .cumulusignore"
+                )
                 raise ValidationError([Problem(message, file=str(folder))])
+            files[name] = path.read_bytes()
     if problems:
         raise ValidationError(problems)
     return files
+
+
+def _unreadable(path: Path, root: Path) -> str:
+    """Why a path cannot be packed as a file, or ""."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a link that leads to itself, before Python 3.13
+        return "is a link that leads nowhere"
+    if not target.is_relative_to(root):
+        return "is a link that leads out of the folder"
+    if target.is_dir():
+        return "is a link to a folder: expected files, or the folder itself"
+    return "" if target.is_file() else "is neither a file nor a folder"
 
 
 def resolve_code(job: Job, folder: Path) -> tuple[Job, bytes | None]:
@@ -94,7 +128,7 @@ def resolve_code(job: Job, folder: Path) -> tuple[Job, bytes | None]:
     if code is None or code.digest is not None:
         return job, None
     if code.files is not None:
-        data = pack({name: text.encode() for name, text in code.files.items()})
+        data = pack({name: _encoded(name, text) for name, text in code.files.items()})
     else:
         assert code.path is not None
         data = _read(folder / code.path)
@@ -107,25 +141,49 @@ def with_digest(job: Job, named: str) -> Job:
     return job.model_copy(update={"spec": spec})
 
 
+def _encoded(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        message = f"holds half a character at position {error.start}: expected text"
+        raise ValidationError([Problem(message, f"spec.code.files[{name!r}]")]) from error
+
+
 def _read(path: Path) -> bytes:
+    wrong = "expected a folder or a zip"
     try:
         if path.is_dir():
             return pack(read_folder(path))
-        if path.suffix == ".zip" and zipfile.is_zipfile(path):
-            return path.read_bytes()
+        if path.suffix == ".zip" and path.is_file():
+            if path.stat().st_size > MAX_BYTES:
+                wrong = f"is too large: expected at most {MAX_BYTES} bytes"
+            else:
+                data = path.read_bytes()
+                with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                    if ENTRY in archive.namelist():
+                        return data
+                wrong = f"has no {ENTRY} at its top"
+        elif not path.exists():
+            wrong = "does not exist: expected a folder or a zip"
     except OSError as error:
-        message = f"cannot be read: {error.strerror or error}"
-        raise ValidationError([Problem(message, "spec.code.path", str(path))]) from error
-    raise ValidationError([Problem("expected a folder or a zip", "spec.code.path", str(path))])
+        wrong = f"cannot be read: {error.strerror or error}"
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        wrong = f"is no zip archive: {error}"
+    raise ValidationError([Problem(wrong, "spec.code.path", str(path))])
 
 
 def _unsafe(name: str) -> str:
+    """Why no archive may hold a file of this name, or "": the runner refuses the same."""
     parts = PurePosixPath(name).parts
-    if not name or name.startswith("/") or "\\" in name or "\0" in name or name.endswith("/"):
+    if not name or name.startswith("/") or "\\" in name or name.endswith("/") or name[1:2] == ":":
         return "is no relative file name with forward slashes"
     if ".." in parts or name != str(PurePosixPath(name)):
         return "could leave the folder"
-    return "" if len(name.encode()) <= 1024 else "is longer than 1024 bytes"
+    if any(ord(char) < 32 or "\ud800" <= char <= "\udfff" for char in name):
+        return "holds a character that no file name should"
+    if len(name.encode()) > 1024 or any(len(part.encode()) > 255 for part in parts):
+        return "is longer than file systems take (255 bytes a part, 1024 in all)"
+    return ""
 
 
 def _ignored(folder: Path) -> Sequence[str]:

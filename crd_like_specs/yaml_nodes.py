@@ -144,9 +144,10 @@ def _items(
         if key.tag == f"{_TAG}merge":
             walk.problem(key, path, "merge keys (<<) are not taken: write the fields out")
             continue
-        name = str(key.value)  # as written: `on` and `1` are names, whatever YAML makes of them
-        if not _encodable(name):
-            walk.problem(key, path, f"the key {name!r} holds half a character: expected text")
+        # As written: `on` and `1` are names, whatever YAML makes of them.
+        name = _joined(str(key.value))
+        if name is None:
+            walk.problem(key, path, f"the key {key.value!r:.80} holds half a character")
             continue
         if name in seen:
             message = f"the key {name!r} stands here again, first on line {seen[name]}"
@@ -160,10 +161,10 @@ def _items(
 def _scalar(walk: _Walk, node: ScalarNode, path: FieldPath) -> Any:
     text, kind = str(node.value), node.tag.removeprefix(_TAG)
     if kind in ("str", "timestamp", "value"):
-        if not _encodable(text):
+        whole = _joined(text)
+        if whole is None:
             walk.problem(node, path, f"{text!r:.80} holds half a character: expected text")
-            return None
-        return text
+        return whole
     if kind == "null":
         return None
     if kind == "bool":
@@ -200,9 +201,16 @@ def _number(walk: _Walk, node: ScalarNode, path: FieldPath, kind: str) -> Any:
     return number
 
 
-def _encodable(text: str) -> bool:
-    r"""False where "\ud800" and the like stand alone, which no UTF-8 can hold."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+def _joined(text: str) -> str | None:
+    r"""The text with pairs such as "\ud83d\ude00", as JSON writes them, made one character; None
+    where half of a pair stands alone, which no UTF-8 can hold.
+    """
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
 
 
 def _mark(node: Node) -> tuple[int, int]:
