@@ -33,8 +33,8 @@ from .swarm_engine import Engine, delete, get_bytes, get_json, post
 from .swarm_events import Events
 from .swarm_frames import parse_frames
 
-TIDY_DELAY: Final = 15.0
-"""Seconds after a removal until its volume is looked for: its container, given 10 s to stop, is gone by then."""
+TIDY_SECONDS: Final = 15.0
+"""Between looks for the volumes of removed services; longer than a service's grace to stop."""
 
 _REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
 
@@ -58,7 +58,7 @@ class SwarmPlatform:
         self._hints = Hints()
         self._node_id = ""
         self._running_since: dict[str, float] = {}
-        self._removed = True
+        self._rounds = 1
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -141,7 +141,7 @@ class SwarmPlatform:
         except NotFoundError:
             return
         finally:
-            self._removed = True
+            self._rounds = 2
 
     async def logs(self, name: str) -> list[LogFrame]:
         """Read once and without following: a follower of Docker's service logs never ends."""
@@ -243,16 +243,17 @@ class SwarmPlatform:
         return next((network for network in found if network["Name"] == name), None)
 
     async def _tidy_for_ever(self) -> None:
-        """Once after start, as an earlier controller may have left something; then on demand."""
+        """Once after start, as an earlier controller may have left something; then twice after
+        each removal, as the first round may come before the container is gone.
+        """
         while True:
-            if self._removed:
-                self._removed = False
-                await asyncio.sleep(TIDY_DELAY)
+            if self._rounds:
+                self._rounds -= 1
                 try:
                     await self.tidy()
                 except CumulusError as error:
                     logger.warning("volumes of ended services are left behind: {}", error)
-            await asyncio.sleep(TIDY_DELAY)
+            await asyncio.sleep(TIDY_SECONDS)
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

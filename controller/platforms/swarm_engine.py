@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from urllib.parse import quote
 
 import requests
 from docker import APIClient
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.utils import kwargs_from_env
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -41,6 +43,10 @@ def connect(endpoint: str) -> APIClient:
     Blocks; speaks the engine's own API version.
     """
     where = {"base_url": endpoint} if endpoint else kwargs_from_env()
+    scheme, _, path = str(where.get("base_url", DEFAULT_UNIX_SOCKET)).partition("://")
+    if scheme.endswith("unix"):  # the SDK leaks a descriptor for each refused connection
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
     return APIClient(
         **where, version="auto", timeout=int(TIMEOUT_SECONDS), max_pool_size=THREADS, num_pools=4
     )

@@ -5,7 +5,7 @@ real Swarm keep.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,15 @@ from platform_benches import (
     fake_bench,
     process_bench,
     swarm_bench,
+    sweep_volumes,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sweep(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if any(item.get_closest_marker("docker") for item in request.session.items):
+        sweep_volumes()
 
 
 @pytest.fixture(params=["fake", "process", pytest.param("swarm", marks=pytest.mark.docker)])
@@ -39,6 +47,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await made.platform.start()
     yield made
     await made.platform.close()
+    made.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from cumulus.controller.platforms.process import ProcessPlatform
 from cumulus.controller.platforms.swarm import SwarmPlatform
 from cumulus.controller.reconcile.actions import ServiceSpec
 from cumulus.controller.reconcile.observed import ServiceSeen
-from cumulus.crd_like_specs.identity import unit_name
+from cumulus.crd_like_specs.identity import LABEL_OWNED, unit_name
 
 JOB_IMAGE = os.environ.get("CUMULUS_TEST_IMAGE", "cumulus-job:latest")
+OWNER = f"test-{os.getpid()}"  # so that no controller on this Swarm takes them for its orphans
 SECONDS = 60.0  # no promise, only the end of patience on a busy machine
 
 OK = "exit 0"
@@ -66,6 +68,7 @@ class Bench:
     another: Callable[[], Platform]
     make_foreign: Callable[[str], None]
     drop_foreign: Callable[[str], None]
+    close: Callable[[], None] = lambda: None
 
     def spec(self, script: str, image: str = "", **more: object) -> ServiceSpec:
         uid = uuid.uuid4().hex
@@ -139,7 +142,6 @@ def process_bench(root: Path) -> Bench:
 
 
 def swarm_bench() -> Bench:
-    owner = f"test-{uuid.uuid4().hex[:8]}"  # no controller on this Swarm takes it for its orphan
     engine = docker.APIClient(version="auto")
     node_id = engine.info()["Swarm"]["NodeID"]
     image_id = engine.inspect_image(JOB_IMAGE)["Id"]
@@ -152,11 +154,26 @@ def swarm_bench() -> Bench:
         engine.remove_service(name)
 
     return Bench(
-        platform=SwarmPlatform(owner=owner),
+        platform=SwarmPlatform(owner=OWNER),
         node_id=node_id,
         image=JOB_IMAGE,
         missing_image_reason="ImageMissing",
-        another=lambda: SwarmPlatform(owner=owner),
+        another=lambda: SwarmPlatform(owner=OWNER),
         make_foreign=make_foreign,
         drop_foreign=drop_foreign,
+        close=engine.close,
     )
+
+
+def sweep_volumes() -> None:
+    """Delete the volumes of the services that tests made, as soon as their containers are gone."""
+    engine = docker.APIClient(version="auto")
+    filters = {"label": f"{LABEL_OWNED}={OWNER}"}
+    deadline = time.monotonic() + SECONDS
+    while volumes := engine.volumes(filters=filters)["Volumes"]:
+        assert time.monotonic() < deadline, f"still in use: {volumes}"
+        for volume in volumes:
+            with suppress(docker.errors.APIError):  # in use: again
+                engine.remove_volume(volume["Name"])
+        time.sleep(0.2)
+    engine.close()
