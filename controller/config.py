@@ -72,10 +72,13 @@ class LogConfig(_Section):
 
 
 class TlsConfig(_Section):
-    """PEM files of the server's certificate and key; both or none."""
+    """PEM files of the server's certificate and key, both or none; ca: what the embedded agent
+    trusts (default: the certificate itself).
+    """
 
     cert: Path | None = None
     key: Path | None = None
+    ca: Path | None = None
 
 
 class Config(BaseSettings):

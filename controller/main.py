@@ -226,6 +226,9 @@ class Controller:
             command += ["--process-root", str(self.config.data_dir / "units")]
         else:
             command += ["--image", self.config.image, "--endpoint", self.config.platform.endpoint]
+        trusted = self.config.tls.ca or self.config.tls.cert
+        if trusted is not None:
+            command += ["--ca", str(trusted)]
         if self.config.agent.name:
             command += ["--name", self.config.agent.name]
         secret = {"CUMULUS_AGENT_TOKEN": self._agent_token}  # never in argv

@@ -97,6 +97,14 @@ def format_bytes(value: int) -> str:
     return str(value)
 
 
+def show_bytes(value: int) -> str:
+    """For people to read, not to parse back: 25276518400 → `23.5Gi`."""
+    for suffix in ("Ti", "Gi", "Mi", "Ki"):
+        if value >= _SUFFIXES[suffix]:
+            return f"{value / _SUFFIXES[suffix]:.4g}{suffix}"
+    return str(value)
+
+
 def format_cpus(milli: int) -> str:
     """2000 → `2`, 500 → `500m`."""
     return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"

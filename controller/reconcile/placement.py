@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ...crd_like_specs.job import Gpu, JobSpec, WorkerReason
-from ...crd_like_specs.units import format_bytes, format_cpus
+from ...crd_like_specs.units import format_bytes, format_cpus, show_bytes
 from ...crd_like_specs.worker import Device, Worker
 from .observed import Free, WorkerSeen
 
@@ -68,7 +68,7 @@ def largest(workers: Sequence[WorkerSeen]) -> str:
     devices = ", ".join(f"{d.type} {d.name}" for d in best.status.devices) or "no GPU"
     return (
         f"worker {best.metadata.name} with {len(best.status.devices)} device(s) ({devices}), "
-        f"{format_cpus(best.status.cpus)} CPU, {format_bytes(best.status.memory)} memory"
+        f"{format_cpus(best.status.cpus)} CPU, {show_bytes(best.status.memory)} memory"
     )
 
 
@@ -119,7 +119,7 @@ def _short(spec: JobSpec, free: Free) -> str:
     if need.cpus > free.cpus:
         return f"has {format_cpus(max(0, free.cpus))} CPU free, {format_cpus(need.cpus)} asked for"
     if need.memory > free.memory:
-        have = format_bytes(max(0, free.memory) >> 20 << 20)
+        have = show_bytes(max(0, free.memory))
         return f"has {have} memory free, {format_bytes(need.memory)} asked for"
     return ""
 

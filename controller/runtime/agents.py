@@ -29,6 +29,7 @@ from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from .clock import Clock
 from .logs import Logs
+from .readiness import READY, with_ready
 from .records import Records
 from .shielded import to_the_end
 from .world import World
@@ -111,8 +112,8 @@ class Agents:
     async def report(self, report: NodeReport) -> None:
         """The worker's whole state: its record, and the status of every lease on it."""
         now, name = self._clock.now(), report.worker
-        changed = await self._put_worker(report)
         came = self._world.agent_heard(name, now)
+        changed = await self._put_worker(report)
         seen = {lease.name: lease.status for lease in report.leases}
         for lease in self._records.leases_on(name):
             await self._put_status(lease.metadata.name, seen.get(lease.metadata.name), now)
@@ -162,14 +163,23 @@ class Agents:
         """Whether the record is another one now."""
         name, labels = report.worker, dict(report.labels)
         status = report.status.model_copy(update={"last_heartbeat": 0.0})
+        up = self._world.node_up(status.node_id)
+        now = self._clock.now()
 
         def seen(worker: Worker) -> Worker:
             meta = worker.metadata.model_copy(update={"labels": labels})
-            return worker.model_copy(update={"metadata": meta, "status": status})
+            known = worker.status.condition(READY)
+            if known is not None:  # it stays as it was; `with_ready` tells what changed
+                conditions = (*status.conditions, known)
+                reported = status.model_copy(update={"conditions": conditions})
+            else:
+                reported = status
+            worker = worker.model_copy(update={"metadata": meta, "status": reported})
+            return with_ready(worker, ready=up, now=now)
 
         old = self._records.workers.get(name)
         if old is None:
-            meta = ObjectMeta(name=name, uid=name, creation_timestamp=self._clock.now())
+            meta = ObjectMeta(name=name, uid=name, creation_timestamp=now)
             await self._records.put_worker(seen(Worker(metadata=meta)))
         elif await self._records.change_worker(name, seen) == old:
             return False

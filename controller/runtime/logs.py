@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ...api.frames import LogRecord, LogStream, UnitRecord
+from ...api.frames import LogRecord, UnitRecord
+from ...api.records import Cutter
 from ...crd_like_specs.identity import parse_unit, unit_name
 from ..platforms.base import LogFrame
 from ..reconcile.observed import LogsSeen
@@ -26,8 +27,6 @@ EVICTION_LOOK: Final = 4
 """Spools looked at for that whenever one comes in."""
 
 RESULT_PIECE: Final = 256 << 10
-ENVELOPE: Final = b'{"status": "'
-"""How the runner's last line begins; see image/README.md."""
 
 
 class Logs:
@@ -67,8 +66,8 @@ class Logs:
     async def collect(self, unit: str, frames: Sequence[LogFrame]) -> None:
         """Complete the unit from the platform's own copy of its output.
 
-        Where an agent delivered a part already, the copy's beginning is that part again: the
-        agent and this method cut records in the same way (one per frame).
+        Where an agent delivered a part already, the copy's beginning is that part again: both
+        cut records in the same way.
         """
         spool = self._spool(unit, create=True)
         assert spool is not None
@@ -187,29 +186,7 @@ class Logs:
 
 
 def _as_records(frames: Sequence[LogFrame]) -> list[UnitRecord]:
-    """Frames as an agent would have sent them: the envelope, if the last stdout line is one, last."""
-    start = _envelope_start(frames)
-    kept = [f for i, f in enumerate(frames) if start is None or i < start or f.stream != "stdout"]
-    result = [
-        f for i, f in enumerate(frames) if start is not None and i >= start and f.stream == "stdout"
-    ]
-    records = [UnitRecord(n, LogStream(f.stream), f.time, f.data) for n, f in enumerate(kept)]
-    records += [
-        UnitRecord(len(kept) + n, LogStream.RESULT, f.time, f.data) for n, f in enumerate(result)
-    ]
-    return records
-
-
-def _envelope_start(frames: Sequence[LogFrame]) -> int | None:
-    """Index of the frame in which the last line of stdout begins, if it is an envelope."""
-    start: int | None = None
-    fresh = True
-    for index, frame in enumerate(frames):
-        if frame.stream != "stdout":
-            continue
-        if fresh:
-            start = index
-        fresh = frame.data.endswith(b"\n")
-    if start is None or not frames[start].data.startswith(ENVELOPE):
-        return None
-    return start
+    """Frames as the agent would have numbered them."""
+    cutter = Cutter()
+    records = [r for f in frames for r in cutter.feed(f.stream, f.time, f.data)]
+    return records + cutter.finish()

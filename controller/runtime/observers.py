@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from loguru import logger
@@ -15,6 +16,7 @@ from loguru import logger
 from ...crd_like_specs.errors import DriverError
 from ..platforms.base import Platform
 from .clock import Clock
+from .readiness import with_ready
 from .reconciler import ORPHAN
 from .records import Records
 from .world import World
@@ -117,11 +119,23 @@ class PlatformObserver:
             except DriverError as error:
                 logger.debug("nodes cannot be listed: {}", error)
                 changed = set()
-            self.check_readiness(force=bool(changed))
+            await self._publish(self.check_readiness(force=bool(changed)))
             await asyncio.sleep(BEAT_SECONDS / 2)
 
-    def check_readiness(self, *, force: bool = False) -> None:
-        """Jobs on a worker that came or went are looked at, and those that wait for room."""
+    async def _publish(self, workers: set[str]) -> None:
+        """Write down whether these workers are ready."""
+        now = self._clock.now()
+        for name in workers:
+            ready = self._ready.get(name, False)
+            await self._records.change_worker(name, partial(with_ready, ready=ready, now=now))
+        if workers:
+            self._world.worker_changed()
+
+    def check_readiness(self, *, force: bool = False) -> set[str]:
+        """Jobs on a worker that came or went are looked at, and those that wait for room.
+
+        Returns the workers that did.
+        """
         now = self._clock.now()
         ready = {w.worker.metadata.name: w.ready for w in self._world.workers(now)}
         changed = {
@@ -131,8 +145,9 @@ class PlatformObserver:
         }
         self._ready = ready
         if not changed and not force:
-            return
+            return changed
         for lease in self._records.leases.values():
             if lease.spec.worker in changed or force:
                 self._add(self.key_of(lease.spec.job))
         self._room()
+        return changed

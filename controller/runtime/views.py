@@ -14,6 +14,7 @@ from ... import __version__
 from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why
 from ...crd_like_specs.errors import NO_WORKERS, NotFoundError, ValidationError
 from ...crd_like_specs.job import Phase
+from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
 from ..reconcile.placement import Placement, asked, place
 from ..store import Event, EventType
@@ -50,7 +51,7 @@ class Views:
         if kind == "Job":
             return self._records.find_job(name)
         found: Resource | None = (
-            self._records.leases.get(name) if kind == "Lease" else self._records.workers.get(name)
+            self._records.leases.get(name) if kind == "Lease" else self._worker(name)
         )
         if found is None:
             raise NotFoundError(f"{kind.lower()} {name!r} not found")
@@ -164,9 +165,15 @@ class Views:
     def _load(self, table: str, name: str) -> Resource | None:
         if table == JOBS:
             return self._records.job(name)
-        return (
-            self._records.leases.get(name) if table == LEASES else self._records.workers.get(name)
-        )
+        return self._records.leases.get(name) if table == LEASES else self._worker(name)
+
+    def _worker(self, name: str) -> Worker | None:
+        """With the time its agent was last heard, which is not worth a record each second."""
+        worker = self._records.workers.get(name)
+        if worker is None:
+            return None
+        heard = {"last_heartbeat": self._world.heard_at(name)}
+        return worker.model_copy(update={"status": worker.status.model_copy(update=heard)})
 
 
 def _phases(phase: str) -> tuple[Phase, ...]:

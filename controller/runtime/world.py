@@ -217,6 +217,10 @@ class World:
             agent_silent_for=max(0.0, silent),
         )
 
+    def heard_at(self, worker: str) -> float:
+        """When its agent last spoke, POSIX seconds; 0.0 for not since this controller came up."""
+        return self._heard.get(worker, 0.0)
+
     def node_up(self, node_id: str) -> bool:
         """True unless the platform says that the node is down or gone."""
         return self._nodes is None or _up(self._nodes.get(node_id))

@@ -8,7 +8,13 @@ from ...api.frames import Resource, Why
 from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
-from ...crd_like_specs.units import format_bytes, format_cpus, format_fraction, format_seconds
+from ...crd_like_specs.units import (
+    format_bytes,
+    format_cpus,
+    format_fraction,
+    format_seconds,
+    show_bytes,
+)
 from ...crd_like_specs.worker import Worker
 from . import output
 
@@ -136,7 +142,7 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease]) -> Fields:
         ("Devices", ("\n" + " " * 14).join(devices)),
         ("Free shares", output.free_shares(worker, leases)),
         ("CPUs", format_cpus(status.cpus) if status.cpus else ""),
-        ("Memory", format_bytes(status.memory) if status.memory else ""),
+        ("Memory", show_bytes(status.memory) if status.memory else ""),
         ("Partitioner", status.partitioner),
         ("Isolation", "verified" if status.network_isolation else "no network isolation"),
         ("Agent", status.agent_version),

@@ -11,7 +11,12 @@ from ...api.frames import Resource
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState
 from ...crd_like_specs.meta import API_VERSION
-from ...crd_like_specs.units import format_bytes, format_cpus, format_fraction, format_seconds
+from ...crd_like_specs.units import (
+    format_cpus,
+    format_fraction,
+    format_seconds,
+    show_bytes,
+)
 from ...crd_like_specs.worker import Worker
 
 
@@ -166,7 +171,7 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease], *, wide: bool) 
         str(len(devices)),
         free_shares(worker, leases),
         format_cpus(status.cpus) if status.cpus else "-",
-        format_bytes(status.memory) if status.memory else "-",
+        show_bytes(status.memory) if status.memory else "-",
         ago(status.last_heartbeat, now),
     ]
     if wide:

@@ -153,7 +153,7 @@ def test_the_exit_code_says_how_the_job_ended(
     assert ctl("apply", ctl.file(), "--wait") == code
     assert ctl.out == ""
     assert ctl.err.splitlines()[-1].startswith("error: ")
-    assert str(status.get("message", "")) in ctl.err
+    assert str(status.get("message", "")) in ctl.err.splitlines()[-1]
 
 
 def test_several_jobs_give_a_line_each(ctl: Ctl) -> None:
