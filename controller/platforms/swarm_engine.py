@@ -46,7 +46,7 @@ def connect(endpoint: str) -> APIClient:
     scheme, _, path = str(where.get("base_url", DEFAULT_UNIX_SOCKET)).partition("://")
     if scheme.endswith("unix"):  # the SDK leaks a descriptor for each refused connection
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
+            probe.connect(f"/{path.lstrip('/')}")
     return APIClient(
         **where, version="auto", timeout=int(TIMEOUT_SECONDS), max_pool_size=THREADS, num_pools=4
     )
