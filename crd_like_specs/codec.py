@@ -98,9 +98,20 @@ def load_text(text: str, file: str = "<text>") -> list[Resource]:
 def dump_yaml(resources: Resource | Iterable[Resource]) -> str:
     """YAML that `load_text` reads back to equal resources; one document each."""
     given = [resources] if isinstance(resources, Job | Lease | Worker) else list(resources)
-    return yaml.safe_dump_all(
-        [resource.to_dict() for resource in given], sort_keys=False, allow_unicode=True
-    )
+    documents = [resource.to_dict() for resource in given]
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Text of several lines stands as it is, and what YAML takes for a line's end is escaped."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if _BREAKS.intersection(text) else "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_BREAKS: Final = frozenset("\r\x85\u2028\u2029\ufeff")
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _load_path(path: Path) -> list[Loaded]:

@@ -68,6 +68,22 @@ class TooLargeError(Exception):
     """The document is larger than anyone writes by hand; the message says how."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Stops at the depth limit: the scanner takes the square of the depth in time."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 (as overridden)
+        self._check_depth()
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        self._check_depth()
+        return bool(super().add_indent(column))
+
+    def _check_depth(self) -> None:
+        if self.flow_level + len(self.indents) > MAX_DEPTH:
+            raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
+
+
 def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
     """Text of a file, or what is wrong with its bytes."""
     if len(data) > MAX_BYTES:
@@ -86,7 +102,7 @@ def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
     documents: list[Document] = []
     problems: list[Problem] = []
     try:
-        for count, node in enumerate(yaml.compose_all(text, Loader=yaml.SafeLoader), 1):
+        for count, node in enumerate(yaml.compose_all(text, Loader=_Loader), 1):
             if count > MAX_DOCUMENTS:
                 problems.append(Problem(f"expected at most {MAX_DOCUMENTS} documents", file=file))
                 break

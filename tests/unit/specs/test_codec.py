@@ -152,9 +152,10 @@ def test_a_missing_field_is_told_where_it_should_stand() -> None:
         ("[1]: 2", "1:1: this key is a list or mapping: expected text"),
         ("a: &a {b: 1}\nc: {<<: *a}", "merge keys (<<) are not taken"),
         ("a: *nowhere", "is no YAML: found undefined alias"),
+        ("- " * 500_000, "is nested deeper than 64 levels"),
         ("a: &a [*a]", "is nested deeper than 64 levels"),
         ("a: " + "[" * 65 + "]" * 65, "is nested deeper than 64 levels"),
-        ("a: " + "[" * 20_000, "is nested deeper than 64 levels"),
+        ("a: " + "[" * 1_000_000, "is nested deeper than 64 levels"),
         ("a: no", "'no' could be text or truth"),
         ("country: NO", "country: 'NO' could be text or truth: write true, false or quote it"),
         ("a: on", "'on' could be text or truth"),
@@ -287,7 +288,7 @@ def test_dumped_yaml_is_short_and_reads_back() -> None:
 
 def test_the_reader_is_not_slow_on_the_largest_file() -> None:
     """Counts, not time: the walk sees each value once."""
-    rows = "".join(f"- {n}\n" for n in range(90_000))
+    rows = "".join(f"- {n}\n" for n in range(9_000))
     documents, found = yaml_nodes.parse(rows, "f")
     assert not found
-    assert len(documents[0].marks) == 90_001
+    assert len(documents[0].marks) == 9_001
