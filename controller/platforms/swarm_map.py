@@ -78,6 +78,8 @@ def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict
     }
     if service.command:
         container["Command"] = list(service.command)
+    if service.args:
+        container["Args"] = list(service.args)
     if service.isolated:  # else each look-up of a foreign name stalls 10 s
         container["DNSConfig"] = {
             "Nameservers": ["127.0.0.1"],

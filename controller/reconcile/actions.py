@@ -26,7 +26,7 @@ class ServiceSpec:
     """All a platform needs to run one attempt. cpus: thousandths of a core; memory, shm: bytes.
 
     image: id (`sha256:…`) or reference; command: argument list, empty for the image's own
-    entry point; isolated: no network at all; stop_grace: seconds from SIGTERM to SIGKILL.
+    entry point; args: appended to either; isolated: no network at all; stop_grace: seconds from SIGTERM to SIGKILL.
     unit_dir: the attempt's staging folder on the worker (`<staging_root>/<name>`).
     """
 
@@ -39,6 +39,7 @@ class ServiceSpec:
     image: str
     unit_dir: str
     command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     cpus: int = 1000

@@ -291,7 +291,8 @@ class Session:
             while self._acks:
                 yield LogAck(*self._acks.popitem())
             try:
-                await asyncio.wait_for(self._news.wait(), BEAT_SECONDS)
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._news.wait()
             except TimeoutError:
                 yield Heartbeat(self._agents.now())
 

@@ -84,7 +84,8 @@ class Loop:
         wait = None if due is None else max(0.0, due - self._clock.now())
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
             except TimeoutError:
                 return
 

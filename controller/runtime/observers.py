@@ -84,7 +84,8 @@ class PlatformObserver:
             await self.list_once()
             delay = self._chase()
             try:
-                await asyncio.wait_for(self._hint.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await self._hint.wait()
             except TimeoutError:
                 continue
 

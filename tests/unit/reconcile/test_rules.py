@@ -233,7 +233,7 @@ def test_image_job_keeps_its_command_and_gets_no_code() -> None:
     what = job(Phase.LEASING, image="alpine", command=["echo"], args=["a b"], network="Egress")
     (create,) = plan(what, seen(lease()), T).actions
     assert isinstance(create, CreateService)
-    assert create.service.command == ("echo", "a b")
+    assert (create.service.command, create.service.args) == (("echo",), ("a b",))
     assert create.service.mounts == ()
     assert not create.service.isolated
 
