@@ -70,7 +70,7 @@ class EmbeddedAgent:
         return RESTART_SECONDS
 
     async def _stop(self) -> None:
-        """Stop the child, or the agent that holds the lock."""
+        """Stop the child, and the agent that holds the lock if that is another one."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
@@ -78,7 +78,6 @@ class EmbeddedAgent:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
-            return
         pid = self._holder()
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):  # it ended just now
