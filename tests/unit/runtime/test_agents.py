@@ -1,0 +1,277 @@
+"""Agents' sessions: reports replace, states rise, the wanted set is whole, logs are acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from cumulus.api.frames import (
+    Heartbeat,
+    LogAck,
+    LogBatch,
+    LogStream,
+    LookNow,
+    NodeReport,
+    UnitRecord,
+    Wanted,
+)
+from cumulus.controller.runtime import agents as agents_module
+from cumulus.crd_like_specs.identity import unit_name
+from cumulus.crd_like_specs.job import Phase
+from cumulus.crd_like_specs.lease import Lease, LeaseState, LeaseStatus
+from cumulus.crd_like_specs.worker import Device
+from make import DIGEST, UID, T, job, lease, worker
+from runtime_kit import ENVELOPE, IMAGE, Kit, until
+
+UNIT = unit_name(UID, 1)
+
+
+def line(sequence: int, stream: LogStream = LogStream.STDOUT) -> UnitRecord:
+    return UnitRecord(sequence, stream, T, b"%d\n" % sequence)
+
+
+async def put_lease(kit: Kit, of: Lease) -> None:
+    await kit.records.put_lease(of)
+    kit.world.lease_changed(of.metadata.name, of.spec.job)
+
+
+def state(kit: Kit) -> LeaseState:
+    return kit.records.leases[UNIT].status.state
+
+
+def queued(kit: Kit) -> list[str]:
+    found = []
+    while (key := kit.queue.take(kit.clock.now())) is not None:
+        found.append(key)
+        kit.queue.done(key)
+    return found
+
+
+async def test_a_report_replaces_all_that_was_known(kit: Kit) -> None:
+    await kit.report("n1", devices=2, labels={"a": "b"})
+    await kit.desired.cordon("n1", cordoned=True, drain=False)
+    version = kit.store.version
+    await kit.report("n1", devices=2, labels={"a": "b"})
+    assert kit.store.version == version  # the same again is no news
+    await kit.report("n1", devices=1)
+    known = kit.records.workers["n1"]
+    assert (len(known.status.devices), known.metadata.labels) == (1, {})
+    assert known.spec.cordoned  # an operator's wish is not the agent's to change
+    assert known.metadata.creation_timestamp == T
+
+
+async def test_room_may_have_come_when_a_worker_does(kit: Kit) -> None:
+    await kit.put(job())
+    await kit.report("n1")
+    assert queued(kit) == ["train"]
+    await kit.report("n1")
+    assert queued(kit) == []
+    kit.clock.advance(6)
+    await kit.report("n1")  # the same record, but it had been out of contact
+    assert queued(kit) == ["train"]
+    kit.clock.advance(6)
+    kit.agents.heard("n1")
+    assert queued(kit) == ["train"]
+
+
+async def test_lease_states_rise_and_never_fall(kit: Kit) -> None:
+    await put_lease(kit, lease(LeaseState.PENDING))
+    for reported, expected in [
+        (LeaseState.PREPARING, LeaseState.PREPARING),
+        (LeaseState.HELD, LeaseState.HELD),
+        (LeaseState.PREPARING, LeaseState.HELD),
+        (LeaseState.PENDING, LeaseState.HELD),
+        (LeaseState.ENDING, LeaseState.ENDING),
+        (LeaseState.HELD, LeaseState.ENDING),
+        (LeaseState.FAILED, LeaseState.FAILED),
+    ]:
+        await kit.report("n1", {UNIT: LeaseStatus(state=reported)})
+        assert state(kit) is expected
+
+
+async def test_the_same_state_with_other_facts_is_taken(kit: Kit) -> None:
+    await put_lease(kit, lease())
+    again = lease().status.model_copy(update={"partition_ids": ("p2",)})
+    await kit.report("n1", {UNIT: again})
+    assert kit.records.leases[UNIT].status == again
+    assert queued(kit) == ["train"]
+
+
+async def test_what_is_not_reported_is_not_held(kit: Kit) -> None:
+    await put_lease(kit, lease(LeaseState.PENDING))
+    await kit.report("n1")
+    assert state(kit) is LeaseState.PENDING  # the agent has not heard of it yet
+    await put_lease(kit, lease(LeaseState.HELD, released=True))
+    await kit.report("n2")
+    assert state(kit) is LeaseState.HELD  # another worker says nothing of it
+    await kit.report("n1")
+    assert state(kit) is LeaseState.ENDED
+    assert kit.records.leases[UNIT].metadata.deletion_timestamp == T
+
+
+async def test_a_release_and_a_report_that_cross_are_both_kept(threaded_kit: Kit) -> None:
+    kit = threaded_kit
+    await put_lease(kit, lease(LeaseState.PENDING))
+    release = kit.executor._release(UNIT)
+    await asyncio.gather(release, kit.report("n1", {UNIT: kit.held()}))
+    kept = kit.records.leases[UNIT]
+    assert kept.status.state is LeaseState.HELD
+    assert kept.metadata.deletion_timestamp == T
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "overruns"),
+    [
+        ({}, 61.5, [1.5]),
+        ({}, 30.0, []),  # it ended by itself, before its time
+        ({"revoked": "Cancelled"}, 61.5, []),
+    ],
+)
+async def test_overruns_are_those_of_leases_that_ran_out(
+    kit: Kit, change: dict[str, str], seconds: float, overruns: list[float]
+) -> None:
+    await put_lease(kit, lease(**change))
+    kit.clock.advance(seconds)
+    ended = lease().status.model_copy(update={"state": LeaseState.ENDED})
+    await kit.report("n1", {UNIT: ended})
+    await kit.report("n1", {UNIT: ended})
+    assert kit.overruns == overruns
+
+
+async def test_the_wanted_set_holds_all_that_must_be_staged(kit: Kit) -> None:
+    await kit.put(job(Phase.LEASING, requirements=["torch"], args={"n": 1}))
+    await put_lease(kit, lease(LeaseState.PENDING))
+    (wanted,) = kit.agents.wanted("n1").leases
+    assert (wanted.name, wanted.code_digest, wanted.image) == (UNIT, DIGEST, IMAGE)
+    assert (wanted.requirements, wanted.args_json) == (("torch",), '{"n": 1}')
+    assert (wanted.spec.not_after, wanted.next_log) == (0.0, 0)
+    assert kit.agents.wanted("n2") == Wanted()
+    await kit.log(UNIT, b"a\n", b"b\n")
+    await kit.report("n1", {UNIT: kit.held(expires_at=T + 60)})
+    (wanted,) = kit.agents.wanted("n1").leases
+    assert (wanted.spec.not_after, wanted.next_log) == (T + 60, 2)
+
+
+async def test_released_leases_and_those_without_a_job_are_not_wanted(kit: Kit) -> None:
+    await put_lease(kit, lease())
+    assert kit.agents.wanted("n1") == Wanted()
+    await kit.put(job(uid="b" * 32))  # another job of that name
+    assert kit.agents.wanted("n1") == Wanted()
+    await kit.records.delete_job("train", "b" * 32)
+    await kit.put(job())
+    assert len(kit.agents.wanted("n1").leases) == 1
+    await put_lease(kit, lease(released=True))
+    assert kit.agents.wanted("n1") == Wanted()
+
+
+async def test_code_is_read_by_workers_that_need_it(kit: Kit) -> None:
+    await kit.put(job(Phase.LEASING))
+    await put_lease(kit, lease())
+    assert await kit.agents.may_read_blob("n1", DIGEST)
+    assert await kit.agents.may_read_blob("", DIGEST)
+    assert not await kit.agents.may_read_blob("n2", DIGEST)
+    assert not await kit.agents.may_read_blob("n1", "sha256:" + "b" * 64)
+    await put_lease(kit, lease(released=True))
+    assert not await kit.agents.may_read_blob("", DIGEST)
+
+
+async def test_logs_are_kept_once_and_acknowledged(kit: Kit) -> None:
+    await put_lease(kit, lease())
+    first = LogBatch(UNIT, (line(0), line(1)))
+    assert await kit.agents.logs(first) == LogAck(UNIT, 2)
+    assert await kit.agents.logs(first) == LogAck(UNIT, 2)
+    assert await kit.agents.logs(LogBatch(UNIT, (line(5),))) == LogAck(UNIT, 2)
+    assert queued(kit) == []
+    last = LogBatch(UNIT, (UnitRecord(2, LogStream.RESULT, T, ENVELOPE),), 3)
+    assert await kit.agents.logs(last) == LogAck(UNIT, 3)
+    assert queued(kit) == ["train"]
+    assert kit.logs.seen(UNIT).complete
+    # What comes after the end is wanted no more, or the agent would send it for ever.
+    assert await kit.agents.logs(LogBatch(UNIT, (line(3), line(4)), 5)) == LogAck(UNIT, 5)
+
+
+async def test_logs_of_units_nobody_knows_are_dropped(kit: Kit) -> None:
+    other = unit_name("b" * 32, 1)
+    assert await kit.agents.logs(LogBatch(other, (line(0),), 7)) == LogAck(other, 7)
+    await put_lease(kit, lease())
+    foreign = await kit.agents.logs(LogBatch(UNIT, (line(0),)), worker="n2")
+    assert foreign == LogAck(UNIT, 1)
+    assert (kit.logs.next_of(other), kit.logs.next_of(UNIT)) == (0, 0)
+
+
+async def test_two_last_batches_at_once_end_the_log_once(kit: Kit) -> None:
+    await put_lease(kit, lease())
+    batch = LogBatch(UNIT, (line(0),), 1)
+    await asyncio.gather(*(kit.agents.logs(batch) for _ in range(3)))
+    written = (kit.logs._folder / f"{UNIT}.log").read_bytes()
+    assert written.count(b"END") == 1
+
+
+async def test_a_stream_that_breaks_in_a_write_loses_nothing(threaded_kit: Kit) -> None:
+    kit = threaded_kit
+    await put_lease(kit, lease(LeaseState.PENDING))
+    session = await kit.agents.session("n1", "peer")
+    report = NodeReport("n1", worker().status, {}, ())
+    writing = asyncio.ensure_future(session.on_state(report))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    await until(lambda: kit.rooms)
+    assert "n1" in kit.records.workers
+    assert queued(kit) == ["train"]
+
+
+async def test_a_session_sends_the_wanted_set_acks_and_heartbeats(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents_module, "BEAT_SECONDS", 0.01)
+    await kit.put(job(Phase.LEASING))
+    await put_lease(kit, lease(LeaseState.PENDING))
+    session = await kit.agents.session("n1", "peer")
+    out = session.outgoing()
+    assert await anext(out) == kit.agents.wanted("n1")
+    assert await anext(out) == Heartbeat(T)
+    await session.on_logs(LogBatch(UNIT, (line(0),)))
+    assert await anext(out) == LogAck(UNIT, 1)
+    kit.agents.wanted_changed("n2")
+    assert await anext(out) == Heartbeat(T)
+    await kit.executor._release(UNIT)
+    kit.agents.wanted_changed("n1")  # once more: only the newest set counts
+    assert await anext(out) == Wanted()
+    assert await anext(out) == Heartbeat(T)
+    await session.on_look_now(LookNow(UNIT))
+    assert kit.looked == [UNIT]
+    kit.agents.close()
+    assert [frame async for frame in out] == []
+
+
+async def test_a_newer_session_ends_the_older(kit: Kit) -> None:
+    older = await kit.agents.session("n1", "one")
+    report = NodeReport("n1", worker().status, {}, ())
+    await older.on_state(report)
+    out = older.outgoing()
+    await anext(out)
+    newer = await kit.agents.session("n1", "two")
+    assert [frame async for frame in out] == []
+    await newer.on_state(report)
+    kit.clock.advance(6)
+    await older.on_heartbeat(Heartbeat(T))  # its last words say nothing of the worker
+    await older.on_state(NodeReport("n1", worker(cpus=1).status, {}, ()))
+    assert not kit.world.workers(kit.clock.now())[0].ready
+    assert kit.records.workers["n1"].status.cpus == 8000
+    await newer.on_heartbeat(Heartbeat(T))
+    await older.close()
+    assert kit.world.workers(kit.clock.now())[0].ready
+    await newer.close()
+    assert not kit.world.workers(kit.clock.now())[0].ready
+    assert kit.agents._sessions == {}
+
+
+async def test_devices_may_change(kit: Kit) -> None:
+    await kit.report("n1", devices=1)
+    assert kit.world.workers(T)[0].free.milli == {0: 1000}
+    devices = tuple(Device(index=i, name="H200", type="nvidia") for i in range(2))
+    await kit.report("n1", status={"devices": devices})
+    assert kit.world.workers(T)[0].free.milli == {0: 1000, 1: 1000}

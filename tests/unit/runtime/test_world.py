@@ -1,0 +1,143 @@
+"""The world: younger knowledge holds over listings, shares are counted once, contact is judged."""
+
+from __future__ import annotations
+
+from cumulus.controller.platforms.base import NodeSeen
+from cumulus.controller.reconcile.observed import Free, ServiceState
+from cumulus.controller.runtime.world import World
+from cumulus.crd_like_specs.identity import unit_name
+from cumulus.crd_like_specs.job import Phase
+from cumulus.crd_like_specs.lease import Lease, LeaseState
+from make import DIGEST, UID, T, job, lease, service
+from runtime_kit import IMAGE, Kit
+
+UNIT = unit_name(UID, 1)
+OTHER = "b" * 32
+
+
+async def put_lease(kit: Kit, of: Lease) -> None:
+    await kit.records.put_lease(of)
+    kit.world.lease_changed(of.metadata.name, of.spec.job)
+
+
+async def drop_lease(kit: Kit, of: Lease) -> None:
+    await kit.records.delete_lease(of.metadata.name)
+    kit.world.lease_changed(of.metadata.name, of.spec.job)
+
+
+def listed(kit: Kit, *services: object) -> set[str]:
+    return kit.world.services_seen(services, kit.world.listing_begins())  # type: ignore[arg-type]
+
+
+def test_listings_tell_what_changed(kit: Kit) -> None:
+    assert listed(kit, service()) == {UID}
+    assert listed(kit, service()) == set()
+    assert listed(kit, service(ServiceState.COMPLETE)) == {UID}
+    assert listed(kit) == {UID}
+    assert kit.world.uids() == set()
+
+
+def test_what_was_done_since_a_listing_began_is_younger(kit: Kit) -> None:
+    listed(kit, service(uid=OTHER))
+    mark = kit.world.listing_begins()
+    kit.world.service_created(UNIT, UID, 1, "node-n1")
+    kit.world.service_removed(unit_name(OTHER, 1))
+    assert kit.world.services_seen([service(uid=OTHER)], mark) == set()
+    (seen,) = kit.world.services_of(UID)
+    assert (seen.name, seen.state) == (UNIT, ServiceState.PENDING)
+    assert kit.world.services_of(OTHER) == ()
+    assert listed(kit, service()) == {UID}
+    assert kit.world.services_of(UID) == (service(),)
+    assert kit.world._touched == {}
+
+
+def test_the_first_listing_after_silence_concerns_everyone(kit: Kit) -> None:
+    listed(kit, service())
+    kit.world.platform_unseen()
+    assert not kit.world.observed
+    assert listed(kit, service()) == {UID}
+    assert kit.world.observed
+
+
+def test_chased_units_are_unfinished_until_seen_ended(kit: Kit) -> None:
+    listed(kit, service(), service(ServiceState.FAILED, uid=OTHER))
+    assert kit.world.unfinished([UNIT, unit_name(OTHER, 1), "gone"]) == {UNIT}
+    assert kit.world.live_services == 2
+
+
+async def test_shares_are_counted_while_a_lease_is_there(kit: Kit) -> None:
+    await kit.report("n1", devices=2)
+    held = lease(devices=(1,), memory_milli=300)
+    await put_lease(kit, held)
+    expected = Free({0: 1000, 1: 700}, 7000, 31 << 30)
+    assert kit.world.workers(T)[0].free == expected
+    await put_lease(kit, held.model_copy(update={"status": lease(LeaseState.ENDED).status}))
+    assert kit.world.workers(T)[0].free == expected  # until its record is gone
+    other = lease(uid=OTHER, devices=(0, 1), memory_milli=500)
+    await put_lease(kit, other)
+    assert kit.world.workers(T)[0].free == Free({0: 500, 1: 200}, 6000, 30 << 30)
+    await drop_lease(kit, held)
+    await drop_lease(kit, held)
+    assert kit.world.workers(T)[0].free == Free({0: 500, 1: 500}, 7000, 31 << 30)
+    again = World(kit.records, kit.logs, kit.blobs, platform="x", default_image="", started=T)
+    assert again.workers(T)[0].free == kit.world.workers(T)[0].free
+    await drop_lease(kit, other)
+    assert kit.world.workers(T)[0].free == Free({0: 1000, 1: 1000}, 8000, 32 << 30)
+
+
+async def test_jobs_that_are_gone_leave_nothing_in_memory(kit: Kit) -> None:
+    await kit.report("n1")
+    kit.world.service_created(UNIT, UID, 1, "node-n1")
+    await put_lease(kit, lease())
+    assert kit.world.uids() == {UID}
+    kit.world.service_removed(UNIT)
+    kit.world.service_removed(UNIT)
+    await drop_lease(kit, lease())
+    assert (kit.world._by_uid, kit.world._leases_by_uid) == ({}, {})
+
+
+async def test_a_silent_agent_is_out_of_contact_then_unknown(kit: Kit) -> None:
+    await kit.report("n1")
+    (seen,) = kit.world.workers(T + 4.9)
+    assert seen.ready
+    (seen,) = kit.world.workers(T + 5)
+    assert (seen.ready, seen.known, seen.agent_silent_for) == (False, True, 5)
+    (seen,) = kit.world.workers(T + 120)
+    assert not seen.known
+    kit.world.agent_left("n1")
+    assert not kit.world.workers(T)[0].ready
+    assert kit.world.agent_heard("n1", T)
+    assert not kit.world.agent_heard("n1", T)
+
+
+async def test_workers_of_before_a_restart_are_known_for_a_while(kit: Kit) -> None:
+    await kit.report("n1")
+    again = World(kit.records, kit.logs, kit.blobs, platform="x", default_image="", started=T)
+    (seen,) = again.workers(T + 1)
+    assert (seen.ready, seen.known, seen.agent_silent_for) == (False, True, 1)
+
+
+async def test_a_node_that_is_down_takes_its_worker_with_it(kit: Kit) -> None:
+    await kit.report("n1")
+    assert kit.world.nodes_seen([NodeSeen("node-n1", "n1", up=True)]) == {"node-n1"}
+    assert kit.world.workers(T)[0].ready
+    assert kit.world.nodes_seen([NodeSeen("node-n1", "n1", up=False)]) == {"node-n1"}
+    assert not kit.world.workers(T)[0].ready
+    assert kit.world.nodes_seen([]) == set()  # down and gone are the same
+    assert not kit.world.node_up("node-n1")
+
+
+async def test_the_plan_is_told_everything_of_one_job(kit: Kit) -> None:
+    stored = await kit.put(job(Phase.RUNNING))
+    await put_lease(kit, lease())
+    listed(kit, service(), service(uid=OTHER))
+    await kit.log(UNIT, b"a\n", end=True)
+    seen = kit.world.seen(stored, T)
+    assert seen.services == (service(),)
+    assert [x.metadata.name for x in seen.leases] == [UNIT]
+    assert seen.logs.complete
+    assert (seen.default_image, seen.observed, seen.blob_present) == (IMAGE, True, True)
+    missing = job(code={"digest": DIGEST[:-1] + "b"})
+    assert not kit.world.seen(missing, T).blob_present
+    orphan = kit.world.seen_orphan(OTHER, T)
+    assert (len(orphan.services), orphan.leases) == (1, ())
