@@ -111,6 +111,7 @@ async def test_what_is_not_reported_is_not_held(kit: Kit) -> None:
 
 async def test_a_release_and_a_report_that_cross_are_both_kept(threaded_kit: Kit) -> None:
     kit = threaded_kit
+    await kit.report("n1")
     await put_lease(kit, lease(LeaseState.PENDING))
     release = kit.executor._release(UNIT)
     await asyncio.gather(release, kit.report("n1", {UNIT: kit.held()}))
