@@ -94,6 +94,9 @@ def _handle_signals(owner: int) -> None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
+        # Sent to the whole process group it comes twice, the second time by way of the parent, and
+        # must not break into the job's `finally`. SIGKILL follows anyway.
+        signal.signal(number, signal.SIG_IGN)
         raise Terminated(signal.Signals(number).name)
 
     signal.signal(signal.SIGTERM, terminate)

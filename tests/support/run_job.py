@@ -124,6 +124,7 @@ class Job:
             command,
             env=env,
             cwd=self.root,
+            start_new_session=True,  # a process group of its own, as every platform gives it
             stdin=subprocess.DEVNULL,
             stdout=pipes.get("stdout", subprocess.PIPE),
             stderr=pipes.get("stderr", subprocess.PIPE),

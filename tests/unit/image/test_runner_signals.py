@@ -33,8 +33,8 @@ def test_sigterm_unwinds_the_job_where_it_is(started: Start) -> None:
     process = started("""
         import time
         def main():
-            print("ready")
             try:
+                print("ready")
                 time.sleep(600)
             finally:
                 print("saved")
@@ -45,6 +45,30 @@ def test_sigterm_unwinds_the_job_where_it_is(started: Start) -> None:
     assert out.error == ("Terminated", "terminated by SIGTERM")
     assert ", in main" in out.envelope["traceback"]
     assert out.printed == b"ready\nsaved\n"
+
+
+def test_sigterm_to_the_whole_group_does_not_break_into_finally(job: Job, started: Start) -> None:
+    gate = job.root / "gate"
+    os.mkfifo(gate)
+    process = started(f"""
+        import time
+        def main():
+            try:
+                print("ready")
+                time.sleep(600)
+            finally:
+                print("saving")
+                open({str(gate)!r}).read()
+                print("saved")
+    """)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"saving\n"
+    os.killpg(process.pid, signal.SIGTERM)
+    gate.write_text("go on")
+    out = finish(process, READY + b"saving\n")
+    assert out.error[0] == "Terminated"
+    assert out.printed == b"ready\nsaving\nsaved\n"
 
 
 def test_a_job_with_its_own_handler_may_end_well(started: Start) -> None:
