@@ -33,6 +33,7 @@ class Logs:
     """folder: where the spools lie."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._spools: OrderedDict[str, Spool] = OrderedDict()
         self._ending: dict[str, asyncio.Task[None]] = {}

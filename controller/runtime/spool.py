@@ -122,7 +122,6 @@ class Spool:
 
     def _writer(self) -> IO[bytes]:
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
         return self._file
 

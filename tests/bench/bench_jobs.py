@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import docker
-from cumulus.api.frames import Finished, State
+from cumulus.api.frames import State
 from cumulus.controller.platforms.swarm_map import create_body
 from cumulus.controller.reconcile.actions import Mount, ServiceSpec
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.packing import pack
-from cumulus.sdk import CumulusClient
+from cumulus.sdk import CumulusClient, Done
 from system import IMAGE, System
 
 MAIN = "def main():\n    return {'answer': 42}\n"
 ROUNDS = 25
-WARM_UP = 3
+WARM_UP = 5
 POLL_SECONDS = 0.005
 
 Times = dict[str, float]
@@ -98,7 +98,7 @@ def _through(client: CumulusClient, name: str) -> Times:
     for event in client.submit_and_stream(job):
         if isinstance(event, State) and event.job.status.phase is Phase.RUNNING and not running:
             running = time.perf_counter() - begun
-        if isinstance(event, Finished):
+        if isinstance(event, Done):
             ended = event.job
     total = time.perf_counter() - begun
     assert ended is not None

@@ -45,6 +45,7 @@ class System:
 
     def __init__(self, folder: Path, platform: str) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.platform = platform
         self.grpc, self.http = free_port(), free_port()
         self.config = folder / "controller.yaml"

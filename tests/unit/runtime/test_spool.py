@@ -117,6 +117,13 @@ async def test_collecting_from_the_platform_completes_what_the_agent_began(tmp_p
     assert logs.complete(UNIT)
 
 
+async def test_a_job_that_prints_nothing_has_its_result_kept(tmp_path: Path) -> None:
+    logs = Logs(tmp_path / "not" / "there" / "yet")
+    await logs.append(UNIT, (UnitRecord(0, RES, 1.0, SUCCESS),), 1)
+    assert logs.read(UNIT, 0) == []
+    assert b"".join([piece async for piece in logs.result(UNIT)]) == SUCCESS
+
+
 async def test_last_line_that_is_no_envelope_is_a_log_line(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     await logs.collect(UNIT, [LogFrame("stdout", 1.0, SUCCESS), LogFrame("stdout", 2.0, b"x\n")])
