@@ -61,8 +61,9 @@ finish() {
   trap - EXIT
   if [ -n "$controller" ]; then
     if [ "$status" -ne 0 ] && [ -z "$interrupted" ]; then
-      log "it did not work (status $status); the end of the controller's log:"
+      log "it did not work (status $status); the ends of the controller's and its agent's log:"
       tail -n 60 "$data/controller.log" >&2 || true
+      tail -n 20 "$data/data/agent/agent.log" >&2 || true
     fi
     log "stopping"
     kill "$controller" 2>/dev/null || true

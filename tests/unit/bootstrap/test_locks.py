@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,26 @@ def test_what_works_on_it_is_pinned_to_the_same_versions() -> None:
     ours, theirs = ((ROOT / lock).read_text() for lock in LOCKS[:2])
     pins = set(re.findall(r"^([^\s=]+==[^\s]+)", ours, re.MULTILINE))
     assert pins <= set(re.findall(r"^([^\s=]+==[^\s]+)", theirs, re.MULTILINE))
+
+
+def imported(folder: Path) -> set[str]:
+    """Top-level names of what its modules cannot be imported without."""
+    names = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"cumulus"}
+
+
+@pytest.mark.parametrize("room", ["api", "chronos_bindings", "controller", "crd_like_specs", "sdk"])
+def test_what_a_room_imports_is_pinned_for_users_who_have_no_dev_lock(room: str) -> None:
+    made_by = packages_distributions()
+    lacking = {
+        name
+        for name in imported(ROOT / room)
+        if not {re.sub(r"[-_.]+", "-", made).lower() for made in made_by[name]} & pinned(LOCKS[0])
+    }
+    assert not lacking
