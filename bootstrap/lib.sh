@@ -6,7 +6,7 @@
 #   need COMMAND PACKAGE          remember that PACKAGE is needed where COMMAND is missing
 #   install_needed                apt-get install what `need` remembered, or say what to install
 #   need_python                   remember what is missing of Python itself
-#   find_python, make_venv        PYTHON=a python3 >= 3.10 that can make a venv; .venv
+#   find_python, make_venv        PYTHON=a python3 >= 3.11 that can make a venv; .venv
 #   install_locked LOCK           install exactly what LOCK says, and this package, editable
 #   in_venv COMMAND…              run a command of the venv
 # shellcheck shell=bash
@@ -62,8 +62,8 @@ need_python() {
 find_python() {
   need_python
   install_needed
-  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    die "$PYTHON is $("$PYTHON" --version 2>&1): Python 3.10 or newer is needed; set PYTHON to one"
+  "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$PYTHON is $("$PYTHON" --version 2>&1): Python 3.11 or newer is needed; set PYTHON to one"
 }
 
 make_venv() {
