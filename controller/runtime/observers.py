@@ -24,7 +24,7 @@ from .world import World
 BEAT_SECONDS: Final = 2.0
 """Between listings without any hint."""
 
-CHASE_SECONDS: Final = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
+CHASE_SECONDS: Final = (0.0, *[0.02] * 25, 0.1, 0.1, 0.2)
 """After an agent saw a container end, the platform takes a moment to say so too: look again
 after each of these, until it does."""
 
