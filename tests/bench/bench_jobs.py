@@ -8,6 +8,7 @@ complete, its output read, then removed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
 import time
@@ -51,6 +52,7 @@ def run(folder: Path) -> list[dict[str, Any]]:
                 }
             )
     finally:
+        _remove_volume(api, f"bare-{WARM_UP + ROUNDS - 1}")
         api.close()
         swarm.stop()
         process.stop()
@@ -130,8 +132,14 @@ def _bare(api: docker.APIClient, folder: Path, number: int) -> Times:
         total = time.perf_counter() - begun
     finally:
         api.remove_service(service)
+        _remove_volume(api, f"bare-{number - 1}")  # this one's container may not be gone yet
     assert json.loads(output[output.index(b"{") :])["result"] == {"answer": 42}
     return {"running": running, "result": total}
+
+
+def _remove_volume(api: docker.APIClient, name: str) -> None:
+    with contextlib.suppress(docker.errors.NotFound):
+        api.remove_volume(name)
 
 
 def _body(api: docker.APIClient, unit: Path, number: int) -> dict[str, Any]:
