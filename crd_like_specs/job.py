@@ -11,9 +11,10 @@ import json
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .identity import DIGEST_PATTERN
+from .json_values import check_json
 from .meta import API_VERSION, Condition, Model, ObjectMeta
 from .units import Bytes, Cpus, Fraction, Seconds
 
@@ -89,7 +90,7 @@ class Gpu(Model):
     """
 
     memory: Fraction = 1000
-    count: int = Field(default=1, ge=1, le=64)
+    count: int = Field(default=1, ge=1, le=64, strict=True)
     type: str = Field(default="", max_length=64)
 
 
@@ -98,7 +99,7 @@ class Resources(Model):
 
     cpus: Cpus = 1000
     memory: Bytes = Field(default=1 << 30, ge=16 << 20)
-    pids: int = Field(default=256, ge=8, le=65536)
+    pids: int = Field(default=256, ge=8, le=65536, strict=True)
     shm: Bytes = 64 << 20
 
 
@@ -107,7 +108,7 @@ class Retry(Model):
     doubled for each one after it up to an hour; on: causes that are tried again.
     """
 
-    limit: int = Field(default=0, ge=0, le=100)
+    limit: int = Field(default=0, ge=0, le=100, strict=True)
     backoff: Seconds = 10
     on: tuple[Cause, ...] = (Cause.ERROR, Cause.OUT_OF_MEMORY, Cause.WORKER_LOST, Cause.REJECTED)
 
@@ -137,8 +138,14 @@ class JobSpec(Model):
     network: Literal["None", "Egress"] = "None"
     node_selector: dict[str, str] = Field(default_factory=dict)
     ttl_after_finished: Seconds = Field(default=86400, ge=86400)
-    suspend: bool = False
-    priority: int = Field(default=0, ge=-1000, le=1000)
+    suspend: bool = Field(default=False, strict=True)
+    priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
+
+    @field_validator("args")
+    @classmethod
+    def _plain(cls, args: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
+        check_json(args)
+        return args
 
     @model_validator(mode="after")
     def _one_kind(self) -> JobSpec:

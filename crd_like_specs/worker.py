@@ -28,9 +28,9 @@ class Device(Model):
 class WorkerSpec(Model):
     """What an operator wants of it. available_until: POSIX seconds, end of the rental."""
 
-    cordoned: bool = False
-    drain: bool = False
-    available_until: float | None = None
+    cordoned: bool = Field(default=False, strict=True)
+    drain: bool = Field(default=False, strict=True)
+    available_until: float | None = Field(default=None, strict=True)
 
 
 class WorkerStatus(Model):

@@ -16,12 +16,12 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from .errors import Problem
+from .json_values import INTEGERS, MAX_DEPTH
 
 MAX_BYTES: Final = 1 << 20
 MAX_DOCUMENTS: Final = 100
 MAX_NODES: Final = 100_000
 """Nodes of one document, aliases counted as often as they are used."""
-MAX_DEPTH: Final = 64
 
 _TAG: Final = "tag:yaml.org,2002:"
 _BOOLS: Final = {"true": True, "false": False}
@@ -208,7 +208,7 @@ def _number(walk: _Walk, node: ScalarNode, path: FieldPath, kind: str) -> Any:
     except ValueError:
         walk.problem(node, path, f"{text!r:.80} is no number")
         return None
-    if isinstance(number, int) and not -(1 << 63) <= number < 1 << 63:
+    if isinstance(number, int) and number not in INTEGERS:
         walk.problem(node, path, f"{text:.80} does not fit into 64 bits: quote it")
         return None
     if isinstance(number, float) and not math.isfinite(number):
