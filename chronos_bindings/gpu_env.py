@@ -18,10 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from ..crd_like_specs.identity import ENV_RLIMIT_DATA
 from ..crd_like_specs.worker import Device
-
-RLIMIT_DATA: Final = "CUMULUS_RLIMIT_DATA"
-"""Environment variable with the bytes that image/runner.py gives to `setrlimit(RLIMIT_DATA)`."""
 
 _OVERHEAD: Final = 150 << 20  # what PoCL and Python take beside the buffers: 600 MiB held 448 MB
 _MPS_PIPE: Final = "/tmp/nvidia-mps"  # noqa: S108 (where the pipe folder is mounted in the container)
@@ -49,13 +47,10 @@ class BindMount:
 
 @dataclass(frozen=True, slots=True)
 class GpuEnv:
-    """What to give. rlimits: limit name as Docker spells it → bytes, for those who can set it
-    from outside; code jobs get the same by `env`. reason: who enforces, or why nobody does.
-    """
+    """What to give. reason: who enforces, or why nobody does."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[BindMount, ...] = ()
-    rlimits: Mapping[str, int] = field(default_factory=dict)
     enforcement: Enforcement = "advisory"
     reason: str = ""
 
@@ -99,13 +94,13 @@ def gpu_env(devices: Sequence[Device], memory_milli: int, host: HostGpu) -> GpuE
         if host.mps_pipe_dir:
             env |= _mps(devices, memory_milli)
             mounts = (BindMount(host.mps_pipe_dir, _MPS_PIPE),)
-        return GpuEnv(env, mounts, {}, how, reason)
+        return GpuEnv(env, mounts, how, reason)
     if kind == "amd":
         visible = ",".join(device.uuid or str(device.index) for device in devices)
-        return GpuEnv({"ROCR_VISIBLE_DEVICES": visible}, (), {}, how, reason)
+        return GpuEnv({"ROCR_VISIBLE_DEVICES": visible}, (), how, reason)
     if kind == "cpu" and how == "enforced":
         share = sum(device.memory * memory_milli // 1000 for device in devices) + _OVERHEAD
-        return GpuEnv({RLIMIT_DATA: str(share)}, (), {"data": share}, how, reason)
+        return GpuEnv({ENV_RLIMIT_DATA: str(share)}, (), how, reason)
     return GpuEnv(enforcement=how, reason=reason)
 
 

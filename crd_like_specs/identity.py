@@ -23,6 +23,10 @@ NETWORK_ISOLATED: Final = "cumulus-isolated"  # the network of jobs with `networ
 NETWORK_ISOLATED_CONFIG: Final = "cumulus-isolated-config"  # its node-local configuration
 BRIDGE_ISOLATED: Final = "cml-iso0"  # its bridge, at most 15 characters
 
+ENV_RLIMIT_DATA: Final = "CUMULUS_RLIMIT_DATA"
+"""Environment variable with the bytes of data that each process of a job may have: the runner sets
+it as its limit, and the platform does for images that bring no runner."""
+
 _UNIT = re.compile(r"^cumulus-([0-9a-f]{32})-([1-9][0-9]*)$")
 
 

@@ -73,8 +73,7 @@ def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict
         "Init": True,
         "StopGracePeriod": int(service.stop_grace * NANO),
         "Mounts": _mounts(service, labels),
-        # Only lowered ones: raising one above dockerd's own keeps the container from starting.
-        "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        "Ulimits": _ulimits(service),
     }
     if service.command:
         container["Command"] = list(service.command)
@@ -249,6 +248,14 @@ def _exit_code(state: ServiceState, status: Json) -> int | None:
 def _env(service: ServiceSpec) -> dict[str, str]:
     """The root is read-only, so what programs want to write by default goes to /work."""
     return {"HOME": WORK_DIR, **service.env}
+
+
+def _ulimits(service: ServiceSpec) -> list[dict[str, Any]]:
+    """Only lowered ones: raising one above dockerd's own keeps the container from starting."""
+    limits = {"core": 0}
+    if service.data:
+        limits["data"] = service.data
+    return [{"Name": name, "Soft": value, "Hard": value} for name, value in limits.items()]
 
 
 def _mounts(service: ServiceSpec, labels: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """All a platform needs to run one attempt. cpus: thousandths of a core; memory, shm: bytes.
+    """All a platform needs to run one attempt. cpus: thousandths of a core; memory, shm: bytes;
+    data: bytes of data that each process may have, 0 for no limit.
 
     image: id (`sha256:…`) or reference; command: argument list, empty for the image's own
     entry point; args: appended to either; isolated: no network at all; stop_grace: seconds from SIGTERM to SIGKILL.
@@ -46,6 +47,7 @@ class ServiceSpec:
     memory: int = 1 << 30
     pids: int = 256
     shm: int = 64 << 20
+    data: int = 0
     isolated: bool = True
     stop_grace: float = 10.0
 

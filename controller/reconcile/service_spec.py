@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...crd_like_specs.identity import unit_name
+from ...crd_like_specs.identity import ENV_RLIMIT_DATA, unit_name
 from ...crd_like_specs.job import GRACE_SECONDS, Job
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
@@ -34,9 +34,18 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         memory=spec.resources.memory,
         pids=spec.resources.pids,
         shm=spec.resources.shm,
+        data=0 if code else _data_limit(lease),
         isolated=spec.network == "None",
         stop_grace=GRACE_SECONDS,
     )
+
+
+def _data_limit(lease: Lease) -> int:
+    """An image brings no runner that would take the limit from its environment. Where there is
+    one, it alone sets it, so that a job at its limit can still tell what happened.
+    """
+    given = lease.status.env.get(ENV_RLIMIT_DATA, "")
+    return int(given) if given.isdecimal() else 0
 
 
 def _env(job: Job, lease: Lease) -> dict[str, str]:

@@ -87,6 +87,12 @@ def test_the_container_has_no_power() -> None:
     assert made["Ulimits"] == [{"Name": "core", "Soft": 0, "Hard": 0}]
 
 
+def test_a_cap_on_data_is_a_limit_of_the_container() -> None:
+    assert {"Name": "data", "Soft": 9 << 20, "Hard": 9 << 20} in container(
+        replace(CODE, data=9 << 20)
+    )["Ulimits"]
+
+
 def test_code_keeps_the_images_entry_point_and_a_command_replaces_it() -> None:
     assert "Command" not in container(CODE)
     assert "Args" not in container(CODE)

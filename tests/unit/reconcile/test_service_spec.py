@@ -1,0 +1,60 @@
+"""From a job and its held lease to what a platform is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cumulus.controller.reconcile.actions import Mount, ServiceSpec
+from cumulus.controller.reconcile.service_spec import service_spec
+from make import UID, job, lease, worker
+
+NAME = f"cumulus-{UID}-1"
+CAP = {"env": {"CUMULUS_RLIMIT_DATA": "600"}}
+
+
+def made(status: dict[str, Any] | None = None, **fields: Any) -> ServiceSpec:
+    return service_spec(job(**fields), lease(status=status or {}), worker(), "sha256:default")
+
+
+def test_code_runs_in_the_default_image_with_its_folders() -> None:
+    service = made()
+    assert (service.name, service.uid, service.image) == (NAME, UID, "sha256:default")
+    assert (service.command, service.args) == ((), ())
+    staged = f"/var/lib/cumulus/staged/{NAME}"
+    assert service.mounts == (Mount(f"{staged}/job", "/job"), Mount(f"{staged}/env", "/env"))
+
+
+def test_an_image_brings_all_but_its_command_and_arguments() -> None:
+    service = made(image="alpine", command=("echo",), args=["hi"], network="Egress")
+    assert (service.image, service.command, service.args) == ("alpine", ("echo",), ("hi",))
+    assert (service.mounts, service.isolated) == ((), False)
+
+
+def test_the_lease_says_what_the_environment_holds_whatever_the_job_says() -> None:
+    env = made(
+        {"partition_ids": ("p1", "p2"), "env": {"NVIDIA_VISIBLE_DEVICES": "GPU-1"}},
+        env={"A": "b", "JOB_ID": "mine", "NVIDIA_VISIBLE_DEVICES": "all"},
+    ).env
+    assert env["JOB_ID"] == UID
+    assert env["CHRONOS_PARTITION_ID"] == "p1,p2"
+    assert env["GPU_DEVICE"] == "0"
+    assert env["CUMULUS_GPU_MEMORY_FRACTION"] == "0.5"
+    assert env["CUMULUS_DEADLINE"] == "1060.000"
+    assert env["NVIDIA_VISIBLE_DEVICES"] == "GPU-1"
+    assert env["A"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "data"),
+    [
+        ({"image": "alpine"}, CAP, 600),
+        ({"image": "alpine"}, {}, 0),
+        ({"image": "alpine"}, {"env": {"CUMULUS_RLIMIT_DATA": "-1"}}, 0),
+        ({}, CAP, 0),  # the runner sets it, and can tell when it is reached
+    ],
+)
+def test_a_cap_on_data_is_the_platforms_where_no_runner_sets_it(
+    fields: dict[str, Any], status: dict[str, Any], data: int
+) -> None:
+    assert made(status, **fields).data == data
