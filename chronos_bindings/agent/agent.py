@@ -192,16 +192,18 @@ class Agent:
 
     async def _reread_facts(self) -> None:
         while True:
-            alarm = asyncio.ensure_future(
-                self._clock.sleep_until(self._clock.monotonic() + FACTS_SECONDS)
-            )
-            alarm.add_done_callback(lambda _: self._read_due.set())
+            alarm = asyncio.ensure_future(self._ring())
             try:
                 await self._read_due.wait()
             finally:
                 alarm.cancel()
             self._read_due.clear()
             await self._read_facts()
+
+    async def _ring(self) -> None:
+        """A cancelled alarm stays silent: were it heard, each reading would cause the next."""
+        await self._clock.sleep_until(self._clock.monotonic() + FACTS_SECONDS)
+        self._read_due.set()
 
     async def _read_facts(self) -> bool:
         machine = self._machine
