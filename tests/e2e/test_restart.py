@@ -59,7 +59,7 @@ def play(system: System) -> None:
     for number, name in enumerate(names):
         status = system.job(name)["status"]
         assert (status["attempt"], len(status["attempts"])) == (1, 1)
-        assert system.ctl("logs", name).stdout == f"begin {number}\nend {number}\n"
+        assert system.logs(name) == f"begin {number}\nend {number}\n"
     system.clean()
 
 

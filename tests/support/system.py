@@ -20,6 +20,7 @@ from cumulus.crd_like_specs.identity import LABEL_OWNED
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "crd_like_specs" / "examples"
+CHRONOS_LOCKS = Path("/tmp/chronos_locks")
 IMAGE = os.environ.get("CUMULUS_TEST_IMAGE", "cumulus-job:latest")
 
 
@@ -123,6 +124,13 @@ class System:
     ) -> subprocess.CompletedProcess[str]:
         return self.ctl("apply", "-", *arguments, stdin=text, timeout=timeout)
 
+    def logs(self, name: str, *arguments: str) -> str:
+        """Log lines as a user sees them; what went wrong beside them is in the failure."""
+        shown = self.ctl("logs", name, *arguments)
+        assert shown.returncode == 0, shown.stderr
+        assert not shown.stderr, shown.stderr
+        return shown.stdout
+
     def job(self, name: str) -> dict[str, Any]:
         shown = self.ctl("get", "jobs", name, "-o", "json")
         assert shown.returncode == 0, shown.stderr
@@ -149,9 +157,16 @@ class System:
             return [p.name for p in units.iterdir()] if units.exists() else []
         return owned_services()
 
+    def partitions(self) -> list[str]:
+        """What Chronos itself holds: its lock files of our agent's child process."""
+        agent = (self.folder / "data" / "agent" / "lock").read_text().strip()
+        tasks = Path(f"/proc/{agent}/task").iterdir()
+        children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+        return [p.name for c in children for p in CHRONOS_LOCKS.glob(f"partition_{c}_*")]
+
     def clean(self) -> None:
-        """No service, no lease, no container of ours is left, within a few seconds."""
-        wait_for(lambda: not self.services() and not self.leases(), 15)
+        """No service, lease, partition or container of ours is left, within a few seconds."""
+        wait_for(lambda: not self.services() and not self.leases() and not self.partitions(), 15)
         if self.platform == "swarm":
             wait_for(lambda: not owned_containers(), 15)
 
