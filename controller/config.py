@@ -13,19 +13,37 @@ A nested field is overridden with two underscores: `CUMULUS_PLATFORM__TYPE=proce
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..crd_like_specs.errors import Problem, ValidationError
 
-ADDRESS = r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$"
+MAX_PORT = 65535
+HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    known = HOST.fullmatch(host) and re.fullmatch(r"[0-9]{1,5}", port) and int(port) <= MAX_PORT
+    if not known:
+        raise PydanticCustomError(
+            "address",
+            "'{given}' is no address: expected HOST:PORT with a port up to 65535",
+            {"given": text},
+        )
+    return text
+
+
+ListenAddress = Annotated[str, AfterValidator(_address)]
 
 
 def default_data_dir() -> Path:
@@ -52,8 +70,8 @@ class PlatformConfig(_Section):
 class ListenConfig(_Section):
     """HOST:PORT of the two listeners; port 0 takes any free one."""
 
-    grpc: str = Field(default="127.0.0.1:50051", pattern=ADDRESS)
-    http: str = Field(default="127.0.0.1:8080", pattern=ADDRESS)
+    grpc: ListenAddress = "127.0.0.1:50051"
+    http: ListenAddress = "127.0.0.1:8080"
 
 
 class AgentConfig(_Section):
@@ -139,7 +157,7 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
 def read_tokens(path: Path) -> dict[str, str]:
     """Token → role, from lines `role:token`; comments and empty lines are passed over."""
     tokens: dict[str, str] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         role, _, token = line.strip().partition(":")
@@ -159,15 +177,22 @@ def read_tokens(path: Path) -> dict[str, str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValidationError(
-            [Problem(f"cannot be read: {error.strerror}", file=str(path))]
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(_text(path))
+    except yaml.YAMLError as error:
         raise ValidationError([Problem(f"is no YAML: {error}", file=str(path))]) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ValidationError([Problem("expected a mapping of settings", file=str(path))])
     return content
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValidationError(
+            [Problem(f"cannot be read: {error.strerror}", file=str(path))]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValidationError([Problem(f"is no UTF-8 text: {error}", file=str(path))]) from error

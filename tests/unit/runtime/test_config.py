@@ -53,6 +53,21 @@ def test_missing_file(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize("port", ["65536", "99999", "", "-1", "x"])
+def test_ports_that_no_socket_takes(tmp_path: Path, port: str) -> None:
+    file = write(tmp_path / "c.yaml", f'listen: {{http: "127.0.0.1:{port}"}}')
+    with pytest.raises(ValidationError, match=r"listen.http: .*expected HOST:PORT"):
+        load_config(file)
+
+
+def test_a_tokens_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"gone: cannot be read: No such file"):
+        read_tokens(tmp_path / "gone")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValidationError, match=r"binary: is no UTF-8"):
+        read_tokens(tmp_path / "binary")
+
+
 def test_tokens(tmp_path: Path) -> None:
     file = write(tmp_path / "t", f"# comment\nadmin:{'a' * 16}\n\nagent:{'b' * 20}\n")
     assert read_tokens(file) == {"a" * 16: "admin", "b" * 20: "agent"}
