@@ -23,6 +23,7 @@ from ...api.frames import (
     NodeReport,
     Wanted,
 )
+from ...crd_like_specs.errors import StoreError
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
@@ -132,7 +133,12 @@ class Agents:
         if lease is None or worker not in ("", lease.spec.worker):
             last = batch.records[-1].sequence + 1 if batch.records else 0
             return LogAck(batch.unit, max(last, batch.total or 0))
-        following, completed = await self._logs.append(batch.unit, batch.records, batch.total)
+        try:
+            following, completed = await self._logs.append(batch.unit, batch.records, batch.total)
+        except OSError as error:
+            raise StoreError(
+                f"output of {batch.unit} cannot be kept: {error.strerror}", job_id=lease.spec.job
+            ) from error
         if completed:
             self._add(lease.spec.job_name)
         return LogAck(batch.unit, following)

@@ -13,7 +13,7 @@ from typing import Final
 
 from loguru import logger
 
-from ...crd_like_specs.errors import DriverError
+from ...crd_like_specs.errors import DriverError, StoreError
 from ..platforms.base import Platform
 from .clock import Clock
 from .readiness import with_ready
@@ -128,7 +128,10 @@ class PlatformObserver:
         now = self._clock.now()
         for name in workers:
             ready = self._ready.get(name, False)
-            await self._records.change_worker(name, partial(with_ready, ready=ready, now=now))
+            try:
+                await self._records.change_worker(name, partial(with_ready, ready=ready, now=now))
+            except StoreError as error:  # a full disk: what can be read goes on being read
+                logger.error("worker {}: readiness cannot be written down: {}", name, error)
         if workers:
             self._world.worker_changed()
 

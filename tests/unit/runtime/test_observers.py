@@ -8,7 +8,7 @@ import pytest
 from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.controller.runtime import observers as observers_module
 from cumulus.controller.runtime.observers import BEAT_SECONDS, CHASE_SECONDS, PlatformObserver
-from cumulus.crd_like_specs.errors import Temporary
+from cumulus.crd_like_specs.errors import StoreError, Temporary
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from make import UID, job, lease, service
@@ -151,3 +151,17 @@ async def test_it_runs_on_hints_and_through_broken_events(
 def test_the_chase_begins_at_once_and_gives_up_within_a_second() -> None:
     assert CHASE_SECONDS[0] == 0
     assert sum(CHASE_SECONDS) < 1
+
+
+async def test_a_full_disk_does_not_end_the_eyes(
+    kit: Kit, eyes: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kit.report()
+    eyes.check_readiness()
+
+    async def full(*_: object) -> None:
+        raise StoreError("the store is read-only: No space left on device")
+
+    monkeypatch.setattr(kit.records, "change_worker", full)
+    await eyes._publish(set(kit.records.workers))
+    assert kit.records.workers
