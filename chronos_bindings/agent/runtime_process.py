@@ -1,6 +1,7 @@
 """The units of this machine where the process platform runs them. I/O. Called by the agent's core.
 
-It reads the unit folders that the platform writes (see `unit_files`) and signals process groups.
+It reads the unit folders that the platform writes (see `unit_files`) and signals the jobs' leaders
+or process groups.
 Folders are looked at again every few milliseconds while something runs: the files are small and
 in the page cache, and no service has to be installed for it.
 """
@@ -71,13 +72,19 @@ class ProcessRuntime:
         return [unit.seen for unit in self._units().values()]
 
     async def signal(self, unit: str, signum: int) -> None:
-        """See `LocalRuntime`. The whole process group gets it, as after Ctrl-C."""
-        if (leader := self._leader(unit)) and group(leader):
-            _send(leader.pid, signum)
+        """See `LocalRuntime`. Only the leader gets it, as in a container: it is the runner, which
+        passes it on, and the job's own handler would run twice. Where it is gone, what is left of
+        its group gets it.
+        """
+        leader = self._leader(unit)
+        if leader is not None and _leads(leader):
+            _send(os.kill, leader, signum)
+        else:
+            self._send_group(leader, signum)
 
     async def kill(self, unit: str) -> None:
         """See `LocalRuntime`."""
-        await self.signal(unit, signal.SIGKILL)
+        self._send_group(self._leader(unit), signal.SIGKILL)
 
     async def ensure_gone(self, unit: str) -> bool:
         """See `LocalRuntime`. A process that left the group by setsid is not seen: the process
@@ -156,6 +163,10 @@ class ProcessRuntime:
             return None
         return read_leader(self._root / name)
 
+    def _send_group(self, leader: Leader | None, signum: int) -> None:
+        if leader is not None and group(leader):
+            _send(os.killpg, leader, signum)
+
     def _read(self, unit: str, position: int) -> tuple[list[RawFrame], int]:
         try:
             with (self._root / unit / LOG).open("rb") as file:
@@ -167,14 +178,16 @@ class ProcessRuntime:
 
 
 def _alive(leader: Leader) -> bool:
+    return _leads(leader) or bool(group(leader))  # its children may still be there without it
+
+
+def _leads(leader: Leader) -> bool:
     stat = process_stat(leader.pid)
-    if stat is not None and stat.start == leader.start and stat.state not in "ZX":
-        return True
-    return bool(group(leader))  # the leader may be gone and its children still there
+    return stat is not None and stat.start == leader.start and stat.state not in "ZX"
 
 
-def _send(pgid: int, signum: int) -> None:
+def _send(send: Callable[[int, int], None], leader: Leader, signum: int) -> None:
     try:
-        os.killpg(pgid, signum)
+        send(leader.pid, signum)
     except ProcessLookupError:
         return  # it ended since it was looked at

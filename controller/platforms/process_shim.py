@@ -12,7 +12,8 @@ supervisor ends without doing anything; `pid` {"pid", "start"} of the job's lead
 /proc start time), whose process group holds the job; `log.jsonl`, one object per piece of output
 {"t": POSIX seconds, "s": "stdout"|"stderr", "d": base64 of at most 16 KiB}; and at the end
 `exit.json` {"exit_code": int, "finished_at": float, "message": str}. SIGTERM, SIGINT and SIGUSR1
-are passed on to the job's group.
+are passed on to the job's
+leader, as a container's engine does; SIGKILL goes to its whole group.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _start(command: list[bytes], env: dict[bytes, bytes]) -> tuple[int, dict[int
         os.close(fd)
     os.read(said[0], 1)  # it leads its own session and group now
     for number in FORWARDED:
-        signal.signal(number, lambda n, _: _signal_group(leader, n))
+        signal.signal(number, lambda n, _: _signal_leader(leader, n))
     _write(".pid", f'{{"pid": {leader}, "start": {_start_time(leader)}}}')
     os.rename(".pid", "pid")  # noqa: PTH104 (pathlib costs start-up)
     os.write(go[1], b"1")
@@ -207,6 +208,13 @@ def _drain(wake: int) -> None:
         while os.read(wake, 512):
             pass
     except BlockingIOError:
+        return
+
+
+def _signal_leader(leader: int, number: int) -> None:
+    try:
+        os.kill(leader, number)
+    except ProcessLookupError:  # it has been reaped
         return
 
 
