@@ -8,7 +8,6 @@ complete, its output read, then removed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import statistics
 import time
@@ -52,7 +51,7 @@ def run(folder: Path) -> list[dict[str, Any]]:
                 }
             )
     finally:
-        _remove_volume(api, f"bare-{WARM_UP + ROUNDS - 1}")
+        _sweep(api)
         api.close()
         swarm.stop()
         process.stop()
@@ -132,14 +131,22 @@ def _bare(api: docker.APIClient, folder: Path, number: int) -> Times:
         total = time.perf_counter() - begun
     finally:
         api.remove_service(service)
-        _remove_volume(api, f"bare-{number - 1}")  # this one's container may not be gone yet
     assert json.loads(output[output.index(b"{") :])["result"] == {"answer": 42}
     return {"running": running, "result": total}
 
 
-def _remove_volume(api: docker.APIClient, name: str) -> None:
-    with contextlib.suppress(docker.errors.NotFound):
-        api.remove_volume(name)
+def _sweep(api: docker.APIClient) -> None:
+    """Remove the volumes of the bare services, once their containers are gone."""
+    for number in range(WARM_UP + ROUNDS):
+        for _ in range(100):
+            try:
+                api.remove_volume(f"bare-{number}")
+            except docker.errors.NotFound:
+                break
+            except docker.errors.APIError:  # in use: its container is being removed
+                time.sleep(0.1)
+            else:
+                break
 
 
 def _body(api: docker.APIClient, unit: Path, number: int) -> dict[str, Any]:
