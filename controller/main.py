@@ -17,6 +17,7 @@ from loguru import logger
 
 from ..api.auth import Role, Tokens, check_exposure, is_loopback
 from ..api.http import HttpServer, Probes, build_app
+from ..api.program_log import configure_logging
 from ..api.server import GrpcServer, TlsFiles
 from ..crd_like_specs.errors import CumulusError, ValidationError
 from .config import Config, load_config, read_tokens
@@ -30,7 +31,6 @@ from .runtime.desired import Admission, Desired
 from .runtime.embedded import EmbeddedAgent, kept_token
 from .runtime.executor import Executor
 from .runtime.follow import Streams
-from .runtime.logging import configure_logging
 from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
@@ -81,7 +81,7 @@ class Controller:
         )
         executor = Executor(self.records, self.world, platform, self.logs, clock, self)
         reconciler = Reconciler(self.records, self.world, executor, clock, self.metrics.transition)
-        self.loop = Loop(queue, reconciler.reconcile, clock)
+        self.loop = Loop(queue, reconciler.reconcile, clock, reconciler.who)
         self.room = Room(self.records, self.world, clock, self.loop.add)
         changed = self.room.workers_changed
         self.observer = PlatformObserver(

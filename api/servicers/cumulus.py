@@ -48,7 +48,6 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         job, key = await begin(requests, self._blobs, max_code=self._max_code)
         stored = await self._write(self._jobs.submit(job, idempotency_key=key))
         uid = current().job_id = stored.metadata.uid
-        logger.bind(job_id=uid, job=stored.metadata.name).info("job submitted")
         async for event in self._follow(uid):
             yield event
 

@@ -65,7 +65,7 @@ class LeaseTask:
         self._requirements: tuple[str, ...] = ()
         parsed = parse_unit(record.name)
         uid, attempt = parsed or ("", 0)
-        self._log = logger.bind(job=uid, attempt=attempt, lease=record.name)
+        self._log = logger.bind(job_id=uid, attempt=attempt, lease=record.name)
 
     def poke(self) -> None:
         """Something changed: look again."""

@@ -11,19 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Final
 
 import grpc
 import grpc.aio
 from loguru import logger
 
+from ...api.program_log import configure_logging
 from ...crd_like_specs.errors import CumulusError, DriverError, Permanent
 from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import Device
@@ -44,9 +44,6 @@ from .prepare import Builder, PipPreparer
 from .runtime_docker import DockerRuntime
 from .runtime_process import ProcessRuntime
 from .stream import ceiling, channel_options
-
-if TYPE_CHECKING:
-    from loguru import Message
 
 LOCKED: Final = 75
 
@@ -202,35 +199,6 @@ def _channel(options: Options) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(options.controller, options=settings)
     credentials = grpc.ssl_channel_credentials(options.ca.read_bytes())
     return grpc.aio.secure_channel(options.controller, credentials, options=settings)
-
-
-def configure_logging(style: str, level: str) -> None:
-    """style: `text` or `json`, a line each on stderr."""
-    logger.remove()
-    if style == "json":
-        logger.add(_write_json, level=level)
-    else:
-        # diagnose=False: values of variables in tracebacks could be secrets.
-        logger.add(
-            sys.stderr,
-            level=level,
-            format="{time:YYYY-MM-DDTHH:mm:ss.SSSZZ} {level: <7} {message} {extra}",
-            diagnose=False,
-        )
-
-
-def _write_json(message: Message) -> None:
-    record = message.record
-    line: dict[str, Any] = {
-        "time": record["time"].isoformat(timespec="milliseconds"),
-        "level": record["level"].name,
-        "message": record["message"],
-        "logger": record["name"],
-        **record["extra"],
-    }
-    if record["exception"] is not None:
-        line["exception"] = str(record["exception"].value)
-    sys.stderr.write(json.dumps(line, default=str) + "\n")
 
 
 if __name__ == "__main__":

@@ -201,12 +201,8 @@ class Agents:
         self._world.lease_changed(name, new.spec.job)
         if new.status.state is LeaseState.ENDED and old.status.state is not LeaseState.ENDED:
             self._note_overrun(new, now)
-        logger.bind(job=new.spec.job, attempt=new.spec.attempt, worker=new.spec.worker).info(
-            "lease {} -> {} {}",
-            old.status.state.value,
-            new.status.state.value,
-            new.status.message,
-        )
+        if new.status.state is not old.status.state:
+            _log_lease(old.status, new)
         self._add(new.spec.job_name)
 
     def _note_overrun(self, lease: Lease, now: float) -> None:
@@ -238,6 +234,19 @@ class Agents:
             image=job.spec.image or self._world.default_image,
             next_log=self._logs.next_of(name),
         )
+
+
+def _log_lease(old: LeaseStatus, new: Lease) -> None:
+    spec, seen = new.spec, new.status
+    log = logger.bind(
+        job_id=spec.job,
+        job=spec.job_name,
+        attempt=spec.attempt,
+        worker=spec.worker,
+        reason=seen.reason,
+        detail=seen.message,
+    )
+    log.info("lease {} -> {}", old.state.value, seen.state.value)
 
 
 def _observed(lease: Lease, seen: LeaseStatus | None) -> Lease:

@@ -126,7 +126,11 @@ class Desired:
             return await self._submit(job)
         lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
         async with lock:
-            return self._records.job_with_key(idempotency_key) or await self._submit(job)
+            known = self._records.job_with_key(idempotency_key)
+            if known is None:
+                return await self._submit(job)
+            _log(known, "submitted again, its idempotency key is known")
+            return known
 
     async def cancel(self, name: str) -> Job:
         """Mark for cancelling; a finished job stays as it is."""
@@ -157,6 +161,8 @@ class Desired:
             if old is not None:
                 wanted, reruns = _changed(old, job)
             if wanted == old:
+                if not dry_run:
+                    _log(old, "submitted again, nothing changes")
                 return Applied(Outcome.UNCHANGED, old)
             outcome = Outcome.CONFIGURED if old else Outcome.CREATED
             if dry_run:
@@ -165,7 +171,8 @@ class Desired:
                 stored = await self._records.put_job(wanted, wanted.metadata.resource_version)
             except ConflictError:
                 continue  # its status moved, or another user was first
-            self._tell(stored, f"{outcome.value}, generation {stored.metadata.generation}")
+            what = "submitted" if old is None else "changed"
+            self._tell(stored, f"{what}, generation {stored.metadata.generation}")
             return Applied(outcome, stored, reruns)
 
     async def _mark(self, name: str, field: str, *, keep_finished: bool) -> Job:
@@ -180,11 +187,11 @@ class Desired:
                 stored = await self._records.put_job(wanted, job.metadata.resource_version)
             except ConflictError:
                 continue  # its status moved meanwhile: mark the newer version
-            self._tell(stored, f"marked: {field}")
+            self._tell(stored, f"{field.removesuffix('_timestamp')} asked for")
             return stored
 
     def _tell(self, job: Job, what: str) -> None:
-        logger.bind(job=job.metadata.uid, name=job.metadata.name).info(what)
+        _log(job, what)
         self._add(job.metadata.name)
 
     async def _apply_worker(self, worker: Worker, *, dry_run: bool) -> Applied:
@@ -217,6 +224,15 @@ def _pack(job: Job, files: Mapping[str, str]) -> bytes:
             for problem in error.problems
         ]
         raise ValidationError(problems, job_id=job.metadata.name) from error
+
+
+def _log(job: Job, what: str) -> None:
+    logger.bind(
+        job_id=job.metadata.uid,
+        job=job.metadata.name,
+        attempt=job.status.attempt,
+        worker=job.status.worker,
+    ).info(what)
 
 
 def _with_key(job: Job, idempotency_key: str) -> Job:

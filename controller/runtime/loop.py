@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from loguru import logger
 
@@ -25,12 +25,21 @@ Reconcile = Callable[[str], Awaitable[float | None]]
 
 
 class Loop:
-    """queue: whose keys; reconcile: one pass for one key, see `Reconciler.reconcile`."""
+    """queue: whose keys; reconcile: one pass for one key, see `Reconciler.reconcile`; who: fields
+    that log lines about a key bear.
+    """
 
-    def __init__(self, queue: KeyQueue, reconcile: Reconcile, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: KeyQueue,
+        reconcile: Reconcile,
+        clock: Clock,
+        who: Callable[[str], dict[str, object]] = lambda key: {"job": key},
+    ) -> None:
         self.queue = queue
         self._reconcile = reconcile
         self._clock = clock
+        self._who = who
         self._news = asyncio.Condition()
         self._loop = asyncio.get_running_loop()
         self._pending = False
@@ -48,26 +57,28 @@ class Loop:
 
     async def once(self, key: str) -> None:
         """One pass over one key that was taken from the queue."""
-        log = logger.bind(key=key)
         now = self._clock.now()
         try:
             wake_at = await self._reconcile(key)
         except ConflictError as error:
             # At once, since the version is known now; a conflict with oneself must not spin.
             delay = self.queue.retry(key, now, first_at_once=True)
-            log.debug("someone wrote first: {}; again in {:.1f} s", error, delay)
+            self._log(key).debug("someone wrote first: {}; again in {:.1f} s", error, delay)
         except CumulusError as error:
             delay = self.queue.retry(key, now)
-            log.warning("{}: {}; again in {:.1f} s", type(error).__name__, error, delay)
-        except Exception:
+            self._log(key).warning("{}: {}; again in {:.1f} s", type(error).__name__, error, delay)
+        except Exception:  # noqa: BLE001 (the boundary: see the top)
             delay = self.queue.retry(key, now)
-            log.exception("reconcile failed; again in {:.1f} s", delay)
+            self._log(key).exception("reconcile failed; again in {:.1f} s", delay)
         else:
             self.queue.forgive(key)
             if wake_at is not None:
                 self.queue.add_at(key, min(wake_at, now + FAR))
         finally:
             self.queue.done(key)
+
+    def _log(self, key: str) -> Any:
+        return logger.bind(**self._who(key))
 
     async def _worker(self) -> None:
         while True:

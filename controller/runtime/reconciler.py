@@ -76,6 +76,13 @@ class Reconciler:
         # What was done is seen at once: the next step need not wait for news of it.
         return self._clock.now() if decision.actions else decision.wake_at
 
+    def who(self, key: str) -> dict[str, object]:
+        """Fields by which log lines about this key are found."""
+        if key.startswith(ORPHAN):
+            return {"job_id": key.removeprefix(ORPHAN)}
+        job = self._records.job(key)
+        return {"job": key} if job is None else _who(job)
+
     async def _decide(self, key: str) -> tuple[Job, Plan] | None:
         """Plan and act; the job as it was planned for, None where it is gone."""
         job = self._records.job(key)
@@ -101,24 +108,31 @@ class Reconciler:
         now = self._clock.now()
         decision = plan_orphan(self._world.seen_orphan(uid, now), now)
         for action in decision.actions:
-            logger.bind(job=uid).info("orphan: {}", type(action).__name__)
+            logger.bind(job_id=uid).info("orphan: {}", type(action).__name__)
             await self._executor.do(action)
         return now if decision.actions else decision.wake_at
 
     async def _write(self, job: Job, status: JobStatus, rule: str) -> None:
         new = await self._records.put_status(job, status)
-        if (status.phase, status.attempt) != (job.status.phase, job.status.attempt):
-            logger.bind(**_who(new), rule=rule, reason=status.reason).info(
-                "{} -> {}", job.status.phase.value, status.phase.value
-            )
+        _log_transition(job, new, rule)
         self._on_transition(job, new, rule)
+
+
+def _log_transition(old: Job, new: Job, rule: str) -> None:
+    """A line for each change of phase, and for each other reason why it stays in one."""
+    was, now = old.status, new.status
+    log = logger.bind(**_who(new), rule=rule, reason=now.reason, detail=now.message)
+    if now.phase is not was.phase:
+        log.info("{} -> {}", was.phase.value, now.phase.value)
+    elif now.reason and now.reason != was.reason:
+        log.info("stays {}: {}", now.phase.value, now.reason)
 
 
 def _who(job: Job) -> dict[str, object]:
     """Fields by which log lines are found."""
     return {
-        "job": job.metadata.uid,
-        "name": job.metadata.name,
+        "job_id": job.metadata.uid,
+        "job": job.metadata.name,
         "attempt": job.status.attempt,
         "worker": job.status.worker,
     }

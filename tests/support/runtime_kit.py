@@ -150,7 +150,7 @@ class Kit:
 
     async def settle(self) -> None:
         """Do whatever is due until nothing is."""
-        loop = Loop(self.queue, self.reconciler.reconcile, self.clock)
+        loop = Loop(self.queue, self.reconciler.reconcile, self.clock, self.reconciler.who)
         for _ in range(1000):
             key = self.queue.take(self.clock.now())
             if key is None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from cumulus.controller.runtime.logging import configure_logging
+from cumulus.api.program_log import configure_logging
 from loguru import logger
 
 

@@ -1,4 +1,8 @@
-"""How the controller's own log looks: text for people, or one JSON object a line for machines."""
+"""How the own log of a controller or agent looks: text for people, or a JSON object a line.
+
+What a line is about stands in the same fields everywhere: `job_id` (uid), `job` (name), `attempt`,
+`worker`. Values of a job's environment, code, results and tokens never reach a log call. I/O: stderr.
+"""
 
 from __future__ import annotations
 
