@@ -17,7 +17,7 @@ async def play(folder: Path, seed: int, steps: int) -> Simulation:
             sim.check()
         await sim.settle()
         sim.check()
-    except AssertionError as error:
+    except Exception as error:  # a bug that raises needs its seed as much as a broken invariant
         trail = " ".join(sim.trace[-40:])
         raise AssertionError(f"seed {seed}: {error}\nlast steps: {trail}") from error
     return sim

@@ -8,22 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from cumulus.api.frames import (
-    LeaseReport,
-    LeaseWanted,
     LogBatch,
     LogStream,
-    NodeReport,
     UnitRecord,
-    Wanted,
 )
-from cumulus.controller.platforms.fake import FakePlatform
-from cumulus.controller.reconcile.actions import ServiceSpec
-from cumulus.controller.reconcile.observed import ServiceSeen, ServiceState
+from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
@@ -34,14 +27,15 @@ from cumulus.controller.runtime.observers import PlatformObserver
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import INDEXES, Records
+from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import CumulusError, Temporary
 from cumulus.crd_like_specs.identity import parse_unit
 from cumulus.crd_like_specs.job import Job, Phase
-from cumulus.crd_like_specs.lease import LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import ObjectMeta
-from make import spec, worker
+from make import spec
+from simparts import HarshPlatform, PlayedAgent
 
 WORKERS = ("n1", "n2")
 ENVELOPE = b'{"status": "success", "result": 1}\n'
@@ -52,139 +46,11 @@ class Crash(BaseException):
     """The controller died at this very step."""
 
 
-class HarshPlatform(FakePlatform):
-    """The fake, as harsh as Swarm: a removed service's container runs on until someone stops it,
-    and a container whose machine died is gone although its task still says Running.
-    """
-
-    def __init__(self, now: Callable[[], float], nodes: Iterable[str]) -> None:
-        super().__init__(now, nodes=nodes)
-        self.hold_starts = True
-        self.lingering: set[str] = set()
-        self.dead: set[str] = set()
-
-    async def create(self, service: ServiceSpec) -> None:
-        await asyncio.sleep(0)  # others run meanwhile
-        await super().create(service)
-
-    async def remove(self, name: str) -> None:
-        await asyncio.sleep(0)
-        if name in self.alive():
-            self.lingering.add(name)
-        await super().remove(name)
-
-    def units(self) -> dict[str, ServiceSeen]:
-        return {name: unit.seen for name, unit in self._units.items()}
-
-    def alive(self) -> set[str]:
-        """Names of attempts whose process really runs."""
-        return (self.running - self.dead) | self.lingering
-
-    def stop(self, name: str, exit_code: int) -> None:
-        """What an agent or engine does to a container, whatever Swarm knows of it."""
-        self.lingering.discard(name)
-        if name in self.running and name not in self.dead:
-            self.finish(name, exit_code)
-
-    def die(self, node_id: str) -> None:
-        """The machine is gone, with all that ran on it."""
-        self.dead |= {n for n in self.running if self._units[n].spec.node_id == node_id}
-        self.lingering = {n for n in self.lingering if self.homes()[n] != node_id}
-        self.node_down(node_id)
-
-    def homes(self) -> dict[str, str]:
-        return {spec_.name: spec_.node_id for spec_ in self.created}
-
-    def heal(self) -> None:
-        self._faults.clear()
-
-
 class NoBlobs:
     """Every code is here."""
 
     def size(self, digest: str) -> int:
         return len(digest)
-
-
-class PlayedAgent:
-    """One worker's agent, as the design describes it, without a process."""
-
-    def __init__(self, name: str, platform: HarshPlatform, clock: VirtualClock) -> None:
-        self.name = name
-        self.platform = platform
-        self.clock = clock
-        self.specs: dict[str, LeaseWanted] = {}  # of all it ever held
-        self.wanted: dict[str, LeaseWanted] = {}
-        self.held: dict[str, LeaseStatus] = {}
-        self.informed = False
-
-    def receive(self, wanted: Wanted) -> None:
-        self.wanted = {lease.name: lease for lease in wanted.leases}
-        self.informed = True
-
-    def restart(self) -> None:
-        self.wanted, self.held, self.informed = {}, {}, False
-
-    def used(self) -> dict[int, int]:
-        """Thousandths held, per device."""
-        used: dict[int, int] = {}
-        for name, status in self.held.items():
-            if status.state in (LeaseState.HELD, LeaseState.ENDING):
-                for device in self.specs[name].spec.devices:
-                    used[device] = used.get(device, 0) + self.specs[name].spec.memory_milli
-        return used
-
-    def step(self) -> None:
-        """Enforce ends, drop what is unwanted, take what is wanted and fits."""
-        now = self.clock.now()
-        for name, status in list(self.held.items()):
-            wanted = self.wanted.get(name)
-            over = status.expires_at and now >= status.expires_at
-            revoked = wanted is not None and wanted.spec.revoked
-            if status.state is LeaseState.HELD and (over or revoked):
-                self.held[name] = status.model_copy(update={"state": LeaseState.ENDING})
-            elif status.state is LeaseState.ENDING:
-                self.platform.stop(name, 143)
-                self.held[name] = status.model_copy(update={"state": LeaseState.ENDED})
-            elif wanted is None and self.informed:
-                self.platform.stop(name, 137)
-                del self.held[name]
-        if self.informed:
-            self._stop_strays()
-            self._take(now)
-
-    def _stop_strays(self) -> None:
-        """What runs here under our label without a lease, as after a restart."""
-        homes = self.platform.homes()
-        for unit in self.platform.alive():
-            over = unit in self.held and self.held[unit].state is LeaseState.ENDED
-            if homes[unit] == f"node-{self.name}" and (unit not in self.wanted or over):
-                self.platform.stop(unit, 137)
-
-    def _take(self, now: float) -> None:
-        used = self.used()
-        for name, wanted in self.wanted.items():
-            spec_ = wanted.spec
-            if name in self.held or spec_.revoked:
-                continue
-            if any(used.get(d, 0) + spec_.memory_milli > 1000 for d in spec_.devices):
-                continue
-            self.specs[name] = wanted
-            for device in spec_.devices:
-                used[device] = used.get(device, 0) + spec_.memory_milli
-            self.held[name] = LeaseStatus(
-                state=LeaseState.HELD,
-                backend="ledger",
-                held_at=now,
-                expires_at=spec_.not_after or now + spec_.duration,
-            )
-
-    def report(self) -> NodeReport:
-        return NodeReport(
-            worker=self.name,
-            status=worker(self.name).status,
-            leases=tuple(LeaseReport(name, status) for name, status in self.held.items()),
-        )
 
 
 class Simulation:
@@ -199,6 +65,7 @@ class Simulation:
         self.store = Store.open(None, indexes=INDEXES)
         self.down: set[str] = set()
         self.cut: set[str] = set()
+        self.killed: set[str] = set()
         self.trace: list[str] = []
         self.names = 0
         self.start()
@@ -218,6 +85,8 @@ class Simulation:
             started=clock.now(),
         )
         self.queue = KeyQueue()
+        self.room = Room(self.records, self.world, clock, self.queue.add)
+        changed = self.room.workers_changed
         self.server = Agents(
             self.records,
             self.world,
@@ -225,17 +94,17 @@ class Simulation:
             clock,
             look=lambda _: None,
             add=self.queue.add,
-            room=self.room_freed,
+            room=changed,
             overrun=lambda _: None,
         )
         executor = Executor(self.records, self.world, self.platform, self.logs, clock, self)
         self.reconciler = Reconciler(self.records, self.world, executor, clock)
         self.loop = Loop(self.queue, self.reconciler.reconcile, clock)
         self.observer = PlatformObserver(
-            self.platform, self.world, self.records, clock, self.queue.add, self.room_freed
+            self.platform, self.world, self.records, clock, self.queue.add, changed
         )
         self.desired = Desired(
-            self.records, Admission("swarm", NoBlobs()), clock, self.queue.add, self.room_freed
+            self.records, Admission("swarm", NoBlobs()), clock, self.queue.add, changed
         )
         for name in self.records.open_jobs():
             self.queue.add(name)
@@ -246,8 +115,7 @@ class Simulation:
         """Messages are delivered by the schedule, not by signals."""
 
     def room_freed(self) -> None:
-        for job in self.records.jobs_in(Phase.PENDING):
-            self.queue.add(job.metadata.name)
+        self.room.freed()
 
     # What may happen
 
@@ -272,6 +140,7 @@ class Simulation:
             pass  # a user's call was refused, as it may be
         except Crash:
             self.trace.append("CRASH")
+            self.room.close()
             self.platform.heal()
             self.start()
 
@@ -284,12 +153,12 @@ class Simulation:
     async def deliver(self) -> None:
         """A wanted set reaches an agent; lost ones just don't come, late ones come again."""
         name = self.rng.choice(WORKERS)
-        if name not in self.cut and name not in self.down:
+        if name not in self.cut | self.killed | self.down:
             self.agents[name].receive(self.server.wanted(name))
 
     async def report(self) -> None:
         name = self.rng.choice(WORKERS)
-        if name in self.cut or name in self.down:
+        if name in self.cut | self.killed | self.down:
             return
         agent = self.agents[name]
         await self.server.report(agent.report())
@@ -308,7 +177,7 @@ class Simulation:
 
     async def agent_step(self) -> None:
         name = self.rng.choice(WORKERS)
-        if name not in self.down:
+        if name not in self.killed | self.down:
             self.agents[name].step()
 
     async def list_services(self) -> None:
@@ -361,7 +230,7 @@ class Simulation:
 
     async def fault(self) -> None:
         name = self.rng.choice(WORKERS)
-        what = self.rng.choice(["api", "node", "cut", "agent", "back", "back"])
+        what = self.rng.choice(["api", "node", "cut", "agent", "kill", "back", "back"])
         if what == "api":
             verb = self.rng.choice(["create", "remove", "list_owned", "logs"])
             self.platform.fail_next(verb, Temporary("the engine is busy"), self.rng.randint(1, 3))
@@ -375,10 +244,14 @@ class Simulation:
                 self.platform.node_down(f"node-{name}")
         elif what == "agent" and name not in self.down:
             self.agents[name].restart()
+        elif what == "kill" and name not in self.down:
+            self.killed.add(name)  # its units run on, and nobody ends them meanwhile
+            self.agents[name].restart()
         elif what == "back":
             self.bring_back(name)
 
     def bring_back(self, name: str) -> None:
+        self.killed.discard(name)
         if name in self.down | self.cut:
             self.down.discard(name)
             self.cut.discard(name)
@@ -437,8 +310,10 @@ class Simulation:
                 await self._report_all(name)
             await self.platform_step()
             await self.list_services()
+            await self.room.settled()
             while (key := self.queue.take(self.clock.now())) is not None:
                 await self.loop.once(key)
+                await self.room.settled()
             if (
                 not self.records.open_jobs()
                 and not self.platform.units()
