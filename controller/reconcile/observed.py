@@ -1,4 +1,4 @@
-"""What the plan is told: plain frozen values, gathered by `runtime/observe.py`. Pure.
+"""What the plan is told: plain frozen values, gathered by `runtime/world.py`. Pure.
 
 Nothing here decides; nothing here can reach outside.
 """
