@@ -91,7 +91,7 @@ def _release(chronos: Chronos, partition_id: str) -> bool:
     """True also for what has expired, where Chronos raises: the share is free either way."""
     try:
         return chronos.release(partition_id)
-    except Exception:
+    except Exception:  # of what is gone already it says "not found": then nothing went wrong
         if any(info.partition_id == partition_id for info in chronos.list()):
             raise
         return True

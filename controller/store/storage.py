@@ -55,7 +55,7 @@ class JournalStorage(Storage):
         if self._disk is not None:
             try:
                 self._journal, self._snapshot_size = recover(self._disk, self.state)
-            except BaseException:
+            except BaseException:  # whatever it was: the folder's lock goes with us
                 self._disk.close()
                 raise
         # Bound late: the journal that is written to changes with each compaction.

@@ -87,7 +87,7 @@ def save(path: Path, config: Config) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             yaml.safe_dump(body, file, sort_keys=False)
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: no half-written file stays behind
         Path(temporary).unlink(missing_ok=True)
         raise
 
