@@ -6,6 +6,8 @@ kind that this version does not know comes back as None and is to be ignored.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ..crd_like_specs.lease import LeaseSpec, LeaseStatus
 from ..crd_like_specs.worker import WorkerStatus
 from . import frames as f
@@ -24,6 +26,8 @@ def agent_frame_to_proto(frame: f.AgentFrame) -> pb.AgentMessage:
         return pb.AgentMessage(heartbeat=pb.Heartbeat(time=frame.time))
     if isinstance(frame, f.LogBatch):
         return pb.AgentMessage(logs=_batch_to_proto(frame))
+    if isinstance(frame, f.NodeUsage):
+        return pb.AgentMessage(usage=_usage_to_proto(frame))
     return pb.AgentMessage(look_now=pb.LookNow(unit=frame.unit))
 
 
@@ -38,6 +42,8 @@ def agent_frame_from_proto(message: pb.AgentMessage) -> f.AgentFrame | None:
         return _batch_from_proto(message.logs)
     if kind == "look_now":
         return f.LookNow(message.look_now.unit)
+    if kind == "usage":
+        return _usage_from_proto(message.usage)
     return None
 
 
@@ -45,21 +51,25 @@ def controller_frame_to_proto(frame: f.ControllerFrame) -> pb.ControllerMessage:
     """What the controller says."""
     if isinstance(frame, f.Wanted):
         leases = [_wanted_to_proto(lease) for lease in frame.leases]
-        return pb.ControllerMessage(wanted=pb.Wanted(leases=leases))
+        images = [pb.ImageWanted(id=image.id, names=image.names) for image in frame.images]
+        return pb.ControllerMessage(wanted=pb.Wanted(leases=leases, images=images))
     if isinstance(frame, f.LogAck):
         return pb.ControllerMessage(log_ack=pb.LogAck(unit=frame.unit, next=frame.next))
-    return pb.ControllerMessage(heartbeat=pb.Heartbeat(time=frame.time))
+    return pb.ControllerMessage(heartbeat=pb.Heartbeat(time=frame.time, echo=frame.echo))
 
 
 def controller_frame_from_proto(message: pb.ControllerMessage) -> f.ControllerFrame | None:
     """The inverse; None for an unknown kind."""
     kind = message.WhichOneof("message")
     if kind == "wanted":
-        return f.Wanted(tuple(_wanted_from_proto(lease) for lease in message.wanted.leases))
+        return f.Wanted(
+            tuple(_wanted_from_proto(lease) for lease in message.wanted.leases),
+            tuple(f.ImageWanted(i.id, tuple(i.names)) for i in message.wanted.images),
+        )
     if kind == "log_ack":
         return f.LogAck(message.log_ack.unit, message.log_ack.next)
     if kind == "heartbeat":
-        return f.Heartbeat(message.heartbeat.time)
+        return f.Heartbeat(message.heartbeat.time, message.heartbeat.echo)
     return None
 
 
@@ -128,6 +138,7 @@ def _wanted_to_proto(lease: f.LeaseWanted) -> pb.LeaseWanted:
         args_json=lease.args_json,
         image=lease.image,
         next_log=lease.next_log,
+        registry_auth=lease.registry_auth,
     )
 
 
@@ -140,4 +151,28 @@ def _wanted_from_proto(message: pb.LeaseWanted) -> f.LeaseWanted:
         args_json=message.args_json,
         image=message.image,
         next_log=message.next_log,
+        registry_auth=message.registry_auth,
+    )
+
+
+def _usage_to_proto(usage: f.NodeUsage) -> pb.NodeUsage:
+    return pb.NodeUsage(
+        time=usage.time,
+        disk_free=usage.disk_free,
+        units=[pb.UnitUsage(**asdict(unit)) for unit in usage.units],
+        devices=[pb.DeviceUsage(**asdict(device)) for device in usage.devices],
+    )
+
+
+def _usage_from_proto(message: pb.NodeUsage) -> f.NodeUsage:
+    return f.NodeUsage(
+        time=message.time,
+        disk_free=message.disk_free,
+        units=tuple(
+            f.UnitUsage(u.unit, u.cpu_seconds, u.memory, u.memory_peak, u.gpu_memory)
+            for u in message.units
+        ),
+        devices=tuple(
+            f.DeviceUsage(d.index, d.memory_used, d.utilization_milli) for d in message.devices
+        ),
     )

@@ -162,9 +162,12 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent both ways every second where nothing else is. time: of the sender's clock."""
+    """Sent both ways every second. time: of the sender's clock; echo: from the controller, the
+    time of the newest heartbeat it heard on this stream (0.0: none yet).
+    """
 
     time: float
+    echo: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,37 @@ class LogBatch:
     total: int | None = None
 
 
-AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow
+@dataclass(frozen=True, slots=True)
+class UnitUsage:
+    """What one unit uses. cpu_seconds: since it started; the others: bytes, 0 where unknown."""
+
+    unit: str
+    cpu_seconds: float = 0.0
+    memory: int = 0
+    memory_peak: int = 0
+    gpu_memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUsage:
+    """memory_used: bytes, of all processes; utilization_milli: thousandths, -1 where unknown."""
+
+    index: int
+    memory_used: int = 0
+    utilization_milli: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """What the worker uses now; kept in memory only. disk_free: bytes where the agent stages."""
+
+    time: float
+    disk_free: int = 0
+    units: tuple[UnitUsage, ...] = ()
+    devices: tuple[DeviceUsage, ...] = ()
+
+
+AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow | NodeUsage
 
 
 # From the controller to an agent.
@@ -202,7 +235,8 @@ AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow
 @dataclass(frozen=True, slots=True)
 class LeaseWanted:
     """One lease and what to stage for it. code_digest: "" for image jobs; image: that the
-    service will use; next_log: sequence number of the first record not kept yet.
+    service will use; next_log: sequence number of the first record not kept yet; registry_auth:
+    JSON to pull the image with, or "".
     """
 
     name: str
@@ -212,13 +246,25 @@ class LeaseWanted:
     args_json: str = "[]"
     image: str = ""
     next_log: int = 0
+    registry_auth: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWanted:
+    """id: `sha256:<hex>`, as the engine names it; names: tags that it is to bear."""
+
+    id: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Every lease wanted on the worker: one that is not listed is to be ended."""
+    """Every lease wanted on the worker: one that is not listed is to be ended. images: those that
+    the worker should have before it is asked to run them.
+    """
 
     leases: tuple[LeaseWanted, ...] = ()
+    images: tuple[ImageWanted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

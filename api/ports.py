@@ -25,6 +25,7 @@ from .frames import (
     LogRecord,
     LookNow,
     NodeReport,
+    NodeUsage,
     Page,
     Resource,
     ServerInfo,
@@ -140,6 +141,9 @@ class AgentSession(Protocol):
         """Keep records; repeated ones are ignored. Returns when they may be read; awaiting it
         is the agent's back-pressure.
         """
+
+    async def on_usage(self, usage: NodeUsage) -> None:
+        """What the worker uses now; only the newest is kept."""
 
     async def on_look_now(self, hint: LookNow) -> None:
         """Ask the platform about this unit soon."""

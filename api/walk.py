@@ -31,7 +31,7 @@ MODELS: Final[dict[str, type[Model]]] = {
         for model in (
             *(job.Code, job.Gpu, job.Resources, job.Retry, job.JobSpec, job.Attempt),
             *(job.WorkerReason, job.JobStatus, job.Job),
-            *(lease.LeaseSpec, lease.LeaseStatus, lease.Lease),
+            *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
             *(worker.Device, worker.WorkerSpec, worker.WorkerStatus, worker.Worker),
         )
     },

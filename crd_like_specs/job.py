@@ -120,6 +120,8 @@ class JobSpec(Model):
     duration: the lease's length and the hard limit, seconds from the moment the lease is held.
     when_unschedulable: `Fail` ends a job at once that no existing worker could ever take;
     `Wait` lets it wait for one. Both wait for capacity that is merely in use.
+    stop_after_disconnect: seconds after which a worker without contact to its controller ends the
+    job, so that it can be tried elsewhere; 0: never, it runs to its end.
     """
 
     code: Code | None = None
@@ -140,6 +142,7 @@ class JobSpec(Model):
     ttl_after_finished: Seconds = Field(default=86400, ge=86400)
     suspend: bool = Field(default=False, strict=True)
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
+    stop_after_disconnect: Seconds = 0
 
     @field_validator("args")
     @classmethod
@@ -167,7 +170,10 @@ class JobSpec(Model):
         Left out: what steers a job without changing what runs (suspend, priority, ttl).
         """
         body = self.model_dump(
-            mode="json", by_alias=True, exclude={"suspend", "priority", "ttl_after_finished"}
+            mode="json",
+            by_alias=True,
+            exclude={"suspend", "priority", "ttl_after_finished"},
+            exclude_defaults=True,  # a field that a newer version adds must run nothing again
         )
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -187,11 +193,14 @@ class Attempt(Model):
 
 
 class WorkerReason(Model):
-    """Why one worker cannot take a pending job now; `ever`: it could when empty."""
+    """Why one worker cannot take a pending job now; `ever`: it could when empty; fix: the
+    smallest change with which it would fit there now, "" where none is small.
+    """
 
     worker: str
     reason: str
     ever: bool = False
+    fix: str = ""
 
 
 class JobStatus(Model):

@@ -39,11 +39,20 @@ class LeaseSpec(Model):
     memory_milli: int = Field(ge=0, le=1000)  # thousandths of each device's memory
     cpus: int = Field(default=0, ge=0)  # thousandths of a core set aside with it
     memory: int = Field(default=0, ge=0)  # bytes of the worker's memory set aside with it
+    pids: int = Field(default=0, ge=0)  # processes set aside with it
     duration: int = Field(ge=1)
     not_before: float = 0.0
     not_after: float = 0.0
     revoked: str = ""  # reason to end it now ("Cancelled", "Deleted", …), "" while wanted
     grace: float = 10.0  # seconds between SIGTERM and SIGKILL when revoked
+    stop_after_disconnect: int = Field(default=0, ge=0)  # seconds without contact, 0: never
+
+
+class LeaseMount(Model):
+    """A folder of the worker that the container is given read-only; both are absolute paths."""
+
+    source: str
+    target: str
 
 
 class LeaseStatus(Model):
@@ -55,6 +64,7 @@ class LeaseStatus(Model):
     held_at: float = 0.0
     expires_at: float = 0.0
     env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
+    mounts: tuple[LeaseMount, ...] = ()
     reason: str = ""
     message: str = ""
 

@@ -26,15 +26,21 @@ class Device(Model):
 
 
 class WorkerSpec(Model):
-    """What an operator wants of it. available_until: POSIX seconds, end of the rental."""
+    """What an operator wants of it. available_until: POSIX seconds, end of the rental.
+
+    fenced: an operator vouches that nothing runs there, so that its jobs may go elsewhere; it
+    takes no work until that is taken back.
+    """
 
     cordoned: bool = Field(default=False, strict=True)
     drain: bool = Field(default=False, strict=True)
     available_until: float | None = Field(default=None, strict=True)
+    fenced: bool = Field(default=False, strict=True)
 
 
 class WorkerStatus(Model):
-    """Seen. cpus: thousandths of a core; memory: bytes; last_heartbeat: POSIX seconds.
+    """Seen. cpus: thousandths of a core; memory, disk: bytes; pids: processes, 0 where unknown;
+    last_heartbeat: POSIX seconds; boot_id: changes with each start of the machine.
 
     node_id: the platform's id for pinning. staging_root: absolute folder on the worker below
     which the agent stages `<unit>/` folders. partitioner: `chronos` or `ledger`.
@@ -44,6 +50,9 @@ class WorkerStatus(Model):
     platform: str = ""  # swarm | process
     cpus: int = 0
     memory: int = 0
+    pids: int = 0
+    disk: int = 0
+    boot_id: str = ""
     devices: tuple[Device, ...] = ()
     partitioner: str = ""
     staging_root: str = ""

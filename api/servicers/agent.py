@@ -15,7 +15,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
 from ..convert_agent import agent_frame_from_proto, controller_frame_to_proto
-from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport
+from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport, NodeUsage
 from ..gen.cumulus.v1 import agent_pb2 as pb
 from ..gen.cumulus.v1 import agent_pb2_grpc
 from ..interceptor import Context
@@ -99,6 +99,8 @@ async def _take(frame: AgentFrame, session: AgentSession) -> None:
         await session.on_heartbeat(frame)
     elif isinstance(frame, LogBatch):
         await session.on_logs(frame)
+    elif isinstance(frame, NodeUsage):
+        await session.on_usage(frame)
     else:
         await session.on_look_now(frame)
 

@@ -21,6 +21,7 @@ from ...api.frames import (
     LogBatch,
     LookNow,
     NodeReport,
+    NodeUsage,
     Wanted,
 )
 from ...crd_like_specs.errors import StoreError
@@ -147,6 +148,10 @@ class Agents:
         """The agent lives."""
         if self._world.agent_heard(worker, self._clock.now()):
             self._room()
+
+    def used(self, worker: str, usage: NodeUsage) -> None:
+        """What the worker uses now."""
+        self._world.usage[worker] = usage
 
     def hint(self, hint: LookNow) -> None:
         """A container of ours changed."""
@@ -291,6 +296,11 @@ class Session:
         ack = await to_the_end(self._agents.logs(batch, self.worker))
         self._acks[ack.unit] = ack.next
         self._news.set()
+
+    async def on_usage(self, usage: NodeUsage) -> None:
+        """What the worker uses now."""
+        if not self._ended:
+            self._agents.used(self.worker, usage)
 
     async def on_look_now(self, hint: LookNow) -> None:
         """Ask the platform about this unit soon."""

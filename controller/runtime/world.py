@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ...api.frames import NodeUsage
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseSpec
@@ -68,6 +69,8 @@ class World:
         self._connected: set[str] = set()
         self._used: dict[str, _Used] = {}
         self._free_of: dict[str, Free] = {}
+        self.usage: dict[str, NodeUsage] = {}
+        """Worker → what it last said it uses."""
         self.observed = False
         for lease in records.leases.values():
             self._take_up(lease)

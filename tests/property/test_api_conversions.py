@@ -87,6 +87,7 @@ common = {
     "ttl_after_finished": st.integers(86400, 10**9),
     "suspend": st.booleans(),
     "priority": st.integers(-1000, 1000),
+    "stop_after_disconnect": st.integers(0, 86400),
 }
 specs = st.builds(
     job.JobSpec,
@@ -114,7 +115,8 @@ attempts = st.builds(
     started_at=times,
     finished_at=times,
 )
-reasons = st.builds(job.WorkerReason, worker=texts, reason=texts, ever=st.booleans())
+reasons = st.builds(job.WorkerReason, worker=texts, reason=texts, ever=st.booleans(), fix=texts)
+lease_mounts = st.builds(lease.LeaseMount, source=texts, target=texts)
 # The statuses' many plain fields are drawn by their types, so that a new one is covered at once.
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: texts,
@@ -128,6 +130,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     tuple[int, ...]: st.lists(counts, max_size=3).map(tuple),
     job.Phase: phases,
     lease.LeaseState: st.sampled_from(lease.LeaseState),
+    tuple[lease.LeaseMount, ...]: st.lists(lease_mounts, max_size=2).map(tuple),
     tuple[Condition, ...]: st.lists(conditions, max_size=2).map(tuple),
     tuple[job.Attempt, ...]: st.lists(attempts, max_size=2).map(tuple),
     tuple[job.WorkerReason, ...]: st.lists(reasons, max_size=2).map(tuple),
@@ -234,6 +237,17 @@ agent_frames = (
         ).map(tuple),
         total=st.none() | counts,
     )
+    | st.builds(
+        frames.NodeUsage,
+        time=times,
+        disk_free=counts,
+        units=st.lists(
+            st.builds(frames.UnitUsage, names, times, counts, counts, counts), max_size=2
+        ).map(tuple),
+        devices=st.lists(
+            st.builds(frames.DeviceUsage, counts, counts, st.integers(-1, 1000)), max_size=2
+        ).map(tuple),
+    )
 )
 controller_frames = (
     st.lists(
@@ -246,11 +260,15 @@ controller_frames = (
             args_json=texts,
             image=texts,
             next_log=counts,
+            registry_auth=texts,
         ),
         max_size=2,
     ).map(lambda wanted: frames.Wanted(tuple(wanted)))
+    | st.lists(
+        st.builds(frames.ImageWanted, texts, st.lists(texts, max_size=2).map(tuple)), max_size=2
+    ).map(lambda images: frames.Wanted(images=tuple(images)))
     | st.builds(frames.LogAck, names, counts)
-    | st.builds(frames.Heartbeat, times)
+    | st.builds(frames.Heartbeat, times, times)
 )
 
 

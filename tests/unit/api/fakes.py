@@ -17,6 +17,7 @@ from cumulus.api.frames import (
     LogRecord,
     LookNow,
     NodeReport,
+    NodeUsage,
     Outcome,
     Page,
     Resource,
@@ -243,6 +244,9 @@ class FakeSession:
 
     async def on_logs(self, batch: LogBatch) -> None:
         await self._take(batch)
+
+    async def on_usage(self, usage: NodeUsage) -> None:
+        await self._take(usage)
 
     async def on_look_now(self, hint: LookNow) -> None:
         await self._take(hint)

@@ -15,6 +15,7 @@ from cumulus.api.frames import (
     LogStream,
     LookNow,
     NodeReport,
+    NodeUsage,
     UnitRecord,
     Wanted,
 )
@@ -68,6 +69,7 @@ async def test_what_the_agent_says_arrives_in_order(world: World) -> None:
         LogBatch("u-1", (UnitRecord(0, LogStream.RESULT, 1.0, b"\xff{"),)),
         LogBatch("u-1", (), total=0),
         LookNow("u-1"),
+        NodeUsage(1.0, disk_free=9),
         REPORT,
     ]
     for frame in said:

@@ -12,6 +12,7 @@ from cumulus.api.frames import (
     LogStream,
     LookNow,
     NodeReport,
+    NodeUsage,
     UnitRecord,
     Wanted,
 )
@@ -243,7 +244,9 @@ async def test_a_session_sends_the_wanted_set_acks_and_heartbeats(
     assert await anext(out) == Wanted()
     assert await anext(out) == Heartbeat(T)
     await session.on_look_now(LookNow(UNIT))
+    await session.on_usage(NodeUsage(1.0, disk_free=5))
     assert kit.looked == [UNIT]
+    assert kit.world.usage == {"n1": NodeUsage(1.0, disk_free=5)}
     kit.agents.close()
     assert [frame async for frame in out] == []
 

@@ -9,16 +9,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentMessage(_message.Message):
-    __slots__ = ("state", "heartbeat", "logs", "look_now")
+    __slots__ = ("state", "heartbeat", "logs", "look_now", "usage")
     STATE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
     LOOK_NOW_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     state: NodeState
     heartbeat: Heartbeat
     logs: LogBatch
     look_now: LookNow
-    def __init__(self, state: _Optional[_Union[NodeState, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ..., logs: _Optional[_Union[LogBatch, _Mapping[str, object]]] = ..., look_now: _Optional[_Union[LookNow, _Mapping[str, object]]] = ...) -> None: ...
+    usage: NodeUsage
+    def __init__(self, state: _Optional[_Union[NodeState, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ..., logs: _Optional[_Union[LogBatch, _Mapping[str, object]]] = ..., look_now: _Optional[_Union[LookNow, _Mapping[str, object]]] = ..., usage: _Optional[_Union[NodeUsage, _Mapping[str, object]]] = ...) -> None: ...
 
 class NodeState(_message.Message):
     __slots__ = ("worker", "status", "labels", "leases")
@@ -48,10 +50,48 @@ class LeaseSeen(_message.Message):
     def __init__(self, name: _Optional[str] = ..., status: _Optional[_Union[_resources_pb2.LeaseStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("time",)
+    __slots__ = ("time", "echo")
     TIME_FIELD_NUMBER: _ClassVar[int]
+    ECHO_FIELD_NUMBER: _ClassVar[int]
     time: float
-    def __init__(self, time: _Optional[float] = ...) -> None: ...
+    echo: float
+    def __init__(self, time: _Optional[float] = ..., echo: _Optional[float] = ...) -> None: ...
+
+class NodeUsage(_message.Message):
+    __slots__ = ("time", "disk_free", "units", "devices")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    time: float
+    disk_free: int
+    units: _containers.RepeatedCompositeFieldContainer[UnitUsage]
+    devices: _containers.RepeatedCompositeFieldContainer[DeviceUsage]
+    def __init__(self, time: _Optional[float] = ..., disk_free: _Optional[int] = ..., units: _Optional[_Iterable[_Union[UnitUsage, _Mapping[str, object]]]] = ..., devices: _Optional[_Iterable[_Union[DeviceUsage, _Mapping[str, object]]]] = ...) -> None: ...
+
+class UnitUsage(_message.Message):
+    __slots__ = ("unit", "cpu_seconds", "memory", "memory_peak", "gpu_memory")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_PEAK_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    cpu_seconds: float
+    memory: int
+    memory_peak: int
+    gpu_memory: int
+    def __init__(self, unit: _Optional[str] = ..., cpu_seconds: _Optional[float] = ..., memory: _Optional[int] = ..., memory_peak: _Optional[int] = ..., gpu_memory: _Optional[int] = ...) -> None: ...
+
+class DeviceUsage(_message.Message):
+    __slots__ = ("index", "memory_used", "utilization_milli")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_USED_FIELD_NUMBER: _ClassVar[int]
+    UTILIZATION_MILLI_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    memory_used: int
+    utilization_milli: int
+    def __init__(self, index: _Optional[int] = ..., memory_used: _Optional[int] = ..., utilization_milli: _Optional[int] = ...) -> None: ...
 
 class LookNow(_message.Message):
     __slots__ = ("unit",)
@@ -104,13 +144,15 @@ class ControllerMessage(_message.Message):
     def __init__(self, wanted: _Optional[_Union[Wanted, _Mapping[str, object]]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("leases",)
+    __slots__ = ("leases", "images")
     LEASES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[LeaseWanted]
-    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ...) -> None: ...
+    images: _containers.RepeatedCompositeFieldContainer[ImageWanted]
+    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ..., images: _Optional[_Iterable[_Union[ImageWanted, _Mapping[str, object]]]] = ...) -> None: ...
 
 class LeaseWanted(_message.Message):
-    __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log")
+    __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log", "registry_auth")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +160,7 @@ class LeaseWanted(_message.Message):
     ARGS_JSON_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     NEXT_LOG_FIELD_NUMBER: _ClassVar[int]
+    REGISTRY_AUTH_FIELD_NUMBER: _ClassVar[int]
     name: str
     spec: _resources_pb2.LeaseSpec
     code_digest: str
@@ -125,7 +168,16 @@ class LeaseWanted(_message.Message):
     args_json: str
     image: str
     next_log: int
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping[str, object]]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ...) -> None: ...
+    registry_auth: str
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping[str, object]]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ..., registry_auth: _Optional[str] = ...) -> None: ...
+
+class ImageWanted(_message.Message):
+    __slots__ = ("id", "names")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LogAck(_message.Message):
     __slots__ = ("unit", "next")
@@ -152,3 +204,39 @@ class BlobChunk(_message.Message):
     data: bytes
     total: int
     def __init__(self, data: _Optional[bytes] = ..., total: _Optional[int] = ...) -> None: ...
+
+class GetImageRequest(_message.Message):
+    __slots__ = ("id", "worker")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    worker: str
+    def __init__(self, id: _Optional[str] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class ImageArchive(_message.Message):
+    __slots__ = ("parts",)
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    parts: _containers.RepeatedCompositeFieldContainer[ImagePart]
+    def __init__(self, parts: _Optional[_Iterable[_Union[ImagePart, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ImagePart(_message.Message):
+    __slots__ = ("path", "digest", "size")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    digest: str
+    size: int
+    def __init__(self, path: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+
+class RenewRequest(_message.Message):
+    __slots__ = ("csr",)
+    CSR_FIELD_NUMBER: _ClassVar[int]
+    csr: bytes
+    def __init__(self, csr: _Optional[bytes] = ...) -> None: ...
+
+class RenewResponse(_message.Message):
+    __slots__ = ("certificate",)
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    certificate: bytes
+    def __init__(self, certificate: _Optional[bytes] = ...) -> None: ...

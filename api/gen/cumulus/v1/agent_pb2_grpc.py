@@ -45,6 +45,21 @@ class AgentStub:
                 request_serializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
                 _registered_method=True)
+        self.GetImage = channel.unary_unary(
+                '/cumulus.v1.Agent/GetImage',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.GetImageRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.ImageArchive.FromString,
+                _registered_method=True)
+        self.GetImagePart = channel.unary_stream(
+                '/cumulus.v1.Agent/GetImagePart',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+                _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/cumulus.v1.Agent/Renew',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.RenewRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.RenewResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServicer:
@@ -63,6 +78,27 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetImage(self, request, context):
+        """An image that the controller holds, as the parts of its archive; each part is read with
+        GetImagePart from any offset, and only those that the worker lacks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImagePart(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Renew(self, request, context):
+        """A certificate for the time after the one that the call is made with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +111,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.GetBlob,
                     request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.SerializeToString,
+            ),
+            'GetImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImage,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetImageRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.ImageArchive.SerializeToString,
+            ),
+            'GetImagePart': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetImagePart,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.RenewRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +182,87 @@ class Agent:
             '/cumulus.v1.Agent/GetBlob',
             cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
             cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Agent/GetImage',
+            cumulus_dot_v1_dot_agent__pb2.GetImageRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.ImageArchive.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImagePart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cumulus.v1.Agent/GetImagePart',
+            cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Agent/Renew',
+            cumulus_dot_v1_dot_agent__pb2.RenewRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.RenewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -244,6 +244,38 @@ class CordonRequest(_message.Message):
     drain: bool
     def __init__(self, worker: _Optional[str] = ..., cordoned: _Optional[bool] = ..., drain: _Optional[bool] = ...) -> None: ...
 
+class FenceRequest(_message.Message):
+    __slots__ = ("worker", "fenced")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    FENCED_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    fenced: bool
+    def __init__(self, worker: _Optional[str] = ..., fenced: _Optional[bool] = ...) -> None: ...
+
+class RemoveWorkerRequest(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    def __init__(self, worker: _Optional[str] = ...) -> None: ...
+
+class CreateJoinTokenRequest(_message.Message):
+    __slots__ = ("ttl", "worker")
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    ttl: int
+    worker: str
+    def __init__(self, ttl: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+
+class JoinToken(_message.Message):
+    __slots__ = ("token", "expires_at", "controller")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    expires_at: float
+    controller: str
+    def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[float] = ..., controller: _Optional[str] = ...) -> None: ...
+
 class PutBlobRequest(_message.Message):
     __slots__ = ("digest", "data")
     DIGEST_FIELD_NUMBER: _ClassVar[int]

@@ -96,6 +96,21 @@ class CumulusStub:
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.CordonRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
                 _registered_method=True)
+        self.Fence = channel.unary_unary(
+                '/cumulus.v1.Cumulus/Fence',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.FenceRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
+                _registered_method=True)
+        self.RemoveWorker = channel.unary_unary(
+                '/cumulus.v1.Cumulus/RemoveWorker',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.RemoveWorkerRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
+                _registered_method=True)
+        self.CreateJoinToken = channel.unary_unary(
+                '/cumulus.v1.Cumulus/CreateJoinToken',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.JoinToken.FromString,
+                _registered_method=True)
         self.PutBlob = channel.stream_unary(
                 '/cumulus.v1.Cumulus/PutBlob',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.PutBlobRequest.SerializeToString,
@@ -195,6 +210,27 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Fence(self, request, context):
+        """Vouch that nothing runs on a worker that is out of reach, or take that back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveWorker(self, request, context):
+        """Forget a worker that is drained or fenced; its certificate is refused from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateJoinToken(self, request, context):
+        """For `bootstrap/worker.sh`: short-lived, for one worker.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutBlob(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -275,6 +311,21 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.Cordon,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.CordonRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_resources__pb2.Worker.SerializeToString,
+            ),
+            'Fence': grpc.unary_unary_rpc_method_handler(
+                    servicer.Fence,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.FenceRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_resources__pb2.Worker.SerializeToString,
+            ),
+            'RemoveWorker': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveWorker,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.RemoveWorkerRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_resources__pb2.Worker.SerializeToString,
+            ),
+            'CreateJoinToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateJoinToken,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_cumulus__pb2.JoinToken.SerializeToString,
             ),
             'PutBlob': grpc.stream_unary_rpc_method_handler(
                     servicer.PutBlob,
@@ -616,6 +667,87 @@ class Cumulus:
             '/cumulus.v1.Cumulus/Cordon',
             cumulus_dot_v1_dot_cumulus__pb2.CordonRequest.SerializeToString,
             cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Fence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Fence',
+            cumulus_dot_v1_dot_cumulus__pb2.FenceRequest.SerializeToString,
+            cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveWorker(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/RemoveWorker',
+            cumulus_dot_v1_dot_cumulus__pb2.RemoveWorkerRequest.SerializeToString,
+            cumulus_dot_v1_dot_resources__pb2.Worker.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateJoinToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/CreateJoinToken',
+            cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.SerializeToString,
+            cumulus_dot_v1_dot_cumulus__pb2.JoinToken.FromString,
             options,
             channel_credentials,
             insecure,

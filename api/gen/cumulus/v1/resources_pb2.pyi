@@ -113,7 +113,7 @@ class Retry(_message.Message):
     def __init__(self, limit: _Optional[int] = ..., backoff: _Optional[str] = ..., on: _Optional[_Iterable[str]] = ..., on_nothing: _Optional[bool] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority")
+    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -144,6 +144,7 @@ class JobSpec(_message.Message):
     TTL_AFTER_FINISHED_FIELD_NUMBER: _ClassVar[int]
     SUSPEND_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    STOP_AFTER_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     code: Code
     image: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -160,7 +161,8 @@ class JobSpec(_message.Message):
     ttl_after_finished: str
     suspend: bool
     priority: int
-    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ...) -> None: ...
+    stop_after_disconnect: str
+    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
@@ -185,14 +187,16 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., phase: _Optional[str] = ..., cause: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., worker: _Optional[str] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ...) -> None: ...
 
 class WorkerReason(_message.Message):
-    __slots__ = ("worker", "reason", "ever")
+    __slots__ = ("worker", "reason", "ever", "fix")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     EVER_FIELD_NUMBER: _ClassVar[int]
+    FIX_FIELD_NUMBER: _ClassVar[int]
     worker: str
     reason: str
     ever: bool
-    def __init__(self, worker: _Optional[str] = ..., reason: _Optional[str] = ..., ever: _Optional[bool] = ...) -> None: ...
+    fix: str
+    def __init__(self, worker: _Optional[str] = ..., reason: _Optional[str] = ..., ever: _Optional[bool] = ..., fix: _Optional[str] = ...) -> None: ...
 
 class JobStatus(_message.Message):
     __slots__ = ("phase", "reason", "message", "attempt", "observed_generation", "run_hash", "first_attempt", "worker", "devices", "exit_code", "submitted_at", "started_at", "finished_at", "expires_at", "retry_at", "result_size", "cleaned", "attempts", "waiting_for", "conditions", "stop_by", "stopping")
@@ -257,7 +261,7 @@ class Job(_message.Message):
     def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[JobSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[JobStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class LeaseSpec(_message.Message):
-    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory")
+    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory", "pids", "stop_after_disconnect")
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -271,6 +275,8 @@ class LeaseSpec(_message.Message):
     GRACE_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PIDS_FIELD_NUMBER: _ClassVar[int]
+    STOP_AFTER_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     job: str
     job_name: str
     attempt: int
@@ -284,10 +290,12 @@ class LeaseSpec(_message.Message):
     grace: float
     cpus: int
     memory: int
-    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ...) -> None: ...
+    pids: int
+    stop_after_disconnect: int
+    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., pids: _Optional[int] = ..., stop_after_disconnect: _Optional[int] = ...) -> None: ...
 
 class LeaseStatus(_message.Message):
-    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env")
+    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -303,6 +311,7 @@ class LeaseStatus(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ENV_FIELD_NUMBER: _ClassVar[int]
+    MOUNTS_FIELD_NUMBER: _ClassVar[int]
     state: str
     partition_ids: _containers.RepeatedScalarFieldContainer[str]
     backend: str
@@ -311,7 +320,16 @@ class LeaseStatus(_message.Message):
     reason: str
     message: str
     env: _containers.ScalarMap[str, str]
-    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    mounts: _containers.RepeatedCompositeFieldContainer[LeaseMount]
+    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ...) -> None: ...
+
+class LeaseMount(_message.Message):
+    __slots__ = ("source", "target")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    target: str
+    def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ...) -> None: ...
 
 class Lease(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
@@ -346,17 +364,19 @@ class Device(_message.Message):
     def __init__(self, index: _Optional[int] = ..., uuid: _Optional[str] = ..., name: _Optional[str] = ..., type: _Optional[str] = ..., memory: _Optional[int] = ..., enforcement: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class WorkerSpec(_message.Message):
-    __slots__ = ("cordoned", "drain", "available_until")
+    __slots__ = ("cordoned", "drain", "available_until", "fenced")
     CORDONED_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    FENCED_FIELD_NUMBER: _ClassVar[int]
     cordoned: bool
     drain: bool
     available_until: float
-    def __init__(self, cordoned: _Optional[bool] = ..., drain: _Optional[bool] = ..., available_until: _Optional[float] = ...) -> None: ...
+    fenced: bool
+    def __init__(self, cordoned: _Optional[bool] = ..., drain: _Optional[bool] = ..., available_until: _Optional[float] = ..., fenced: _Optional[bool] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("node_id", "platform", "cpus", "memory", "devices", "partitioner", "staging_root", "images", "network_isolation", "agent_version", "last_heartbeat", "conditions")
+    __slots__ = ("node_id", "platform", "cpus", "memory", "devices", "partitioner", "staging_root", "images", "network_isolation", "agent_version", "last_heartbeat", "conditions", "pids", "disk", "boot_id")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
@@ -369,6 +389,9 @@ class WorkerStatus(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     LAST_HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    PIDS_FIELD_NUMBER: _ClassVar[int]
+    DISK_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     platform: str
     cpus: int
@@ -381,7 +404,10 @@ class WorkerStatus(_message.Message):
     agent_version: str
     last_heartbeat: float
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
-    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping[str, object]]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ...) -> None: ...
+    pids: int
+    disk: int
+    boot_id: str
+    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping[str, object]]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., pids: _Optional[int] = ..., disk: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
 
 class Worker(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
