@@ -83,8 +83,8 @@ class JobsPort(Protocol):
     def logs(
         self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
     ) -> AsyncIterator[LogRecord]:
-        """Attempt 0: the current one; tail 0: all. Ends with the records kept so far, or where
-        `follow` is set when the attempt's log is complete.
+        """Attempt 0: the current one; tail: the last so many lines, 0: all. Ends with the
+        records kept so far, or where `follow` is set when the attempt's log is complete.
         """
 
     def result(self, name: str) -> AsyncIterator[bytes]:

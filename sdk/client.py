@@ -221,7 +221,7 @@ class AsyncCumulusClient:
     ) -> AsyncGenerator[Log | LogsLost, None]:
         """The log of one attempt (0: the current one); wait: until it is complete.
 
-        tail: at most so many of the last records; 0 is all.
+        tail: only the last so many lines; 0 is all.
         """
         return follow.read_logs(
             self._connection, _name(job), at=Position(attempt), tail=tail, wait=wait

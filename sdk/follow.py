@@ -122,8 +122,8 @@ async def read_logs(
 ) -> AsyncGenerator[Log | LogsLost, None]:
     """The log of one attempt from a position on.
 
-    job: name or uid; at.attempt 0: the current one; tail: at most so many of the last records,
-    0 is all; wait: go on until the server says that the log is complete.
+    job: name or uid; at.attempt 0: the current one; tail: the last so many lines, 0 is
+    all; wait: go on until the server says that the log is complete.
     """
     progress = Progress(at=at)
     last = tail

@@ -15,6 +15,7 @@ from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
 from .logs import Logs
 from .records import Records, over
+from .tail import Tail
 
 
 class Streams:
@@ -61,7 +62,9 @@ class Streams:
     async def logs(
         self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
     ) -> AsyncIterator[LogRecord]:
-        """Records of one attempt."""
+        """Records of one attempt. tail: the last so many lines of it, 0 for all; a record that
+        begins before them is cut, one that holds nothing of them is empty.
+        """
         job = self._records.find_job(name)
         current = max(1, job.status.attempt)
         if attempt > current:
@@ -70,8 +73,10 @@ class Streams:
                 job_id=job.metadata.uid,
             )
         reader = _Reader(self._records, self._logs, job, attempt, offset)
-        if tail:
-            reader.offset = max(offset, self._logs.line_count(reader.unit) - tail)
+        last_lines = self._logs.tail(reader.unit, tail) if tail else Tail()
+        if last_lines.sequence < offset:
+            last_lines = Tail(offset)
+        reader.offset = last_lines.sequence
         try:
             while True:
                 reader.begin()
@@ -80,7 +85,7 @@ class Streams:
                 last = not follow or reader.gone or self._logs.complete(reader.unit)
                 last = last or job.status.phase.terminal or job.status.attempt > reader.attempt
                 for record in reader.records():
-                    yield record
+                    yield last_lines.cut(record)
                 if last:
                     return
                 await reader.wait()

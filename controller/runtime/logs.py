@@ -18,6 +18,7 @@ from ...crd_like_specs.identity import parse_unit, unit_name
 from ..platforms.base import LogFrame
 from ..reconcile.observed import LogsSeen
 from .spool import Spool
+from .tail import Tail
 
 OPEN_SPOOLS: Final = 512
 MOST_SPOOLS: Final = 20_000
@@ -87,10 +88,10 @@ class Logs:
         """True once nothing more will come."""
         return self.seen(unit).complete
 
-    def line_count(self, unit: str) -> int:
-        """Log records kept so far."""
+    def tail(self, unit: str, lines: int) -> Tail:
+        """Where the last `lines` (>= 1) lines kept so far begin."""
         spool = self._spool(unit, create=False)
-        return spool.lines if spool else 0
+        return spool.tail(lines) if spool else Tail()
 
     async def result(self, unit: str) -> AsyncIterator[bytes]:
         """The envelope in pieces; nothing where there is none."""

@@ -17,6 +17,7 @@ from typing import IO, Final
 
 from ...api.frames import LogRecord, LogStream, UnitRecord
 from ..reconcile.observed import LogsSeen, ResultSeen
+from .tail import Lines, Tail, find
 
 INDEX_EVERY: Final = 256
 HEADER_LIMIT: Final = 128
@@ -35,10 +36,11 @@ class Spool:
         self.result_path = path.with_suffix(".result")
         self.attempt = attempt
         self.next = 0
-        self.lines = 0  # records that are log lines, not result pieces
         self.complete = False
         self.result: ResultSeen | None = None
-        self._index: list[tuple[int, int]] = []
+        self._lines = Lines()
+        self._noted = 0  # records of the log, without pieces of the result
+        self._index: list[tuple[int, int, Lines]] = []  # sequence, position, lines before it
         self._size = 0
         self._file: IO[bytes] | None = None
         if path.exists():
@@ -95,6 +97,18 @@ class Spool:
                     break
         return found
 
+    def tail(self, lines: int) -> Tail:
+        """Where the last `lines` (>= 1) lines kept so far begin."""
+        passed = self._lines.begun - lines
+        if passed < 0 or not self._index:
+            return Tail()
+        at = bisect_right(self._index, passed, key=lambda entry: entry[2].begun) - 1
+        _, position, before = self._index[max(0, at)]
+        with self.path.open("rb") as file:
+            file.seek(position)
+            found = find((record for record, _ in self._parse(file)), before, passed)
+        return found or Tail()
+
     def close(self) -> None:
         """Close the file; it opens again when it must."""
         if self._file is not None:
@@ -110,15 +124,16 @@ class Spool:
         else:
             head = f"{record.sequence} {_LETTERS[record.stream]} {record.time:.6f}"
             line = f"{head} {len(record.data)}\n".encode() + record.data + b"\n"
-            self._note(record.sequence)
+            self._note(record.sequence, record.stream, record.data)
         self._writer().write(line)
         self._size += len(line)
         self.next = record.sequence + 1
 
-    def _note(self, sequence: int) -> None:
-        if self.lines % INDEX_EVERY == 0:
-            self._index.append((sequence, self._size))
-        self.lines += 1
+    def _note(self, sequence: int, stream: LogStream, data: bytes) -> None:
+        if self._noted % INDEX_EVERY == 0:
+            self._index.append((sequence, self._size, self._lines.copy()))
+        self._noted += 1
+        self._lines.add(stream, data)
 
     def _writer(self) -> IO[bytes]:
         if self._file is None:
@@ -165,7 +180,7 @@ class Spool:
                     if len(data) != int(parts[3]) + 1:
                         break
                     self._size = start
-                    self._note(int(parts[0]))
+                    self._note(int(parts[0]), _STREAMS[parts[1].decode()], data[:-1])
                 self.next = int(parts[0]) + 1
                 self._size = file.tell()
         if not self.complete:

@@ -22,7 +22,7 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the job has finished.")
     ] = False,
-    tail: Annotated[int, typer.Option(min=0, help="Only so many of the last records; 0: all.")] = 0,
+    tail: Annotated[int, typer.Option(min=0, help="Only the last so many lines; 0: all.")] = 0,
     attempt: Annotated[int, typer.Option(min=0, help="0: the current one.")] = 0,
 ) -> None:
     """Print what a job wrote. Breaks of the connection lose and repeat nothing.
@@ -51,7 +51,7 @@ async def _logs(
 def _write(event: Event) -> None:
     if isinstance(event, LogsLost):
         talk.say(f"[{event.count} log records are no longer kept]")
-    if not isinstance(event, Log):
+    if not isinstance(event, Log) or not event.record.data:
         return
     if event.record.stream is LogStream.SYSTEM:
         talk.say(event.record.data.decode("utf-8", "replace").rstrip("\n"))

@@ -176,6 +176,16 @@ async def test_logs_so_far_from_an_offset_and_the_last_ones(kit: Kit) -> None:
     assert len(await everything(logs(kit, tail=5, offset=8))) == 2
 
 
+async def test_the_last_lines_begin_within_a_record_and_go_on_live(kit: Kit) -> None:
+    await kit.put(job(Phase.RUNNING))
+    await kit.log(ONE, b"1\n2\n3", b"3", b"3\n4\n")
+    assert [r.data for r in await everything(logs(kit, tail=2))] == [b"3", b"3", b"3\n4\n"]
+    events = logs(kit, tail=1, live=True)
+    assert [r.data for r in await take(events, 1)] == [b"4\n"]
+    await kit.log(ONE, b"5\n6\n", start=3, end=True)
+    assert [r.data for r in await everything(events)] == [b"5\n6\n"]
+
+
 async def test_followed_logs_end_when_complete(kit: Kit) -> None:
     await kit.put(job(Phase.RUNNING))
     await kit.log(ONE, b"a\n")

@@ -138,3 +138,33 @@ async def test_deleting_a_job_deletes_all_its_files(tmp_path: Path) -> None:
     logs.delete(UID, 2)
     assert list(tmp_path.iterdir()) == []
     assert logs.read(UNIT, 0) == []
+
+
+@pytest.mark.parametrize("tail", range(1, 9))
+def test_the_last_lines_are_lines_however_they_were_cut(tmp_path: Path, tail: int) -> None:
+    pieces = (
+        *((OUT, b"a1\na2\n"), (OUT, b"b1 "), (ERR, b"c1\n"), (OUT, b"b2 "), (OUT, b"b3\nd1\ne")),
+        *((ERR, b"f1 "), (OUT, b"2\n"), (ERR, b"f2\ng")),
+    )
+    lines = [b"a1", b"a2", b"b1 b2 b3", b"c1", b"d1", b"e2", b"f1 f2", b"g"]
+    spool = Spool(tmp_path / "u.log", 1)
+    spool.append(records(*pieces), None)
+    spool.close()
+    for known in (spool, Spool(tmp_path / "u.log", 1)):  # as written, and as recovered
+        found = known.tail(tail)
+        said = {OUT: b"", ERR: b""}
+        for record in known.read(found.sequence):
+            said[record.stream] += found.cut(record).data
+        told = [line for text in said.values() for line in text.splitlines()]
+        assert sorted(told) == sorted(lines[-tail:])
+
+
+def test_the_last_lines_of_a_long_output_are_found_without_reading_it_all(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "u.log", 1)
+    spool.append(records(*((OUT, b"x" * 9 + b"\n" * (n % 2)) for n in range(20_000))), None)
+    found = spool.tail(3)
+    assert (found.sequence, found.skip) == (19_994, 0)
+    assert spool.tail(9_999).sequence == 2
+    assert spool.tail(10_001).sequence == 0
+    assert Spool(tmp_path / "new.log", 1).tail(5).sequence == 0
+    spool.close()
