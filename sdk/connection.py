@@ -175,12 +175,20 @@ class Connection:
             error = status.from_grpc(e)
             if _says_nothing(e, error):
                 if e.code() is grpc.StatusCode.UNAVAILABLE:
-                    why = error.message.rsplit(": ", 1)[-1]  # gRPC tells its own way there first
                     error = UnavailableError(
-                        f"cannot reach the controller at {self.address.target}: {why}"
+                        f"cannot reach the controller at {self.address.target}: "
+                        f"{_why(error.message)}"
                     )
                 raise BrokenError(error) from e
             raise error from e
+
+
+def _why(details: str) -> str:
+    """The reason at the end of what gRPC tells of its way there."""
+    if "WRONG_VERSION_NUMBER" in details:  # told as `…: OK`
+        return "it does not answer in TLS: does it speak TLS?"
+    why = details.rsplit(": ", 1)[-1]
+    return why if "[" in why else why.rstrip("]")
 
 
 async def _each(items: Iterable[T]) -> AsyncIterator[T]:

@@ -32,7 +32,7 @@ class JobError(CumulusError, RuntimeError):
 
 
 class JobFailedError(JobError):
-    """The job failed; the message begins with `Job failed: `."""
+    """The job failed; the message begins with `Job <name> failed: `."""
 
 
 class JobTimedOutError(JobError, TimeoutError):

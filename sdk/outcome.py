@@ -65,15 +65,16 @@ def failure_of(job: Job, envelope: Envelope | None) -> CumulusError:
     if no_room is not None:
         return no_room
     text = status.message or status.reason or "no reason was recorded"
+    name = job.metadata.name
     if status.phase is Phase.TIMED_OUT:
-        return JobTimedOutError(f"Job timed out: {text}", job=job)
+        return JobTimedOutError(f"Job {name} timed out: {text}", job=job)
     if status.phase is Phase.CANCELLED:
-        return JobCancelledError(f"Job cancelled: {text}", job=job)
+        return JobCancelledError(f"Job {name} was cancelled: {text}", job=job)
     if envelope is None or envelope.ok:
-        return JobFailedError(f"Job failed: {text}", job=job)
+        return JobFailedError(f"Job {name} failed: {text}", job=job)
     said = ": ".join(part for part in (envelope.error_type, envelope.error) if part)
     return JobFailedError(
-        f"Job failed: {said or text}",
+        f"Job {name} failed: {said or text}",
         job=job,
         error_type=envelope.error_type,
         traceback=envelope.traceback,
