@@ -19,6 +19,8 @@ from pydantic_core import PydanticUndefined
 from ..crd_like_specs import job, lease, worker
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.meta import Condition, Model, ObjectMeta
+from ..crd_like_specs.wording import describe
+from ..crd_like_specs.yaml_nodes import dotted
 
 ModelT = TypeVar("ModelT", bound=Model)
 MessageT = TypeVar("MessageT", bound=Message)
@@ -74,13 +76,10 @@ def from_message(message: Message, model: type[ModelT]) -> ModelT:
 
 
 def problems_of(error: pydantic.ValidationError) -> list[Problem]:
-    """Each finding of pydantic with its dotted path, such as `spec.gpu.memory`."""
+    """Each finding of pydantic with its dotted path, such as `spec.gpu.memory`, in our words."""
     return [
-        Problem(
-            found["msg"].removeprefix("Value error, "),
-            path=".".join(str(part) for part in found["loc"]),
-        )
-        for found in error.errors(include_url=False, include_input=False)
+        Problem(describe(found), path=dotted(found["loc"]))
+        for found in error.errors(include_url=False)
     ]
 
 
@@ -149,13 +148,22 @@ def _read_args(spec: dict[str, Any]) -> None:
     text = spec.pop("argsJson", "")
     if text:
         try:
-            spec["args"] = json.loads(text, parse_constant=_refuse)
+            spec["args"] = json.loads(text, parse_constant=_refuse, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as e:
             raise ValidationError([Problem(f"is not JSON: {e}", path="spec.args")]) from e
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for n, key in enumerate(keys) if key in keys[:n])
+        raise ValueError(f"the key {twice!r:.80} is given twice")
+    return found
 
 
 def _read_files(code: dict[str, Any]) -> None:

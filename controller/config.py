@@ -26,6 +26,8 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..crd_like_specs.errors import Problem, ValidationError
+from ..crd_like_specs.wording import describe
+from ..crd_like_specs.yaml_nodes import dotted
 
 MAX_PORT = 65535
 HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
@@ -147,8 +149,8 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     except pydantic.ValidationError as error:
         raise ValidationError(
             [
-                Problem(e["msg"], path=".".join(str(part) for part in e["loc"]), file=name)
-                for e in error.errors()
+                Problem(describe(e), path=dotted(e["loc"]), file=name)
+                for e in error.errors(include_url=False)
             ]
         ) from error
     return config.model_copy(update=dict(overrides or {}))

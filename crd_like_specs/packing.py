@@ -9,6 +9,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -153,7 +154,7 @@ def _read(path: Path) -> bytes:
     wrong = "expected a folder or a zip"
     try:
         if path.is_dir():
-            return pack(read_folder(path))
+            return _packed(path)
         if path.suffix == ".zip" and path.is_file():
             if path.stat().st_size > MAX_BYTES:
                 wrong = f"is too large: expected at most {MAX_BYTES} bytes"
@@ -170,6 +171,14 @@ def _read(path: Path) -> bytes:
     except (zipfile.BadZipFile, NotImplementedError) as error:
         wrong = f"is no zip archive: {error}"
     raise ValidationError([Problem(wrong, "spec.code.path", str(path))])
+
+
+def _packed(folder: Path) -> bytes:
+    try:
+        return pack(read_folder(folder))
+    except ValidationError as error:
+        problems = [p if p.file else replace(p, file=str(folder)) for p in error.problems]
+        raise ValidationError(problems) from error
 
 
 def _unsafe(name: str) -> str:

@@ -1,4 +1,6 @@
-"""What pydantic found wrong, in the words of someone who writes YAML. Pure; used by `codec.py`."""
+"""What pydantic found wrong, in the words of someone who writes YAML. Pure; used by
+`codec.py`, by `api/walk.py` for what comes over the network, and for options and settings.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,11 @@ _PATTERNS: Final = {
     "^[A-Za-z_][A-Za-z0-9_]*$": "letters, digits and underscores, no digit first",
 }
 
+_PLAIN: Final = {"missing": "is missing", "extra_forbidden": "is no known field"}
+
 _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
     "dict_type": "a mapping",
     "list_type": "a list",
     "tuple_type": "a list",
@@ -26,12 +31,13 @@ _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "float_parsing": "a number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
+    "path_type": "a path",
     "literal_error": lambda context: str(context["expected"]),
     "enum": lambda context: str(context["expected"]),
     "greater_than_equal": lambda context: f"at least {context['ge']}",
     "less_than_equal": lambda context: f"at most {context['le']}",
-    "string_too_short": lambda context: f"at least {context['min_length']} characters",
-    "string_too_long": lambda context: f"at most {context['max_length']} characters",
+    "string_too_short": lambda context: _characters("at least", context["min_length"]),
+    "string_too_long": lambda context: _characters("at most", context["max_length"]),
     "string_pattern_mismatch": lambda context: _PATTERNS.get(
         context["pattern"], f"text that matches {context['pattern']}"
     ),
@@ -41,13 +47,17 @@ _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
 def describe(error: Mapping[str, Any]) -> str:
     """The message for one entry of `pydantic.ValidationError.errors()`."""
     kind = str(error["type"])
-    if kind == "missing":
-        return "is missing"
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     expected = _EXPECTED.get(kind)
     if expected is None:  # our own validators' words, or a rare kind in pydantic's
         return str(error["msg"]).removeprefix("Value error, ")
     text = expected if isinstance(expected, str) else expected(error.get("ctx", {}))
     return f"expected {text}, got {clipped(error['input'])}"
+
+
+def _characters(limit: str, number: int) -> str:
+    return f"{limit} {number} character{'' if number == 1 else 's'}"
 
 
 def clipped(value: object) -> str:

@@ -14,7 +14,10 @@ _TERM = re.compile(r"^(!?)([A-Za-z0-9][A-Za-z0-9._/-]*)(?:(==|=|!=)([A-Za-z0-9._
 
 def parse_selector(text: str) -> Matches:
     """A test over labels; "" matches all. ValidationError names the term that is wrong."""
-    tests = [_term(part.strip()) for part in text.split(",") if part.strip()]
+    terms = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(terms):
+        raise ValidationError(f"label selector {text!r} has nothing before or behind a comma")
+    tests = [_term(term) for term in terms]
     return lambda labels: all(test(labels) for test in tests)
 
 

@@ -65,11 +65,23 @@ def _usage(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         talk.say(str(error.format_message()) if hasattr(error, "format_message") else str(error))
         return 2
+    _reword(error)
     text = error.format_message() if hasattr(error, "format_message") else str(error)
     talk.complain(text)
     if context is not None:
         talk.say(f"try: {context.command_path} --help")
     return 2
+
+
+def _reword(error: Exception) -> None:
+    """Typer gives pydantic's words for a value that an option does not take."""
+    import pydantic  # noqa: PLC0415 (see _command)
+
+    from ...crd_like_specs import wording  # noqa: PLC0415 (same)
+
+    cause = error.__cause__
+    if isinstance(cause, pydantic.ValidationError) and hasattr(error, "message"):
+        error.message = wording.describe(cause.errors(include_url=False)[0])
 
 
 def _failed(error: Exception) -> int:

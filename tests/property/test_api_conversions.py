@@ -335,6 +335,7 @@ def test_what_other_clients_leave_out_takes_its_default() -> None:
         ("NaN", "not a JSON number"),
         ("[" * 9999, "is not JSON"),
         ("3", "list"),
+        ('{"a": 1, "b": [{"c": 1, "c": 2}]}', "the key 'c' is given twice"),
     ],
 )
 def test_args_that_are_no_json_list_or_object(args: str, says: str) -> None:

@@ -145,7 +145,7 @@ async def test_code_neither_sent_nor_there(world: World) -> None:
         ([], "first frame"),
         ([pb.SubmitRequest(code=b"x")], "first frame"),
         ([pb.SubmitRequest()], "first frame"),
-        ([pb.SubmitRequest(start=pb.SubmitStart())], "spec: Field required"),
+        ([pb.SubmitRequest(start=pb.SubmitStart())], "spec: is missing"),
         ([start(a_job(), code_follows=True)], "digest is expected"),
         ([start(code_job(b"a"), code_follows=True), start(a_job())], "second `start`"),
         (

@@ -40,6 +40,9 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         "extra",
     }
     assert all(p.file == str(file) for p in caught.value.problems)
+    told = {p.path: p.message for p in caught.value.problems}
+    assert told["extra"] == "is no known field"
+    assert told["platform.type"] == "expected 'swarm' or 'process', got 'nomad'"
 
 
 @pytest.mark.parametrize("text", ["[1]", "a: [", "\x00"])
@@ -98,4 +101,10 @@ def test_selectors(text: str, labels: dict[str, str], matches: object) -> None:
 @pytest.mark.parametrize("text", ["a b", "=b", "!a=b", "a=b=c", "a>b"])
 def test_bad_selectors(text: str) -> None:
     with pytest.raises(ValidationError, match="not understood"):
+        parse_selector(text)
+
+
+@pytest.mark.parametrize("text", ["a=b,", ",a", "a==b,,", "a,,b", ","])
+def test_selectors_with_empty_terms(text: str) -> None:
+    with pytest.raises(ValidationError, match="nothing before or behind a comma"):
         parse_selector(text)

@@ -70,7 +70,7 @@ def test_a_job_that_raises_gives_its_error_traceback_and_code(ctl: Ctl, server: 
     server.script.envelope = json.dumps({"status": "error", **error}).encode()
     assert ctl("apply", ctl.file(), "--wait") == 1
     assert ctl.out == ""
-    assert ctl.err.endswith("Traceback: there\nerror: Job failed: ValueError: no luck\n")
+    assert ctl.err.endswith("Traceback: there\nerror: Job hello failed: ValueError: no luck\n")
 
 
 def test_a_traceback_that_was_logged_is_not_told_twice(ctl: Ctl, server: FakeServer) -> None:
@@ -162,6 +162,45 @@ def test_what_the_server_refuses_ends_with_the_tables_code(
 def test_no_server_is_code_3(ctl: Ctl) -> None:
     assert ctl.bare("--server", "127.0.0.1:1", "get", "jobs") == 3
     assert "cannot reach the controller at 127.0.0.1:1" in ctl.err
+
+
+def test_a_controller_without_tls_is_asked_whether_it_speaks_it(
+    ctl: Ctl, server: FakeServer
+) -> None:
+    assert ctl.bare("--server", f"https://{server.address}", "info") == 3
+    where = f"cannot reach the controller at {server.address}"
+    assert f"{where}: it does not answer in TLS: does it speak TLS?" in ctl.err
+
+
+def test_a_name_that_nobody_knows_is_told_plainly(ctl: Ctl) -> None:
+    assert ctl.bare("--server", "no-such-host.invalid:1", "info") == 3
+    assert ctl.err.count("[") == ctl.err.count("]")
+    assert "cannot reach the controller at no-such-host.invalid:1: " in ctl.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("logs", "x", "--tail", "a"), "expected a whole number, got 'a'"),
+        (("logs", "x", "--tail", "-1"), "expected at least 0"),
+        (("get", "jobs", "-o", "xml"), "'xml' is not one of 'wide', 'json'"),
+        (("run", ".", "--duration", "0"), "spec.duration: expected at least 1, got 0"),
+        (("run", ".", "--name", "A_b"), "metadata.name: expected lower-case letters"),
+    ],
+)
+def test_what_an_option_does_not_take_is_said_in_our_words(
+    ctl: Ctl, args: tuple[str, ...], says: str
+) -> None:
+    assert ctl(*args) == 2
+    assert says in ctl.err
+    for word in ("Input should", "String should", "Value error"):
+        assert word not in ctl.err
+
+
+def test_help_names_every_exit_code(ctl: Ctl) -> None:
+    assert ctl("--help") == 0
+    for code in (0, 1, 2, 3, 4, 5, 6, 7, 70, 124, 130, 141, 143):
+        assert f" {code} " in ctl.out
 
 
 # run
@@ -270,7 +309,7 @@ def test_code_that_cannot_be_packed_is_told_with_its_document(ctl: Ctl, server: 
     (ctl.home / "empty").mkdir()
     path = Path(ctl.file(code={"path": "empty"}))
     assert ctl("apply", str(path)) == 2
-    assert f"error: {path}:1: there is no main.py" in ctl.err
+    assert f"error: {path}:1: {ctl.home / 'empty'}: there is no main.py" in ctl.err
     assert server.calls == []
 
 
