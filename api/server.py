@@ -5,6 +5,7 @@ Built and started by `controller.main`; tests start it on a free loopback port.
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class GrpcServer:
         """Listen; gives the port. UnavailableError where the address cannot be had."""
         await self.set_serving(serving=False)
         credentials = _credentials(self._tls) if self._tls else None
+        _check_free(self._listen)
         try:
             port = (
                 self._server.add_secure_port(self._listen, credentials)
@@ -82,9 +84,7 @@ class GrpcServer:
                 else self._server.add_insecure_port(self._listen)
             )
         except RuntimeError as e:
-            raise UnavailableError(
-                f"cannot listen on {self._listen}: it is in use, or no address of this machine"
-            ) from e
+            raise UnavailableError(f"cannot listen on {self._listen}") from e
         await self._server.start()
         return port
 
@@ -103,6 +103,30 @@ class GrpcServer:
         self._interceptor.end_streams()
         await self._server.stop(grace)
         await self._cumulus.settle()
+
+
+def _check_free(listen: str) -> None:
+    """UnavailableError where nobody could listen there: gRPC would not tell us why, and would
+    write its own line on stderr.
+    """
+    host, _, port = listen.rpartition(":")
+    refused: OSError | None = None
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    trial.bind(address)
+                    trial.listen(1)
+                except OSError as e:
+                    refused = e
+                else:
+                    return
+    except OSError as e:
+        refused = e
+    why = refused.strerror if refused and refused.strerror else "no such address"
+    raise UnavailableError(f"cannot listen on {listen}: {why}") from refused
 
 
 def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
