@@ -65,6 +65,7 @@ class LeaseStatus(Model):
     expires_at: float = 0.0
     env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
     mounts: tuple[LeaseMount, ...] = ()
+    image: str = ""  # id on the worker of the image that the service is to use; "": not said
     reason: str = ""
     message: str = ""
 
