@@ -90,6 +90,7 @@ class Keeper:
             if clock.monotonic() >= look_at or self._blind:
                 look_at = clock.monotonic() + LOOK_SECONDS
                 await self.refresh_units()
+                await self._tidy()
 
     async def broken(self) -> None:
         """Returns when a lease has nobody to end it any more: the agent must be started anew."""
@@ -144,6 +145,15 @@ class Keeper:
             if name in self._leases and (was is None or was.running != self.is_running(name)):
                 self._leases[name].look()
         self._listed()
+
+    async def _tidy(self) -> None:
+        """Only once the controller said what is wanted: until then any unit may be about to start."""
+        if not self._informed:
+            return
+        try:
+            await self._tools.runtime.tidy(frozenset(self._leases))
+        except DriverError as e:
+            logger.warning("what ended units left cannot be deleted: {}", e.message)
 
     def is_running(self, name: str) -> bool:
         """As last seen."""

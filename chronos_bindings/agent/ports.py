@@ -7,7 +7,7 @@ bears our label. All failures are `Temporary` or `Permanent` of `crd_like_specs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -68,6 +68,9 @@ class LocalRuntime(Protocol):
         same times in the same order. `Temporary` where reading broke off (read again from the
         beginning) and where there is no such unit yet; `NotFoundError` where it is gone for good.
         """
+
+    async def tidy(self, kept: Collection[str]) -> None:
+        """Delete what ended units left on this machine, but for units in `kept`."""
 
     def changes(self) -> AsyncIterator[str]:
         """Names of units that just started or ended. A hint to look; may miss and repeat. Endless;

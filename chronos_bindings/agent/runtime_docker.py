@@ -10,7 +10,7 @@ import asyncio
 import signal
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from ...crd_like_specs.identity import (
 from .cgroups import processes
 from .docker_logs import missing, parse_time
 from .docker_streams import EventStream, LogStream
+from .docker_volumes import delete_left
 from .engine import Engine
 from .ports import RawFrame, UnitSeen
 from .threads import pieces
@@ -147,6 +148,10 @@ class DockerRuntime:
             except DriverError:
                 wait = min(wait * 2, 5.0)  # the engine restarts: units are listed once it is back
             await self._pause(wait)
+
+    async def tidy(self, kept: Collection[str]) -> None:
+        """See `LocalRuntime`."""
+        await self._engine.call(lambda client: delete_left(client, kept))
 
     async def close(self) -> None:
         """See `LocalRuntime`. The engine's connection belongs to whoever made it."""

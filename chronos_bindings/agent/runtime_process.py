@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -92,6 +92,9 @@ class ProcessRuntime:
         """
         leader = self._leader(unit)
         return leader is None or not group(leader)
+
+    async def tidy(self, kept: Collection[str]) -> None:
+        """See `LocalRuntime`: a unit's folder is all there is, and the platform removes it."""
 
     async def logs(self, unit: str) -> AsyncIterator[RawFrame]:
         """See `LocalRuntime`."""

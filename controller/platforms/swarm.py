@@ -15,6 +15,7 @@ from typing import Any, Final
 from docker import APIClient
 from docker.errors import APIError
 from loguru import logger
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from ...crd_like_specs.errors import (
     ConflictError,
@@ -36,6 +37,7 @@ from .swarm_frames import parse_frames
 TIDY_SECONDS: Final = 15.0
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
 
+_ALLOCATION_SECONDS: Final = 10.0
 _REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
 
 
@@ -227,7 +229,7 @@ class SwarmPlatform:
                     )
                 except ConflictError:  # someone was faster
                     logger.debug("network {} exists already", name)
-        found = await self._network(NETWORK_ISOLATED)
+        found = await self._allocated(NETWORK_ISOLATED)
         wrong = "it does not exist" if found is None else swarm_map.unfit_network(found)
         if wrong:
             raise Permanent(
@@ -241,6 +243,16 @@ class SwarmPlatform:
             "list networks", lambda c: get_json(c, "/networks", name=[name])
         )
         return next((network for network in found if network["Name"] == name), None)
+
+    async def _allocated(self, name: str) -> Mapping[str, Any] | None:
+        """A manager that was just told of a network shows it without a driver for a moment."""
+        patiently = AsyncRetrying(
+            retry=retry_if_result(lambda network: network is not None and not network["Driver"]),
+            wait=wait_fixed(0.05),
+            stop=stop_after_delay(_ALLOCATION_SECONDS),
+            retry_error_callback=lambda tries: tries.outcome.result() if tries.outcome else None,
+        )
+        return await patiently(self._network, name)
 
     async def _tidy_for_ever(self) -> None:
         """Once after start, as an earlier controller may have left something; then twice after

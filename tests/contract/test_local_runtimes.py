@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from cumulus.chronos_bindings.agent.ports import RawFrame, UnitSeen
 from cumulus.chronos_bindings.agent.runtime_docker import DockerRuntime
@@ -233,4 +234,31 @@ async def test_what_does_not_bear_our_labels_is_not_seen_or_touched(tmp_path: Pa
         stranger.reload()
         assert stranger.status == "running"
     finally:
+        await machine.close()
+
+
+@pytest.mark.docker
+async def test_volumes_of_ended_units_are_deleted_and_others_kept(tmp_path: Path) -> None:
+    machine = DockerMachine(tmp_path)
+    left, kept, used = (unit_name(uuid.uuid4().hex, 1) for _ in range(3))
+    foreign = f"cumulus-test-{uuid.uuid4().hex}"
+    labels = {LABEL_OWNED: "1"}
+
+    def make(client: docker.DockerClient) -> str:
+        for name in (left, kept, used, foreign):
+            client.volumes.create(name, labels={} if name == foreign else labels)
+        return str(client.containers.create(IMAGE, volumes=[f"{used}:/work"]).id)
+
+    def there(client: docker.DockerClient) -> set[str]:
+        found = {str(volume.name) for volume in client.volumes.list()}
+        return found & {left, kept, used, foreign}
+
+    container = await machine.engine.call(make)
+    try:
+        await machine.runtime.tidy({kept})
+        assert await machine.engine.call(there) == {kept, used, foreign}
+    finally:
+        await machine.engine.call(lambda c: c.api.remove_container(container, force=True))
+        for name in (kept, used, foreign):
+            await machine.engine.call(lambda c, name=name: c.api.remove_volume(name))
         await machine.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from cumulus.chronos_bindings.agent.ports import RawFrame, UnitSeen
 from cumulus.crd_like_specs.errors import NotFoundError, Temporary
+from cumulus.crd_like_specs.identity import parse_unit
 
 
 @dataclass
@@ -76,6 +77,10 @@ class FakeLocalRuntime:
     async def ensure_gone(self, unit: str) -> bool:
         self._fail("ensure_gone")
         return unit not in self.units or not self.units[unit].seen.running
+
+    async def tidy(self, kept: Collection[str]) -> None:
+        self._fail("tidy")
+        assert all(map(parse_unit, kept))
 
     async def logs(self, unit: str) -> AsyncIterator[RawFrame]:
         position = 0

@@ -8,14 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
+from ctl import Ctl, wait_for
 from cumulus.crd_like_specs.identity import LABEL_OWNED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,18 +28,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What it gives, once that is true; the last look is in the failure."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, (
-            f"not within {seconds} s: {what.__doc__ or what}: {found!r}"
-        )
-        time.sleep(0.05)
-    return found
-
-
-class System:
+class System(Ctl):
     """One controller process and `cumulusctl` pointed at it."""
 
     def __init__(self, folder: Path, platform: str) -> None:
@@ -49,6 +36,7 @@ class System:
         folder.mkdir(exist_ok=True)
         self.platform = platform
         self.grpc, self.http = free_port(), free_port()
+        self.options = ("--server", f"127.0.0.1:{self.grpc}")
         self.config = folder / "controller.yaml"
         self.config.write_text(
             json.dumps(
@@ -101,55 +89,6 @@ class System:
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(30)
-
-    def ctl(
-        self, *arguments: str, timeout: float = 90, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            cwd=self.folder,
-        )
-
-    def command(self, *arguments: str) -> list[str]:
-        server = f"127.0.0.1:{self.grpc}"
-        return [sys.executable, "-m", "cumulus.sdk.cli.main", "--server", server, *arguments]
-
-    def apply(
-        self, text: str, *arguments: str, timeout: float = 90
-    ) -> subprocess.CompletedProcess[str]:
-        return self.ctl("apply", "-", *arguments, stdin=text, timeout=timeout)
-
-    def logs(self, name: str, *arguments: str) -> str:
-        """Log lines as a user sees them; what went wrong beside them is in the failure."""
-        shown = self.ctl("logs", name, *arguments)
-        assert shown.returncode == 0, shown.stderr
-        assert not shown.stderr, shown.stderr
-        return shown.stdout
-
-    def job(self, name: str) -> dict[str, Any]:
-        shown = self.ctl("get", "jobs", name, "-o", "json")
-        assert shown.returncode == 0, shown.stderr
-        found: dict[str, Any] = json.loads(shown.stdout)
-        return found
-
-    def phase(self, name: str) -> str:
-        return str(self.job(name)["status"]["phase"])
-
-    def wait_phase(self, name: str, *phases: str, seconds: float = 60) -> dict[str, Any]:
-        found = wait_for(lambda: (j := self.job(name))["status"]["phase"] in phases and j, seconds)
-        assert isinstance(found, dict)
-        return found
-
-    def leases(self) -> list[Any]:
-        shown = self.ctl("get", "leases", "-o", "json")
-        assert shown.returncode == 0, shown.stderr
-        found = json.loads(shown.stdout or "[]")
-        return list(found) if isinstance(found, list) else list(found.get("items", [found]))
 
     def services(self) -> list[str]:
         if self.platform == "process":

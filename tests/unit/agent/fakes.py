@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ class FakeRuntime:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.units: dict[str, FakeUnit] = {}
+        self.left: set[str] = set()  # units that left something on the machine
         self.did: list[tuple[Any, ...]] = []
         self.obeys: float | None = None
         self.immortal = False
@@ -146,6 +147,10 @@ class FakeRuntime:
     async def ensure_gone(self, unit: str) -> bool:
         self._note("verify", unit)
         return unit not in self.running()
+
+    async def tidy(self, kept: Collection[str]) -> None:
+        self._maybe_fail("tidy")
+        self.left -= {name for name in self.left if name not in kept}
 
     async def logs(self, unit: str) -> AsyncIterator[RawFrame]:
         self.readings += 1

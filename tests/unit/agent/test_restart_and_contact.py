@@ -139,3 +139,15 @@ async def test_a_repeated_or_late_wanted_set_does_no_lasting_harm(world: World) 
     assert world.state(1) is LeaseState.HELD
     assert world.state(2) is LeaseState.HELD
     assert world.held_milli() == 1000
+
+
+async def test_what_units_without_a_lease_left_is_deleted_once_it_is_known_what_is_wanted(
+    world: World,
+) -> None:
+    world.runtime.left = {unit(1), unit(2)}
+    await world.clock.advance(12)
+    assert world.runtime.left == {unit(1), unit(2)}, "any of them may be about to start"
+    await world.tell(world.lease())
+    world.runtime.fail_next("tidy", Temporary("away"))
+    await world.clock.advance(12)
+    assert world.runtime.left == {unit(1)}

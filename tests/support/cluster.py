@@ -1,0 +1,185 @@
+"""A fleet as an operator has it: a Swarm of several machines, a controller, an agent on each worker.
+
+Each machine has its own network, processes, mounts, Docker Engine and disk (`netns.Machine`), so
+that one can lose power or its cable alone. `cumulusctl` runs here, outside of all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ctl import Ctl, wait_for
+from cumulus.sdk import CumulusClient
+from netns import Lan
+from node import AGENT_DATA, SOCKET, Node, Program
+from system import IMAGE
+
+GRPC, HTTP = 50051, 8080
+
+
+class Worker(Node):
+    """A node with an agent."""
+
+    def __init__(self, lan: Lan, name: str, folder: Path, controller: str) -> None:
+        super().__init__(lan, name, folder)
+        self.agent = self.program(
+            "agent",
+            *(sys.executable, "-m", "cumulus.chronos_bindings.agent.main"),
+            *("--controller", controller, "--insecure", "--name", name, "--data", AGENT_DATA),
+            *("--platform", "docker", "--endpoint", f"unix://{SOCKET}", "--image", IMAGE),
+        )
+
+    def power_on(self) -> None:
+        """Boot, with an agent that comes up by itself, as its unit does."""
+        super().power_on()
+        self.agent.start()
+
+
+class Cluster(Ctl):
+    """workers: their names. All are Ready after `start`, and again after `settle`."""
+
+    def __init__(self, folder: Path, workers: tuple[str, ...] = ("n1", "n2")) -> None:
+        self.folder = folder
+        self.lan = Lan()
+        self.manager = Node(self.lan, "n0", folder / "n0")
+        self.server = f"{self.manager.address}:{GRPC}"
+        self.options = ("--server", self.server)
+        self.workers = {n: Worker(self.lan, n, folder / n, self.server) for n in workers}
+        config = folder / "controller.yaml"
+        config.write_text(json.dumps(self.config()))
+        self.controller = self.manager.program(
+            "controller",
+            *(sys.executable, "-m", "cumulus.controller.main"),
+            *("--config", str(config), "--insecure"),
+        )
+        self._client: CumulusClient | None = None
+
+    def config(self) -> dict[str, Any]:
+        """The controller's configuration."""
+        return {
+            "platform": {"type": "swarm", "endpoint": f"unix://{SOCKET}"},
+            "image": IMAGE,
+            "listen": {
+                "grpc": f"{self.manager.address}:{GRPC}",
+                "http": f"{self.manager.address}:{HTTP}",
+            },
+            "dataDir": "/var/lib/cumulus/controller",
+            "agent": {"embedded": False},
+        }
+
+    # Life
+
+    def start(self) -> None:
+        self.manager.start_engine()
+        self.manager.load(IMAGE)
+        manager = self.manager.docker.swarm
+        manager.init(advertise_addr=self.manager.address)
+        manager.reload()
+        for worker in self.workers.values():
+            worker.seed_images(self.manager)
+            worker.start_engine()
+            self.join(worker)
+        self.controller.start()
+        for worker in self.workers.values():
+            worker.agent.start()
+        self.settle(90)
+
+    def join(self, worker: Worker) -> None:
+        """To the Swarm."""
+        self.manager.docker.swarm.reload()
+        worker.docker.swarm.join(
+            remote_addrs=[f"{self.manager.address}:2377"],
+            join_token=self.manager.docker.swarm.attrs["JoinTokens"]["Worker"],
+            advertise_addr=worker.address,
+        )
+
+    def remove(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        for node in (self.manager, *self.workers.values()):
+            node.remove()
+        self.lan.remove()
+
+    def settle(self, seconds: float = 60) -> None:
+        """The controller answers, every worker is Ready and nothing is left of any job."""
+        try:
+            wait_for(self.ready, seconds)
+        except AssertionError as error:
+            pytest.fail(f"{error}\n{self.said()}")
+
+    def ready(self) -> bool:
+        """The controller is ready, and each worker"""
+        for program in (self.controller, *(w.agent for w in self.workers.values())):
+            assert program.running, program.said()
+        return self.http("/readyz") is not None and all(map(self.is_ready, self.workers))
+
+    def said(self, last: int = 3000) -> str:
+        """The ends of the programs' logs."""
+        programs: list[Program] = [self.controller, *(w.agent for w in self.workers.values())]
+        return "\n".join(f"--- {p.log}\n{p.said(last)}" for p in programs)
+
+    # Asking
+
+    @property
+    def client(self) -> CumulusClient:
+        """For what is asked often."""
+        if self._client is None:
+            self._client = CumulusClient(self.server)
+        return self._client
+
+    def is_ready(self, worker: str) -> bool:
+        return self.condition(worker, "Ready")
+
+    def condition(self, worker: str, kind: str) -> bool:
+        for found in self.client.list("Worker"):
+            if found.metadata.name == worker:
+                condition = found.status.condition(kind)
+                return condition is not None and condition.status
+        return False
+
+    def http(self, path: str) -> str | None:
+        try:
+            url = f"http://{self.manager.address}:{HTTP}{path}"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return None
+
+    def services(self) -> list[str]:
+        from system import LABEL_OWNED
+
+        found = self.manager.docker.services.list(filters={"label": f"{LABEL_OWNED}=1"})
+        return [str(service.name) for service in found]
+
+    def left(self) -> dict[str, Any]:
+        """What is left of jobs anywhere."""
+        found: dict[str, Any] = {
+            "services": self.services(),
+            "leases": [lease.metadata.name for lease in self.client.list("Lease")],
+        }
+        for node in (self.manager, *self.workers.values()):
+            found[node.name] = node.left()
+        return {kind: things for kind, things in found.items() if things}
+
+    def clean(self, seconds: float = 20) -> None:
+        """Nothing is left of any job anywhere."""
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: not self.left(), seconds)
+        assert self.left() == {}
+
+
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """For fixtures."""
+    made = Cluster(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()

@@ -1,0 +1,171 @@
+"""One machine of a test cluster: its Docker Engine, what is on its disk, programs that run on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+from ctl import wait_for
+from cumulus.crd_like_specs.identity import LABEL_OWNED, LABEL_UID
+from netns import Lan, Machine
+
+SOCKET = "/run/docker.sock"
+LOCKS = "/tmp/chronos_locks"
+AGENT_DATA = "/var/lib/cumulus/agent"
+
+
+class Program:
+    """A program on a machine, killed and started again at will. words: its arguments."""
+
+    def __init__(self, machine: Machine, name: str, folder: Path, words: Sequence[str]) -> None:
+        self.machine, self.words = machine, list(words)
+        self.log = folder / f"{name}.log"
+        self.env: dict[str, str] = {}
+        self._process: subprocess.Popen[Any] | None = None
+
+    def start(self) -> None:
+        assert not self.running, f"{self.words} runs"
+        with self.log.open("ab") as log:
+            self._process = self.machine.popen(*self.words, stdout=log, stderr=log, env=self.env)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, signum: int) -> None:
+        """To the program itself; what stands before it only waits for it."""
+        assert self._process
+        me = self._process.pid
+        children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signum)
+
+    def kill9(self) -> None:
+        if self.running:
+            assert self._process
+            self.signal(signal.SIGKILL)
+            self._process.wait(10)
+
+    def stop(self) -> None:
+        if self.running:
+            assert self._process
+            self.signal(signal.SIGTERM)
+            self._process.wait(30)
+
+    def said(self, last: int = 3000) -> str:
+        return self.log.read_text()[-last:] if self.log.exists() else ""
+
+
+class Node:
+    """A machine with a Docker Engine. `docker` is its client; it is another after each power-on."""
+
+    def __init__(self, lan: Lan, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "daemon.json").write_text("{}")
+        self.machine = Machine(lan, name, folder, own=(LOCKS,), env=dict(os.environ))
+        self.address = self.machine.address
+        self.engine = self.program("dockerd", "dockerd", "--config-file", f"{folder}/daemon.json")
+        self._client: docker.DockerClient | None = None
+
+    def program(self, name: str, *words: str) -> Program:
+        return Program(self.machine, name, self.folder, words)
+
+    # Power and engine
+
+    def start_engine(self) -> None:
+        self.engine.start()
+        wait_for(self._answers, 60)
+
+    def power_off(self) -> None:
+        """SIGKILL to the engine, its containers, the agent, everything."""
+        self.machine.power_off()
+        self._forget_client()
+
+    def power_on(self) -> None:
+        self.machine.power_on()
+        self.start_engine()
+
+    def remove(self) -> None:
+        self.machine.remove()
+        self._forget_client()
+        shutil.rmtree(self.folder / "var-lib-docker", ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.machine.outside(SOCKET)}"
+
+    @property
+    def docker(self) -> docker.DockerClient:
+        if self._client is None:
+            self._client = docker.DockerClient(base_url=self.url, version="auto")
+        return self._client
+
+    def _forget_client(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _answers(self) -> bool:
+        """The engine answers"""
+        assert self.engine.running, self.engine.said()
+        if not self.machine.outside(SOCKET).exists():
+            return False
+        done = self.machine.run("docker", "version", check=False)
+        return done.returncode == 0
+
+    # Images
+
+    def load(self, image: str) -> None:
+        """From this machine's own engine."""
+        save = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
+        with save, self.machine.popen("docker", "load", "-q", stdin=save.stdout) as load:
+            assert load.wait(300) == 0, self.engine.said()
+
+    def seed_images(self, other: Node) -> None:
+        """The images of another node, before the first start: what is in layers never changes, so
+        that their files are shared.
+        """
+        mine, theirs = self.folder / "var-lib-docker", other.folder / "var-lib-docker"
+        assert not (mine / "image").exists(), f"{self.name} has images"
+        subprocess.run(["cp", "-a", theirs / "image", mine], check=True)
+        subprocess.run(["cp", "-al", theirs / "overlay2", mine], check=True)
+
+    # What is left on it
+
+    def containers(self) -> list[str]:
+        """Of jobs, ended ones too."""
+        rows = self.docker.api.containers(all=True, filters={"label": LABEL_UID})
+        return [str(row["Names"]) for row in rows]
+
+    def volumes(self) -> list[str]:
+        found = self.docker.api.volumes(filters={"label": f"{LABEL_OWNED}=1"})["Volumes"]
+        return [str(volume["Name"]) for volume in found or ()]
+
+    @property
+    def locks(self) -> Path:
+        """Where Chronos keeps a file for each partition on this node."""
+        return self.folder / LOCKS.strip("/").replace("/", "-")
+
+    def partitions(self) -> list[str]:
+        return [path.name for path in self.locks.glob("partition_*.lock")]
+
+    def staged(self) -> list[str]:
+        staging = self.folder / "var-lib-cumulus" / "agent" / "staging"
+        return [path.name for path in staging.iterdir()] if staging.exists() else []
+
+    def left(self) -> dict[str, list[str]]:
+        """Everything of jobs that is there."""
+        found = {
+            "containers": self.containers(),
+            "volumes": self.volumes(),
+            "partitions": self.partitions(),
+            "staged": self.staged(),
+        }
+        return {kind: names for kind, names in found.items() if names}
