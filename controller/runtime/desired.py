@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from loguru import logger
 
 from ...api.frames import Applied, Outcome, Resource
+from ...crd_like_specs import requirement_lines
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobStatus
 from ...crd_like_specs.packing import digest, pack, with_digest
@@ -74,6 +75,7 @@ class Admission:
             problems.append(
                 Problem(f"{code.digest} was not uploaded: send it first", path="spec.code.digest")
             )
+        problems += requirement_lines.problems(job.spec.requirements, "spec.requirements")
         reserved = sorted(k for k in job.spec.env if k.startswith(("CUMULUS_", "CHRONOS_")))
         problems += [
             Problem("names beginning so are set by Cumulus", path=f"spec.env.{k}") for k in reserved
