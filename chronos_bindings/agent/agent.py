@@ -103,6 +103,7 @@ class Agent:
                 self.shares,
                 clock,
                 machine.env_of,
+                self.pumps.say,
             ),
             Deadlines(data / "deadlines.json", clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),

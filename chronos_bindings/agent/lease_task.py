@@ -19,6 +19,7 @@ from ...crd_like_specs.identity import parse_unit
 from . import lease_after as after
 from .lease_plan import SETTLED, begins, next_step
 from .lease_record import Record, Step, Verb, View, Wait
+from .pip_output import NotInstalled
 from .ports import Clock, LocalRuntime, Preparer
 from .shares import Shares
 from .staging import Staging
@@ -29,7 +30,7 @@ _INTERRUPTIBLE: Final = frozenset({Verb.STAGE, Verb.PREPARE})
 @dataclass(frozen=True)
 class Tools:
     """What every lease's task works with. env_of: devices and thousandths of each → what the
-    container must be given.
+    container must be given. say: words for a unit that has no output of its own.
     """
 
     runtime: LocalRuntime
@@ -38,6 +39,7 @@ class Tools:
     shares: Shares
     clock: Clock
     env_of: Callable[[tuple[int, ...], int], Mapping[str, str]]
+    say: Callable[[str, str], None] = lambda _unit, _words: None
 
 
 class LeaseTask:
@@ -186,7 +188,11 @@ class LeaseTask:
     async def _prepare(self) -> None:
         wanted = self._view(self.record.name).wanted
         image = wanted.image if wanted else ""
-        env = await self._tools.preparer.prepare(image, self._requirements)
+        try:
+            env = await self._tools.preparer.prepare(image, self._requirements)
+        except NotInstalled as e:
+            self._tools.say(self.record.name, e.output)
+            raise
         await self._tools.staging.link_env(self.record.name, env)
         self._set(replace(after.succeeded(self.record), env_ready=True))
 

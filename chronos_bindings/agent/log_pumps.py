@@ -9,6 +9,7 @@ from loguru import logger
 
 from ...api.frames import LogAck, LogBatch, Wanted
 from ...api.records import LOG_LIMIT
+from .log_note import LogNote
 from .log_pump import LogPump
 from .ports import Clock, LocalRuntime
 
@@ -28,7 +29,7 @@ class LogPumps:
         self._clock = clock
         self._ready = ready
         self._limit = limit
-        self._pumps: dict[str, LogPump] = {}
+        self._pumps: dict[str, LogPump | LogNote] = {}
         self._ended: set[asyncio.Task[None]] = set()
 
     def follow(self, units: Iterable[str], wanted: Wanted) -> None:
@@ -49,6 +50,11 @@ class LogPumps:
             task = asyncio.create_task(self._pumps.pop(name).stop())
             self._ended.add(task)
             task.add_done_callback(self._ended.discard)
+
+    def say(self, unit: str, words: str) -> None:
+        """These words are all the output of a unit that never runs."""
+        if unit not in self._pumps:
+            self._pumps[unit] = LogNote(unit, words, self._clock.wall(), ready=self._ready)
 
     def rewind(self, wanted: Wanted) -> None:
         """The first words of a new connection: send again what the controller does not have."""

@@ -13,11 +13,10 @@ from typing import Final, Protocol
 
 from ...crd_like_specs.errors import Permanent, Temporary
 from .env_cache import EnvCache
+from .pip_output import NotInstalled, reason_in, without_addresses
 from .pip_requirements import key, normalise, redact
 
 TIMEOUT: Final = 600.0  # seconds for one run of pip
-_TAIL_LINES: Final = 15
-_TAIL_CHARS: Final = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +122,9 @@ class PipPreparer:
             raise _failed(requirements, f"pip took longer than {TIMEOUT:g} s", "") from e
 
 
-def _failed(requirements: tuple[str, ...], what: str, output: str) -> Permanent:
-    lines = [line for line in redact(output).splitlines() if line.strip()]
-    tail = "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARS:]
-    names = ", ".join(requirements)
+def _failed(requirements: tuple[str, ...], what: str, output: str) -> NotInstalled:
+    names = without_addresses(", ".join(requirements))
     short = names if len(names) <= 200 else names[:197] + "..."
-    message = f"installing {short}: {what}" + (f"\n{tail}" if tail else "")
-    return Permanent(message, reason="RequirementsFailed")
+    why = reason_in(output)
+    message = f"installing {short}: {what}" + (f": {why}" if why else "")
+    return NotInstalled(message, output=redact(output))

@@ -63,6 +63,7 @@ class World:
         self.preparer = FakePreparer(self.clock, self.env)
         self.code = zipped()
         self.blobs.blobs[digest_of(self.code)] = self.code
+        self.said: dict[str, str] = {}
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def boot(self, boot: str = "b1") -> None:
@@ -79,6 +80,7 @@ class World:
                 Shares(self.partitioner),
                 self.clock,
                 lambda devices, milli: {"SHARE": f"{len(devices)}x{milli}"},
+                self.said.__setitem__,
             ),
             Deadlines(self.path / "deadlines.json", self.clock, boot=boot),
             changed=self._changed,

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cumulus.chronos_bindings.agent.pip_output import NotInstalled
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from cumulus.crd_like_specs.lease import LeaseState
 
@@ -264,6 +265,13 @@ async def test_requirements_that_fail_fail_the_lease(world: World) -> None:
     assert world.status() == status
     await world.tell()
     assert world.state() is None
+
+
+async def test_what_pip_said_is_the_output_of_a_unit_that_never_ran(world: World) -> None:
+    world.preparer.errors = [NotInstalled("no such package", output="Looking\nERROR: none\n")]
+    await world.tell(world.lease(requirements=("nope",)))
+    assert world.status().message == "no such package"
+    assert world.said == {unit(): "Looking\nERROR: none\n"}
 
 
 async def test_a_passing_fault_is_repeated_with_growing_pauses(world: World) -> None:

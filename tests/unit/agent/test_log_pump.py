@@ -320,6 +320,24 @@ async def test_units_take_turns_and_unwanted_ones_are_left(site: Site) -> None:
     assert site.pumps.take() is None
 
 
+async def test_words_about_a_unit_that_never_ran_arrive_whole(site: Site) -> None:
+    words = "é\n" * 200_000
+    site.pumps.say(UNIT, words)
+    site.pumps.follow([], site.wanted(0))
+    assert site.woken
+    controller = Controller()
+    assert site.pumps.take() is not None  # lost with its connection
+    site.pumps.rewind(site.wanted(0))
+    while (batch := site.pumps.take()) is not None:
+        site.pumps.ack(controller.take(batch))
+    assert controller.complete
+    assert {r.stream for r in controller.kept} == {LogStream.SYSTEM}
+    assert b"".join(r.data for r in controller.kept).decode() == words
+    site.pumps.follow([], Wanted(()))
+    site.pumps.rewind(Wanted(()))
+    assert site.pumps.take() is None
+
+
 async def test_random_breaks_lose_and_double_nothing(site: Site) -> None:
     chance = random.Random(7)
     frames = [chance.choice([out, err])(b"%d\n" % n, float(n)) for n in range(300)] + [out(RESULT)]
