@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from ...crd_like_specs.errors import Permanent
-from ...crd_like_specs.job import Job, JobStatus
+from ...crd_like_specs.job import Cause, Job, JobStatus
 from ..reconcile.actions import CreateService, Plan
 from ..reconcile.cleanup import plan_orphan
 from ..reconcile.plan import plan, plan_failure
@@ -121,7 +121,10 @@ class Reconciler:
 def _log_transition(old: Job, new: Job, rule: str) -> None:
     """A line for each change of phase, and for each other reason why it stays in one."""
     was, now = old.status, new.status
-    log = logger.bind(**_who(new), rule=rule, reason=now.reason, detail=now.message)
+    # What a job's own exception says is the user's, and may hold anything.
+    ended = now.attempts[-1:] if now.attempts != was.attempts else ()
+    detail = "" if any(attempt.cause is Cause.ERROR for attempt in ended) else now.message
+    log = logger.bind(**_who(new), rule=rule, reason=now.reason, detail=detail)
     if now.phase is not was.phase:
         log.info("{} -> {}", was.phase.value, now.phase.value)
     elif now.reason and now.reason != was.reason:

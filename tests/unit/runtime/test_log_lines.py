@@ -70,6 +70,27 @@ async def test_each_step_of_a_job_is_a_line_with_its_id_attempt_and_worker(
     assert {(line["attempt"], line["worker"]) for line in told[4:]} == {(1, "n1")}
 
 
+async def test_what_a_jobs_own_exception_says_is_not_logged(
+    kit: Kit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await kit.submit()
+    await kit.report()
+    await kit.settle()
+    unit = next(iter(kit.records.leases))
+    await kit.report(leases={unit: kit.held()})
+    await kit.settle()
+    raised = {"status": "error", "error": f"no {SECRET}", "error_type": "ValueError"}
+    await kit.log(unit, end=True, result=json.dumps(raised).encode())
+    kit.platform.finish(unit, 1)
+    await kit.list_services()
+    await kit.settle()
+    job = kit.records.find_job("train")
+    assert (job.status.phase.value, job.status.message) == ("Failed", f"no {SECRET}")
+    told = next(line for line in lines(capsys) if line["message"].endswith("-> Failed"))
+    assert told["reason"] == "ValueError"
+    assert "detail" not in told
+
+
 async def test_a_bug_is_a_line_about_the_job_with_its_traceback(
     kit: Kit, capsys: pytest.CaptureFixture[str]
 ) -> None:
