@@ -31,13 +31,15 @@ def choose(
     *,
     prefer: Preference = "auto",
     env: Mapping[str, str] | None = None,
+    unseen: str = "",
     start: Callable[[Mapping[str, str]], Partitioner] = lambda env: NativePartitioner(env=env),
 ) -> Choice:
     """Chronos where a trial share of every device works, else the ledger with the reason.
 
-    devices: indexes that shall be leased (`opencl.Survey.devices`). env: `opencl.Survey.env`.
+    devices: indexes that shall be leased (`hardware.Hardware.devices`). env: `opencl.Survey.env`.
     prefer: `chronos` raises `Permanent(reason="NoBackend")` instead of falling back; `ledger`
-    does not try Chronos at all.
+    does not try Chronos at all. unseen: why Chronos cannot see these devices, "" where it can: it
+    takes OpenCL's first platform, whatever the indexes were meant for.
     """
     indexes = sorted(set(devices))
     if prefer == "ledger":
@@ -45,6 +47,8 @@ def choose(
     try:
         if not indexes:
             raise Permanent("there is no device to hold a share of", reason="NoBackend")
+        if unseen:
+            raise Permanent(unseen, reason="NoBackend")
         return Choice(
             _tried(start(env or {}), indexes), "Chronos took a trial share of each device"
         )

@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ..crd_like_specs.identity import ENV_RLIMIT_DATA
+from ..crd_like_specs.identity import ENV_GPU_MIB, ENV_RLIMIT_DATA, MPS_PIPE_TARGET
 from ..crd_like_specs.worker import Device
 
 _OVERHEAD: Final = 150 << 20  # what PoCL and Python take beside the buffers: 600 MiB held 448 MB
-_MPS_PIPE: Final = "/tmp/nvidia-mps"  # noqa: S108 (where the pipe folder is mounted in the container)
+_NO_MPS: Final = "/dev/null"  # a pipe folder in which CUDA finds no daemon, and so does without
 
 Enforcement = Literal["enforced", "advisory"]
 
@@ -31,10 +31,14 @@ Enforcement = Literal["enforced", "advisory"]
 class HostGpu:
     """What is known of GPU sharing on this host.
 
-    mps_pipe_dir: absolute folder of the MPS daemon's pipes, "" where no daemon runs.
+    mps_pipe_dir: absolute folder of the MPS daemon's pipes, "" where jobs can use none; mps_why:
+    the reason where there is one that they cannot use. unfit: why MPS caps no memory of a device,
+    by uuid.
     """
 
     mps_pipe_dir: str = ""
+    mps_why: str = ""
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,8 @@ class GpuEnv:
 
 def enforcement(device: Device, host: HostGpu) -> tuple[Enforcement, str]:
     """Whether a share of this device is a cap, and the reason."""
-    if device.type == "nvidia" and host.mps_pipe_dir:
-        if device.memory:
-            return "enforced", "NVIDIA MPS caps memory and compute of each client process"
-        return (
-            "advisory",
-            "NVIDIA MPS runs, but the device's memory is unknown: only compute is capped",
-        )
     if device.type == "nvidia":
-        return "advisory", "no NVIDIA MPS daemon: frameworks are asked to keep to the share"
+        return _nvidia_enforcement(device, host)
     if device.type == "amd":
         return "advisory", "ROCm has no memory cap: frameworks are asked to keep to the share"
     if device.type == "cpu" and device.memory:
@@ -90,11 +87,12 @@ def gpu_env(devices: Sequence[Device], memory_milli: int, host: HostGpu) -> GpuE
     how, reason = min((enforcement(device, host) for device in devices), key=lambda found: found[0])
     if kind == "nvidia":
         env = _nvidia(devices, memory_milli)
-        mounts: tuple[BindMount, ...] = ()
-        if host.mps_pipe_dir:
+        if host.mps_pipe_dir and not any(device.uuid in host.unfit for device in devices):
             env |= _mps(devices, memory_milli)
-            mounts = (BindMount(host.mps_pipe_dir, _MPS_PIPE),)
-        return GpuEnv(env, mounts, how, reason)
+            return GpuEnv(env, (BindMount(host.mps_pipe_dir, MPS_PIPE_TARGET),), how, reason)
+        if host.mps_pipe_dir or host.mps_why:  # the runtime gives every container its pipes
+            env["CUDA_MPS_PIPE_DIRECTORY"] = _NO_MPS
+        return GpuEnv(env, (), how, reason)
     if kind == "amd":
         visible = ",".join(device.uuid or str(device.index) for device in devices)
         return GpuEnv({"ROCR_VISIBLE_DEVICES": visible}, (), how, reason)
@@ -104,26 +102,55 @@ def gpu_env(devices: Sequence[Device], memory_milli: int, host: HostGpu) -> GpuE
     return GpuEnv(enforcement=how, reason=reason)
 
 
+def _nvidia_enforcement(device: Device, host: HostGpu) -> tuple[Enforcement, str]:
+    asked = "frameworks are asked to keep to the share"
+    if host.mps_why:
+        return "advisory", f"NVIDIA MPS cannot be used: {host.mps_why}; {asked}"
+    if not host.mps_pipe_dir:
+        return "advisory", f"no NVIDIA MPS daemon: {asked}"
+    if device.uuid in host.unfit:
+        return "advisory", f"NVIDIA MPS runs, but {host.unfit[device.uuid]}; {asked}"
+    if not device.memory:
+        return (
+            "advisory",
+            "NVIDIA MPS runs, but the device's memory is unknown: only compute is capped",
+        )
+    return (
+        "enforced",
+        "NVIDIA MPS caps memory and compute of each process that keeps its CUDA_MPS_* variables",
+    )
+
+
 def _nvidia(devices: Sequence[Device], memory_milli: int) -> dict[str, str]:
-    return {
+    env = {
         # Read by the nvidia runtime, which must be the worker's default: services have no --gpus.
         "NVIDIA_VISIBLE_DEVICES": ",".join(d.uuid or str(d.index) for d in devices),
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{memory_milli / 1000:g}",
     }
+    if all(device.uuid for device in devices):
+        # The order too: what is given by ordinal must not meet another device.
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(device.uuid for device in devices)
+    if all(device.memory for device in devices):
+        env[ENV_GPU_MIB] = ",".join(str(_mib(device, memory_milli)) for device in devices)
+    return env
 
 
 def _mps(devices: Sequence[Device], memory_milli: int) -> dict[str, str]:
     env = {
-        "CUDA_MPS_PIPE_DIRECTORY": _MPS_PIPE,
+        "CUDA_MPS_PIPE_DIRECTORY": MPS_PIPE_TARGET,
         "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": f"{max(memory_milli / 10, 0.1):g}",
     }
     # The ordinals are those inside the container, where only the lease's devices are visible.
     limits = [
-        f"{ordinal}={max(device.memory * memory_milli // 1000 >> 20, 1)}M"
+        f"{ordinal}={_mib(device, memory_milli)}M"
         for ordinal, device in enumerate(devices)
         if device.memory
     ]
     if limits:
         env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] = ",".join(limits)
     return env
+
+
+def _mib(device: Device, memory_milli: int) -> int:
+    return max(device.memory * memory_milli // 1000 >> 20, 1)

@@ -1,6 +1,6 @@
 """Which devices this machine has, as OpenCL tells. I/O (subprocesses), reading of it pure.
 
-Called by the agent at start-up. The indexes are Chronos's: it always takes the first platform of
+Called by `hardware.find`. The indexes are Chronos's: it always takes the first platform of
 the loader, so that a machine with a CPU driver before its GPU driver would lease the wrong
 devices. `survey` then finds the loader settings that bring the GPUs first; give `Survey.env` to
 `NativePartitioner`.
@@ -32,10 +32,12 @@ class Survey:
     """What was found. devices: those of the platform in use, in Chronos's order.
 
     env: what to add to a process's environment so that this platform is its first. notes: what
-    an operator should know (a driver that crashed, platforms that are not used).
+    an operator should know (a driver that crashed, platforms that are not used). places: where
+    each device is plugged in, such as `0000:65:00.0`, "" where the driver does not tell.
     """
 
     devices: tuple[Device, ...] = ()
+    places: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -74,8 +76,9 @@ def survey(
             notes = ["the loader's first OpenCL platform is used, others cannot be brought first"]
         else:
             env = {"OCL_ICD_VENDORS": str(found)}
-    devices = (_read(index, raw, host) for index, raw in enumerate(best["devices"]))
-    return Survey(tuple(devices), env, tuple(notes))
+    devices = tuple(_read(index, raw, host) for index, raw in enumerate(best["devices"]))
+    places = tuple(str(raw["pci"]) for raw in best["devices"])
+    return Survey(devices, places, env, tuple(notes))
 
 
 def _worth(platform: Mapping[str, Any]) -> int:

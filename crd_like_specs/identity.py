@@ -27,6 +27,25 @@ ENV_RLIMIT_DATA: Final = "CUMULUS_RLIMIT_DATA"
 """Environment variable with the bytes of data that each process of a job may have: the runner sets
 it as its limit, and the platform does for images that bring no runner."""
 
+ENV_GPU_MIB: Final = "CUMULUS_GPU_MEMORY_MIB"
+"""Environment variable with the MiB of each device's memory that a job may use, in the order in
+which it sees them, with commas."""
+
+MPS_PIPE_DIRS: Final = (
+    "/tmp/nvidia-mps",  # noqa: S108 (NVIDIA's own default)
+    "/run/nvidia-mps",
+    "/run/nvidia/mps",
+    "/run/mps",
+)
+"""Folders in which a worker's MPS daemon may have its pipes. The agent looks nowhere else, and the
+controller gives no other folder of a worker to a container, whatever an agent reports."""
+
+MPS_PIPE_TARGET: Final = "/run/nvidia-mps"
+"""Where a container finds them."""
+
+JOB_UID: Final = 1000
+"""The user, and the group, that containers of jobs run as."""
+
 _UNIT = re.compile(r"^cumulus-([0-9a-f]{32})-([1-9][0-9]*)$")
 
 

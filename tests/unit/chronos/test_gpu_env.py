@@ -26,11 +26,13 @@ def test_nvidia_with_mps_is_capped_by_the_driver() -> None:
         "NVIDIA_VISIBLE_DEVICES": "GPU-aa",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
         "XLA_PYTHON_CLIENT_MEM_FRACTION": "0.5",
-        "CUDA_MPS_PIPE_DIRECTORY": "/tmp/nvidia-mps",
+        "CUDA_VISIBLE_DEVICES": "GPU-aa",
+        "CUMULUS_GPU_MEMORY_MIB": "4096",
+        "CUDA_MPS_PIPE_DIRECTORY": "/run/nvidia-mps",
         "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50",
         "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": "0=4096M",
     }
-    assert given.mounts == (BindMount("/run/mps", "/tmp/nvidia-mps"),)
+    assert given.mounts == (BindMount("/run/mps", "/run/nvidia-mps"),)
     assert given.enforcement == "enforced"
 
 
@@ -38,6 +40,8 @@ def test_two_devices_are_numbered_as_the_container_sees_them() -> None:
     pair = [device("nvidia", 5, uuid="GPU-aa"), device("nvidia", 2, 16 * GIB, "GPU-bb")]
     given = gpu_env(pair, 250, MPS)
     assert given.env["NVIDIA_VISIBLE_DEVICES"] == "GPU-aa,GPU-bb"
+    assert given.env["CUDA_VISIBLE_DEVICES"] == "GPU-aa,GPU-bb"  # which sets the order
+    assert given.env["CUMULUS_GPU_MEMORY_MIB"] == "2048,4096"
     assert given.env["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] == "0=2048M,1=4096M"
 
 
@@ -59,6 +63,23 @@ def test_nvidia_without_mps_is_advisory_and_named_by_index_if_need_be() -> None:
     assert given.env["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.25"
     assert not [name for name in given.env if "MPS" in name]
     assert (given.mounts, given.enforcement) == ((), "advisory")
+
+
+def test_a_device_that_mps_cannot_cap_keeps_the_whole_lease_from_mps() -> None:
+    host = HostGpu(mps_pipe_dir="/run/mps", unfit={"GPU-bb": "its driver is too old"})
+    pair = [device("nvidia", uuid="GPU-aa"), device("nvidia", 1, uuid="GPU-bb")]
+    given = gpu_env(pair, 500, host)
+    assert given.env["CUDA_MPS_PIPE_DIRECTORY"] == "/dev/null"
+    assert "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT" not in given.env
+    assert (given.mounts, given.enforcement) == ((), "advisory")
+    assert "its driver is too old" in given.reason
+    assert gpu_env(pair[:1], 500, host).enforcement == "enforced"
+
+
+def test_jobs_are_kept_away_from_a_daemon_that_would_refuse_them() -> None:
+    given = gpu_env([device("nvidia", uuid="GPU-aa")], 500, HostGpu(mps_why="it is user 7's"))
+    assert given.env["CUDA_MPS_PIPE_DIRECTORY"] == "/dev/null"
+    assert "NVIDIA MPS cannot be used: it is user 7's" in given.reason
 
 
 def test_amd_sees_its_device_only() -> None:

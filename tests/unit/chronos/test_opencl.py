@@ -11,7 +11,14 @@ from cumulus.chronos_bindings.opencl_probe import uuid_text
 
 
 def raw(name: str, kind: str = "gpu", vendor: str = "", **more: Any) -> dict[str, Any]:
-    return {"name": name, "kind": kind, "vendor": vendor, "memory": 1 << 30, "uuid": ""} | more
+    return {
+        "name": name,
+        "kind": kind,
+        "vendor": vendor,
+        "memory": 1 << 30,
+        "uuid": "",
+        "pci": "",
+    } | more
 
 
 CPU = {"name": "Portable", "devices": [raw("cpu", "cpu", "AuthenticAMD")]}
