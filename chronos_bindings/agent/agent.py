@@ -23,7 +23,7 @@ from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import Device, WorkerStatus
 from ..base import Partitioner
 from .blob_cache import BlobCache
-from .blob_client import GrpcBlobs, Metadata
+from .blob_client import GrpcBlobs
 from .deadlines import Deadlines
 from .keeper import Keeper
 from .lease_task import Tools
@@ -31,7 +31,9 @@ from .log_pumps import LogPumps
 from .ports import Clock, LocalRuntime, NodeFacts, Preparer
 from .shares import Shares
 from .staging import Staging
+from .status_file import StatusFile
 from .stream import Peer, Stream
+from .transfer import Metadata
 
 FACTS_SECONDS: Final = 30.0
 _FACTS_RETRY: Final = 1.0
@@ -76,6 +78,7 @@ class Agent:
         self._machine = machine
         self._clock = clock
         self._version = version
+        self._file = StatusFile(data, worker, version)
         self._status = WorkerStatus()
         self._labels: Mapping[str, str] = {}
         self._wanted = Wanted()
@@ -112,6 +115,7 @@ class Agent:
 
     async def run(self) -> None:
         """Until cancelled; returns only where it has to be started anew. Units run on after it."""
+        self._file.contact(contact=False)
         await self.keeper.start()  # deadlines first: they need nobody else
         loops = [
             asyncio.ensure_future(loop)
@@ -156,6 +160,7 @@ class Agent:
         return self.pumps.take()
 
     def _hear_contact(self, contact: bool) -> None:
+        self._file.contact(contact=contact)
         self.keeper.set_contact(contact=contact)
 
     # What the machine says
@@ -224,5 +229,6 @@ class Agent:
                 "conditions": (*status.conditions, *machine.conditions),
             }
         )
+        self._file.seen(self._status)
         self.stream.report_changed(urgent=True)
         return True

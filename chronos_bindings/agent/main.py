@@ -1,6 +1,7 @@
 """`cumulus-agent`: the composition root of a worker's agent.
 
     cumulus-agent --controller 127.0.0.1:50051 --data DIR --platform docker|process …
+    cumulus-agent status --data DIR        what it last knew: see `status_file`
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 2 bad arguments, 75 another agent has the data folder,
 1 anything else. Units run on after it, in every case; their ends are on disk for the next agent.
@@ -30,6 +31,7 @@ from ...crd_like_specs.worker import Device
 from ..choose import Choice, choose
 from ..gpu_env import HostGpu, gpu_env
 from ..opencl import Survey, survey
+from . import status_file
 from .agent import Agent, Machine
 from .clock import SystemClock
 from .engine import Engine
@@ -50,7 +52,10 @@ LOCKED: Final = 75
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module docstring."""
-    options = parse(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["status"]:
+        return status_file.main(words[1:])
+    options = parse(words)
     configure_logging(options.log_format, options.log_level)
     try:
         options.data.mkdir(parents=True, exist_ok=True)
