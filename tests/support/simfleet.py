@@ -1,0 +1,392 @@
+"""Very many workers and jobs in one thread and virtual time: everything of the controller is real,
+as in `simworld`, whose wiring is used; the platform and the agents are played, in constant time
+for each thing that happens. Second by second, and with faults where they are asked for.
+
+Used by `tests/simulation/test_fleet.py`, and by `tests/bench/bench_fleet.py` for what it costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cumulus.api.frames import LeaseReport, LogBatch, LogStream, NodeReport, UnitRecord
+from cumulus.controller.platforms.fake import FakePlatform
+from cumulus.controller.reconcile.actions import ServiceSpec
+from cumulus.controller.reconcile.observed import ServiceSeen
+from cumulus.controller.runtime.clock import VirtualClock
+from cumulus.controller.runtime.records import INDEXES
+from cumulus.controller.store import Store
+from cumulus.crd_like_specs.identity import parse_unit
+from cumulus.crd_like_specs.job import Job, JobSpec, Phase
+from cumulus.crd_like_specs.lease import LeaseState
+from cumulus.crd_like_specs.meta import ObjectMeta
+from make import spec, worker
+from simparts import HarshPlatform, PlayedAgent
+from simworld import ENVELOPE, ERROR, Simulation
+
+DEVICES = 4
+LOOPS = 8  # as many keys at a time as the controller's own loop
+AWAY = 150.0  # seconds until a machine that died is back
+
+
+class FleetPlatform(HarshPlatform):
+    """As harsh, and it knows what runs on each node without looking at all others."""
+
+    def __init__(self, clock: VirtualClock, nodes: Iterable[str]) -> None:
+        super().__init__(clock.now, nodes)
+        self.on_node: dict[str, set[str]] = {}
+        self.home: dict[str, str] = {}
+        self.of_job: dict[str, str] = {}  # uid → its unit that runs
+        self.fresh: list[str] = []  # not begun yet
+
+    async def create(self, service: ServiceSpec) -> None:
+        await super().create(service)
+        if service.name not in self.home:
+            self.home[service.name] = service.node_id
+            self.fresh.append(service.name)
+
+    async def remove(self, name: str) -> None:
+        await asyncio.sleep(0)
+        await FakePlatform.remove(self, name)  # what runs of it runs on
+
+    def begin(self, name: str) -> None:
+        uid = _uid(name)
+        other = self.of_job.setdefault(uid, name)
+        assert other == name, f"{name} starts while {other} runs"
+        self.on_node.setdefault(self.home[name], set()).add(name)
+        super().begin(name)
+        assert self.starts[name] == 1, f"{name} was started twice"
+
+    def begin_all(self) -> list[str]:
+        """Start what can start now; returns what did."""
+        there = [name for name in self.fresh if name in self._units]
+        begun = [name for name in there if self._nodes[self.home[name]]]
+        for name in begun:
+            self.begin(name)
+        self.fresh = [name for name in there if not self._nodes[self.home[name]]]
+        return begun
+
+    def finish(
+        self, name: str, exit_code: int = 0, *, message: str = "", out_of_memory: bool = False
+    ) -> None:
+        super().finish(name, exit_code, message=message, out_of_memory=out_of_memory)
+        self._gone(name)
+
+    def stop(self, name: str, exit_code: int) -> None:
+        if name not in self.on_node.get(self.home[name], ()):
+            return
+        if name in self._units:
+            self.finish(name, exit_code)
+        else:
+            self._gone(name)
+
+    def die(self, node_id: str) -> None:
+        for name in list(self.on_node.get(node_id, ())):
+            self._gone(name)
+        self.node_down(node_id)
+
+    def seen(self, name: str) -> ServiceSeen | None:
+        """The service as it is, if it is there."""
+        unit = self._units.get(name)
+        return unit.seen if unit else None
+
+    def _gone(self, name: str) -> None:
+        on_node = self.on_node.get(self.home[name], set())
+        if name in on_node:
+            on_node.discard(name)
+            del self.of_job[_uid(name)]
+
+
+def _uid(name: str) -> str:
+    parsed = parse_unit(name)
+    assert parsed
+    return parsed[0]
+
+
+class FleetAgent(PlayedAgent):
+    """One of very many: looks at its own node only."""
+
+    platform: FleetPlatform
+
+    def __init__(self, name: str, platform: FleetPlatform, clock: VirtualClock) -> None:
+        super().__init__(name, platform, clock)
+        self.node = f"node-{name}"
+        self.status = worker(name, devices=DEVICES, cpus=64_000, memory=512 << 30).status
+
+    def due(self, now: float) -> bool:
+        """Whether a lease ends, or something it reported goes on."""
+        return any(
+            status.state is LeaseState.ENDING
+            or (status.state is LeaseState.HELD and status.expires_at <= now)
+            for status in self.held.values()
+        )
+
+    def report(self) -> NodeReport:
+        leases = tuple(LeaseReport(name, status) for name, status in self.held.items())
+        return NodeReport(worker=self.name, status=self.status, leases=leases)
+
+    def _stop_strays(self) -> None:
+        for unit in list(self.platform.on_node.get(self.node, ())):
+            over = unit in self.held and self.held[unit].state is LeaseState.ENDED
+            if unit not in self.wanted or over:
+                self.platform.stop(unit, 137)
+
+
+@dataclass
+class Faults:
+    """What goes wrong, by second: workers that die, agents that are cut off, and restarts of the
+    controller.
+    """
+
+    die: dict[int, int] = field(default_factory=dict)
+    cut: dict[int, int] = field(default_factory=dict)
+    restart: frozenset[int] = frozenset()
+
+
+@dataclass
+class Tally:
+    """What it cost. plans: passes of the plan; seconds of real time, all and without the played
+    parts of it; virtual: seconds that the simulated clock went on.
+    """
+
+    plans: int = 0
+    admitted: int = 0
+    seconds: float = 0.0
+    played: float = 0.0
+    virtual: float = 0.0
+    submitting: float = 0.0
+
+    @property
+    def controller(self) -> float:
+        """Real seconds of the controller alone."""
+        return self.seconds - self.played
+
+
+def shapes(chance: random.Random, count: int) -> list[JobSpec]:
+    """So many different jobs: shares, counts, times, priorities and CPUs as people ask for them."""
+    return [
+        spec(
+            gpu={
+                "memory": chance.choice([0.1, 0.25, 0.25, 0.5, 0.5, 1.0]),
+                "count": chance.choice([1, 1, 1, 1, 1, 1, 1, 1, 2, 4]),
+            },
+            resources={"cpus": chance.choice([1, 2, 4]), "memory": "4Gi"},
+            duration=chance.choice([60, 120, 300]),
+            priority=chance.choice([0, 0, 0, 5, 10]),
+            retry={"limit": 5, "backoff": 1},
+        )
+        for _ in range(count)
+    ]
+
+
+class Fleet(Simulation):
+    """workers, jobs: how many. store: folder of a real store, None for one in memory."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int,
+        seed: int = 1,
+        kinds: int = 40,
+        faults: Faults | None = None,
+        store: Path | None = None,
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.clock = VirtualClock()
+        self.folder = folder
+        self.faults = faults or Faults()
+        self.names_of_workers = [f"w{n:04d}" for n in range(workers)]
+        self.platform = FleetPlatform(self.clock, [f"node-{n}" for n in self.names_of_workers])
+        self.agents = {
+            name: FleetAgent(name, self.platform, self.clock) for name in self.names_of_workers
+        }
+        self.kinds = shapes(self.rng, kinds)
+        self.store = Store.open(store, indexes=INDEXES)
+        self.down, self.cut, self.killed = set(), set(), set()
+        self.dirty: set[str] = set(self.names_of_workers)  # workers whose wanted set changed
+        self.news: set[str] = set(self.names_of_workers)  # whose agents have news
+        self.logged: set[str] = set()
+        self.back: list[tuple[float, str]] = []
+        self.ends: list[tuple[float, str]] = []
+        self.tally = Tally()
+        self.names = 0
+        self.second = 0
+        self.start()
+
+    def start(self) -> None:
+        super().start()
+        admit, plans = self.records.put_lease, self.reconciler._decide
+
+        async def put_lease(*args: Any, **kwargs: Any) -> Any:
+            self.tally.admitted += kwargs.get("expect") == 0
+            return await admit(*args, **kwargs)
+
+        async def decide(*args: Any) -> Any:
+            self.tally.plans += 1
+            return await plans(*args)
+
+        self.records.put_lease = put_lease  # type: ignore[method-assign]
+        self.reconciler._decide = decide  # type: ignore[method-assign]
+        self.dirty |= set(self.names_of_workers)
+
+    def wanted_changed(self, worker_name: str) -> None:
+        self.dirty.add(worker_name)
+
+    # A life
+
+    async def submit(self, count: int) -> None:
+        """So many new jobs."""
+        begun = time.perf_counter()
+        for _ in range(count):
+            self.names += 1
+            job = Job(
+                metadata=ObjectMeta(name=f"job-{self.names:06d}"), spec=self.rng.choice(self.kinds)
+            )
+            await self.desired.submit(job, idempotency_key="")
+        self.tally.submitting += time.perf_counter() - begun
+
+    async def run(self, *, limit: int = 100_000, check_every: int = 10) -> Tally:
+        """Second by second until no job is open."""
+        begun = time.perf_counter()
+        began = self.clock.now()
+        while self.records.open_jobs():
+            assert self.second < limit, f"not over after {limit} s: {self.outline()}"
+            await self.one_second()
+            if self.second % check_every == 0:
+                self.check()
+        self.check()
+        self.tally.seconds += time.perf_counter() - begun
+        self.tally.virtual = self.clock.now() - began
+        return self.tally
+
+    async def one_second(self) -> None:
+        """Everything hears of everything, and what is due is done."""
+        begun = time.perf_counter()
+        self._break()
+        here = [n for n in self.names_of_workers if n not in self.down and n not in self.cut]
+        self._play(here)
+        self.tally.played += time.perf_counter() - begun
+        for name in here:
+            self.server.heard(name)
+        await self._report(here)
+        await self.list_services()
+        await self.drain()
+        self.clock.advance(1)
+        self.second += 1
+
+    async def drain(self) -> None:
+        """Every key that is due, several at a time."""
+
+        async def one() -> None:
+            while (key := self.queue.take(self.clock.now())) is not None:
+                await self.loop.once(key)
+
+        while self.queue.next_due() == float("-inf") or self._later():
+            await asyncio.gather(*(one() for _ in range(LOOPS)))
+            await self.room.settled()
+
+    def _later(self) -> bool:
+        due = self.queue.next_due()
+        return due is not None and due <= self.clock.now()
+
+    def _play(self, here: list[str]) -> None:
+        """What machines and agents do in a second."""
+        now = self.clock.now()
+        for unit in self.platform.begin_all():
+            heapq.heappush(self.ends, (now + self.rng.randint(20, 90), unit))
+        while self.ends and self.ends[0][0] <= now:
+            _, unit = heapq.heappop(self.ends)
+            self.platform.stop(unit, 0 if self.rng.random() < 0.97 else 1)
+            self.news.add(self.platform.home[unit].removeprefix("node-"))
+        for name in here:
+            if name in self.dirty:
+                self.agents[name].receive(self.server.wanted(name))
+        for name, agent in self.agents.items():
+            if name not in self.down and (name in self.dirty or agent.due(now)):
+                agent.step()
+                self.news.add(name)
+        self.dirty -= set(here)
+
+    async def _report(self, here: list[str]) -> None:
+        for name in here:
+            if name not in self.news:
+                continue
+            self.news.discard(name)
+            agent = self.agents[name]
+            await self.server.report(agent.report())
+            for unit in list(agent.held):
+                service = self.platform.seen(unit)
+                if service and service.state.ended and unit not in self.logged:
+                    self.logged.add(unit)
+                    result = ENVELOPE if service.exit_code == 0 else ERROR
+                    records = (
+                        UnitRecord(0, LogStream.STDOUT, 1.0, b"hello\n"),
+                        UnitRecord(1, LogStream.RESULT, 1.0, result),
+                    )
+                    await self.server.logs(LogBatch(unit, records, 2))
+
+    def _break(self) -> None:
+        """Faults of this second, and who comes back."""
+        now = self.clock.now()
+        while self.back and self.back[0][0] <= now:
+            _, name = heapq.heappop(self.back)
+            self.bring_back(name)
+            self.dirty.add(name)
+            self.news.add(name)
+        whole = [n for n in self.names_of_workers if n not in self.down and n not in self.cut]
+        for name in self.rng.sample(whole, self.faults.die.get(self.second, 0)):
+            self.down.add(name)
+            self.platform.die(f"node-{name}")
+            self.agents[name].restart()
+            heapq.heappush(self.back, (now + AWAY, name))
+        whole = [n for n in whole if n not in self.down]
+        for name in self.rng.sample(whole, self.faults.cut.get(self.second, 0)):
+            self.cut.add(name)
+            if self.rng.random() < 0.5:  # long enough for the platform to notice
+                self.platform.node_down(f"node-{name}")
+            heapq.heappush(self.back, (now + self.rng.choice([5, 40, 200]), name))
+        if self.second in self.faults.restart:
+            self.room.close()
+            self.logs.close()
+            self.start()
+
+    # What must hold
+
+    def check(self) -> None:
+        wanted: Counter[tuple[str, int]] = Counter()
+        cpus: Counter[str] = Counter()
+        for lease in self.records.leases.values():
+            cpus[lease.spec.worker] += lease.spec.cpus
+            for device in lease.spec.devices:
+                wanted[lease.spec.worker, device] += lease.spec.memory_milli
+        for place, milli in wanted.items():
+            assert milli <= 1000, f"{place} is over-committed: {milli}"
+        for name, agent in self.agents.items():
+            assert cpus[name] <= agent.status.cpus, f"{name} is over-committed: {cpus[name]}"
+            for device, milli in agent.used().items():
+                assert milli <= 1000, f"{name}'s device {device} holds {milli}"
+        for units in self.platform.on_node.values():
+            for unit in units:
+                there = unit in self.records.leases or not self.platform.seen(unit)
+                assert there, f"{unit} runs without a lease"
+
+    def settled(self) -> Counter[str]:
+        """How many jobs ended how; nothing of any of them may be left."""
+        assert not self.records.leases
+        assert not self.platform.units()
+        assert not any(self.platform.on_node.values())
+        return Counter({p.value: n for p in Phase if (n := self.records.count_in(p))})
+
+    def outline(self) -> str:
+        """Where everything stands, in a line."""
+        phases = {p.value: n for p in Phase if (n := self.records.count_in(p))}
+        return f"second {self.second}: {phases}, {len(self.records.leases)} leases"
