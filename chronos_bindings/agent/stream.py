@@ -25,13 +25,14 @@ from ...api.frames import (
     LogBatch,
     LookNow,
     NodeReport,
+    NodeUsage,
     Wanted,
 )
 from ...api.gen.cumulus.v1 import agent_pb2_grpc
 from ...api.options import CHANNEL_OPTIONS, Options
 from ...crd_like_specs.errors import UnavailableError, ValidationError
-from .blob_client import Metadata
 from .ports import Clock
+from .transfer import Metadata
 
 BEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 5.0
@@ -108,6 +109,7 @@ class Stream:
         self._beat_due = False
         self._contact = False
         self._last: NodeReport | None = None
+        self._usage: NodeUsage | None = None
         self._heard = 0.0
 
     # What the agent has to say; all return at once
@@ -122,6 +124,12 @@ class Stream:
         """A unit started or ended. Without contact it is not kept: the platform is asked anyway."""
         if self._contact:
             self._looks[unit] = None
+            self._news.set()
+
+    def used(self, usage: NodeUsage) -> None:
+        """What is used now; the newest only, and none without contact."""
+        if self._contact:
+            self._usage = usage
             self._news.set()
 
     def logs_ready(self) -> None:
@@ -164,7 +172,7 @@ class Stream:
 
     def _lose_contact(self) -> None:
         self._looks.clear()
-        self._last = None
+        self._last = self._usage = None
         if self._contact:
             self._contact = False
             self._peer.contact(False)
@@ -227,6 +235,9 @@ class Stream:
                 return report
             if beat:
                 return Heartbeat(self._clock.wall())
+        if self._usage is not None:
+            usage, self._usage = self._usage, None
+            return usage
         # Records are numbered from where the controller is, which its first frame tells.
         return self._peer.take() if self._contact else None
 
