@@ -26,6 +26,15 @@ class LeaseState(str, Enum):
     FAILED = "Failed"  # could not be held; `reason` and `message` say why
 
 
+# Why an agent ended a lease (`LeaseStatus.reason`), where nobody asked for it.
+EXPIRED = "DurationExceeded"
+DISCONNECTED = "Disconnected"  # out of contact for longer than `stop_after_disconnect`
+RESTARTED = "WorkerRestarted"  # the machine was started anew: nothing of before runs
+
+WORKER_LOST = "WorkerLost"
+"""Why the controller has a lease ended (`LeaseSpec.revoked`) that the platform has given up."""
+
+
 class LeaseSpec(Model):
     """Wanted. duration: seconds from the moment it is held; not_after: absolute POSIX seconds
     once known (0: not held yet). A restarted agent re-creates the lease for the time left.
@@ -56,13 +65,16 @@ class LeaseMount(Model):
 
 
 class LeaseStatus(Model):
-    """Seen. expires_at: POSIX seconds on the worker's clock. backend: `chronos` or `ledger`."""
+    """Seen. Times are POSIX seconds on the worker's clock; ended_at: when nothing of it ran any
+    more, by the same timer as its end. backend: `chronos` or `ledger`.
+    """
 
     state: LeaseState = LeaseState.PENDING
     partition_ids: tuple[str, ...] = ()  # one per device, in the order of `spec.devices`
     backend: str = ""
     held_at: float = 0.0
     expires_at: float = 0.0
+    ended_at: float = 0.0
     env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
     mounts: tuple[LeaseMount, ...] = ()
     image: str = ""  # id on the worker of the image that the service is to use; "": not said

@@ -295,7 +295,7 @@ class LeaseSpec(_message.Message):
     def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., pids: _Optional[int] = ..., stop_after_disconnect: _Optional[int] = ...) -> None: ...
 
 class LeaseStatus(_message.Message):
-    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image")
+    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image", "ended_at")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -313,6 +313,7 @@ class LeaseStatus(_message.Message):
     ENV_FIELD_NUMBER: _ClassVar[int]
     MOUNTS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     state: str
     partition_ids: _containers.RepeatedScalarFieldContainer[str]
     backend: str
@@ -323,7 +324,8 @@ class LeaseStatus(_message.Message):
     env: _containers.ScalarMap[str, str]
     mounts: _containers.RepeatedCompositeFieldContainer[LeaseMount]
     image: str
-    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ...) -> None: ...
+    ended_at: float
+    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ..., ended_at: _Optional[float] = ...) -> None: ...
 
 class LeaseMount(_message.Message):
     __slots__ = ("source", "target")
