@@ -268,6 +268,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePart:
+    """One file of an image's archive. path: in the archive; digest: `sha256:<hex>`; size: bytes."""
+
+    path: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageArchive:
+    """An image as `docker save` writes it, file by file in the order of the archive."""
+
+    parts: tuple[ImagePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LogAck:
     """Every record of the unit below `next` is kept for good."""
 

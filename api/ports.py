@@ -20,6 +20,7 @@ from .frames import (
     Applied,
     ControllerFrame,
     Heartbeat,
+    ImageArchive,
     JobEvent,
     LogBatch,
     LogRecord,
@@ -165,3 +166,20 @@ class AgentsPort(Protocol):
 
     async def may_read_blob(self, worker: str, digest: str) -> bool:
         """Whether a lease wanted on this worker needs that code; worker "": on any worker."""
+
+
+class ImagesPort(Protocol):
+    """Images that the controller's engine holds, for the workers that should have them."""
+
+    async def archive(self, worker: str, image: str) -> ImageArchive:
+        """The parts of the image with this id, made at the first call (seconds).
+
+        ForbiddenError where it is not wanted on the worker, NotFoundError where the engine lost
+        it, Temporary and Permanent where it cannot be exported.
+        """
+
+    async def part(self, worker: str, digest: str) -> int:
+        """Size in bytes of one part. ForbiddenError where no image wanted on the worker has it."""
+
+    def read_part(self, digest: str, *, offset: int) -> AsyncIterator[bytes]:
+        """A part's content from an offset on, in pieces of at most 1 MiB."""

@@ -146,6 +146,13 @@ def get_bytes(client: APIClient, path: str, params: Mapping[str, str]) -> bytes:
     return bytes(answer.content)
 
 
+def get_stream(client: APIClient, path: str, timeout: float) -> requests.Response:
+    """GET whose body is read piece by piece from `.raw`. timeout: seconds between pieces."""
+    answer: requests.Response = client.get(_url(client, path), stream=True, timeout=timeout)
+    _check(answer)
+    return answer
+
+
 def delete(client: APIClient, path: str) -> None:
     """DELETE; APIError as the SDK's own calls raise it."""
     _check(client.delete(_url(client, path), timeout=TIMEOUT_SECONDS))
