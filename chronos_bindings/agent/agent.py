@@ -8,7 +8,7 @@ controller ◀── stream ── state, hints, logs         ▲
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,10 @@ from typing import Final
 import grpc.aio
 from loguru import logger
 
-from ...api.frames import LogAck, LogBatch, NodeReport, Wanted
+from ...api.frames import LogAck, LogBatch, NodeReport, NodeUsage, Wanted
 from ...api.records import LOG_LIMIT
 from ...crd_like_specs.errors import DriverError
+from ...crd_like_specs.lease import LeaseMount
 from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import Device, WorkerStatus
 from ..base import Partitioner
@@ -36,13 +37,15 @@ from .stream import Peer, Stream
 from .transfer import Metadata
 
 FACTS_SECONDS: Final = 30.0
+USAGE_SECONDS: Final = 5.0
 _FACTS_RETRY: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the agent runs on. devices: those that are leased; env_of: see `lease_task.Tools`;
-    conditions: of the worker, fixed while the agent runs.
+    """What the agent runs on. devices: those that are leased; env_of, mounts_of: see
+    `lease_task.Tools`; conditions: of the worker, fixed while the agent runs. look: the devices
+    with what enforces a share of them now (blocks); usage: what is used now, None to tell nothing.
     """
 
     runtime: LocalRuntime
@@ -52,6 +55,9 @@ class Machine:
     devices: tuple[Device, ...]
     env_of: Callable[[tuple[int, ...], int], Mapping[str, str]]
     conditions: tuple[Condition, ...] = ()
+    mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
+    look: Callable[[], tuple[Device, ...]] | None = None
+    usage: Callable[[], Awaitable[NodeUsage]] | None = None
 
 
 class Agent:
@@ -107,6 +113,7 @@ class Agent:
                 clock,
                 machine.env_of,
                 self.pumps.say,
+                machine.mounts_of,
             ),
             Deadlines(data / "deadlines.json", clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),
@@ -126,6 +133,7 @@ class Agent:
                 self._list_units(),
                 self._watch_facts(),
                 self._talk(),
+                self._tell_usage(),
             )
         ]
         try:
@@ -211,17 +219,31 @@ class Agent:
         await self._clock.sleep_until(self._clock.monotonic() + FACTS_SECONDS)
         self._read_due.set()
 
+    async def _tell_usage(self) -> None:
+        """Now and then, while somebody hears it."""
+        read = self._machine.usage
+        while True:
+            await self._clock.sleep_until(self._clock.monotonic() + USAGE_SECONDS)
+            if read is not None and self.keeper.contact:
+                try:
+                    self.stream.used(await read())
+                except OSError as e:
+                    logger.warning(
+                        "what is used here cannot be told: {}: {}", e.strerror, e.filename
+                    )
+
     async def _read_facts(self) -> bool:
         machine = self._machine
         try:
             status, labels = await machine.facts.read(), await machine.facts.labels()
+            devices = await asyncio.to_thread(machine.look) if machine.look else machine.devices
         except DriverError as e:
             logger.warning("this machine cannot be looked at: {}", e.message)
             return False
         self._labels = labels
         self._status = status.model_copy(
             update={
-                "devices": machine.devices,
+                "devices": devices,
                 "partitioner": self.shares.backend,
                 "staging_root": str(self.staging.root),
                 "agent_version": self._version,

@@ -115,6 +115,11 @@ class Keeper:
         if first:
             self._adopt_strays()
 
+    @property
+    def contact(self) -> bool:
+        """Whether the controller can be heard now."""
+        return self._contact
+
     def set_contact(self, *, contact: bool) -> None:
         """Whether the controller can be heard now."""
         self._contact = contact

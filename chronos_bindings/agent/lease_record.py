@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ...api.frames import LeaseWanted
-from ...crd_like_specs.lease import LeaseState, LeaseStatus
+from ...crd_like_specs.lease import LeaseMount, LeaseState, LeaseStatus
 
 
 class Verb(str, Enum):
@@ -47,6 +47,7 @@ class Record:
     backend: str = ""
     epoch: int = 0
     env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[LeaseMount, ...] = ()
     held_at: float = 0.0
     expires_at: float = 0.0
     deadline: float | None = None
@@ -81,6 +82,7 @@ class Record:
             held_at=self.held_at,
             expires_at=self.expires_at,
             env=dict(self.env),
+            mounts=self.mounts,
             reason=self.reason,
             message=self.message,
         )

@@ -16,6 +16,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
+from ...crd_like_specs.lease import LeaseMount
 from . import lease_after as after
 from .lease_plan import SETTLED, begins, next_step
 from .lease_record import Record, Step, Verb, View, Wait
@@ -30,7 +31,8 @@ _INTERRUPTIBLE: Final = frozenset({Verb.STAGE, Verb.PREPARE})
 @dataclass(frozen=True)
 class Tools:
     """What every lease's task works with. env_of: devices and thousandths of each → what the
-    container must be given. say: words for a unit that has no output of its own.
+    container must be given; mounts_of: folders of this machine among that. say: words for a unit
+    that has no output of its own.
     """
 
     runtime: LocalRuntime
@@ -40,6 +42,7 @@ class Tools:
     clock: Clock
     env_of: Callable[[tuple[int, ...], int], Mapping[str, str]]
     say: Callable[[str, str], None] = lambda _unit, _words: None
+    mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
 
 
 class LeaseTask:
@@ -205,7 +208,10 @@ class LeaseTask:
         left = spec.duration if deadline is None else deadline - view.mono
         env = dict(self._tools.env_of(spec.devices, spec.memory_milli))
         taken = await shares.take(spec.devices, spec.memory_milli, left)
-        record = replace(after.succeeded(self.record), backend=shares.backend, env=env)
+        mounts = self._tools.mounts_of(spec.devices)
+        record = replace(
+            after.succeeded(self.record), backend=shares.backend, env=env, mounts=mounts
+        )
         clock = self._tools.clock
         self._set(after.held(record, taken.ids, taken.epoch, clock.monotonic(), clock.wall()))
         self._log.bind(partitions=taken.ids, backend=shares.backend).info("lease is held")

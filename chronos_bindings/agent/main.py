@@ -15,7 +15,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Final
@@ -25,15 +25,15 @@ import grpc.aio
 from loguru import logger
 
 from ...api.program_log import configure_logging
-from ...crd_like_specs.errors import CumulusError, DriverError, Permanent
+from ...crd_like_specs.errors import CumulusError, DriverError
+from ...crd_like_specs.identity import JOB_UID
 from ...crd_like_specs.meta import Condition
-from ...crd_like_specs.worker import Device
 from ..choose import Choice, choose
-from ..gpu_env import HostGpu, gpu_env
-from ..opencl import Survey, survey
+from ..hardware import Hardware, find
 from . import status_file
 from .agent import Agent, Machine
 from .clock import SystemClock
+from .devices import Devices
 from .engine import Engine
 from .env_cache import EnvCache, units_in_use
 from .isolation import Isolation
@@ -46,6 +46,8 @@ from .prepare import Builder, PipPreparer
 from .runtime_docker import DockerRuntime
 from .runtime_process import ProcessRuntime
 from .stream import ceiling, channel_options
+from .unit_usage import DockerUses, ProcessUses, UnitUses
+from .usage import Cards, Usage
 
 LOCKED: Final = 75
 
@@ -92,13 +94,14 @@ async def serve(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stopped.set)
-    found = await asyncio.to_thread(survey)
+    uid = JOB_UID if options.platform == "docker" else os.getuid()
+    found = await asyncio.to_thread(find, uid)
     for note in found.notes:
         logger.info(note)
     choice = await asyncio.to_thread(_choose, options, found)
     logger.bind(backend=choice.partitioner.backend).info("shares are held: {}", choice.reason)
     engine = Engine(options.endpoint or None) if options.platform == "docker" else None
-    machine = await _machine(options, engine, found, choice)
+    machine = await _machine(options, engine, found, Devices(found, uid), choice)
     async with _channel(options) as channel:
         agent = Agent(
             options.name,
@@ -114,6 +117,8 @@ async def serve(options: Options) -> int:
     await machine.runtime.close()
     if engine is not None:
         await engine.close()
+    if found.reader is not None:
+        await asyncio.to_thread(found.reader.close)
     return code
 
 
@@ -133,18 +138,25 @@ async def _until(agent: Agent, stopped: asyncio.Event) -> int:
     return 0
 
 
-def _choose(options: Options, found: Survey) -> Choice:
-    return choose((d.index for d in found.devices), prefer=options.partitioner, env=found.env)
+def _choose(options: Options, found: Hardware) -> Choice:
+    return choose(
+        (device.index for device in found.devices),
+        prefer=options.partitioner,
+        env=found.env,
+        unseen=found.unseen,
+    )
 
 
 async def _machine(
-    options: Options, engine: Engine | None, found: Survey, choice: Choice
+    options: Options, engine: Engine | None, found: Hardware, devices: Devices, choice: Choice
 ) -> Machine:
     runtime: LocalRuntime
     facts: NodeFacts
     builder: Builder
+    units: UnitUses
     if engine is not None:
-        runtime = DockerRuntime(engine)
+        runtime = docker_runtime = DockerRuntime(engine)
+        units = DockerUses(engine, docker_runtime.containers)
         facts = DockerFacts(engine, Isolation(engine, options.image), options.data, options.labels)
         builder = pip = PipDocker(engine)
         try:
@@ -153,7 +165,8 @@ async def _machine(
             logger.warning("preparations of an agent before this one may be left: {}", e.message)
     else:
         options.process_root.mkdir(parents=True, exist_ok=True)
-        runtime = ProcessRuntime(options.process_root)
+        runtime = process_runtime = ProcessRuntime(options.process_root)
+        units = ProcessUses(process_runtime.leaders)
         facts = ProcessFacts(options.data, options.labels)
         builder = PipProcess()
     staging = options.data / "staging"
@@ -167,8 +180,11 @@ async def _machine(
         preparer=preparer,
         partitioner=choice.partitioner,
         facts=facts,
-        devices=found.devices,
-        env_of=lambda indexes, milli: env_of(found.devices, indexes, milli),
+        devices=devices.all,
+        env_of=devices.env_of,
+        mounts_of=devices.mounts_of,
+        look=devices.look,
+        usage=Usage(units, Cards(found), options.data).read,
         conditions=(
             Condition(
                 type="ChronosWorks",
@@ -179,23 +195,6 @@ async def _machine(
             ),
         ),
     )
-
-
-def env_of(
-    devices: Sequence[Device], indexes: Sequence[int], memory_milli: int
-) -> Mapping[str, str]:
-    """What a container is given for this share. Permanent("NoDevice" | "MixedDevices").
-
-    The pipe folder of an MPS daemon cannot be mounted into services yet, so that none is assumed.
-    """
-    known = {device.index: device for device in devices}
-    missing = [index for index in indexes if index not in known]
-    if missing:
-        raise Permanent(f"there is no device {missing[0]} on this worker", reason="NoDevice")
-    try:
-        return gpu_env([known[index] for index in indexes], memory_milli, HostGpu()).env
-    except ValueError as e:
-        raise Permanent(str(e), reason="MixedDevices") from e
 
 
 def _channel(options: Options) -> grpc.aio.Channel:

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -98,12 +99,16 @@ class DockerFacts:
         """See `NodeFacts`. The first reading takes a few seconds: isolation is checked for real."""
         info, images = await self._engine.call(_ask)
         verdict = await self._isolated()
+        kernel = await asyncio.to_thread(kernel_facts, self._data)
         disk = await asyncio.to_thread(self._conditions.disk, self._data)
         return WorkerStatus(
             node_id=info["Swarm"]["NodeID"],
             platform="swarm",
             cpus=int(info["NCPU"]) * 1000,
             memory=int(info["MemTotal"]),
+            pids=kernel.pids,
+            disk=kernel.disk,
+            boot_id=kernel.boot_id,
             images=image_names(images),
             network_isolation=verdict.ok,
             conditions=(
@@ -194,11 +199,15 @@ class ProcessFacts:
     async def read(self) -> WorkerStatus:
         """See `NodeFacts`."""
         disk = await asyncio.to_thread(self._conditions.disk, self._data)
+        kernel = await asyncio.to_thread(kernel_facts, self._data)
         return WorkerStatus(
             node_id=NODE_THIS_MACHINE,
             platform="process",
             cpus=len(os.sched_getaffinity(0)) * 1000,
             memory=int(psutil.virtual_memory().total),
+            pids=kernel.pids,
+            disk=kernel.disk,
+            boot_id=kernel.boot_id,
             network_isolation=False,
             conditions=(
                 self._conditions.of(
@@ -217,6 +226,32 @@ class ProcessFacts:
         while True:
             await self._pause(_CHECK)
             yield
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    """pids: processes that the machine can have, 0 where unknown; disk: bytes in all."""
+
+    pids: int
+    disk: int
+    boot_id: str
+
+
+def kernel_facts(data: Path, proc: Path = Path("/proc")) -> KernelFacts:
+    """Of this machine, and of the disk that holds `data`."""
+    known = [_line(proc / "sys" / "kernel" / name) for name in ("pid_max", "threads-max")]
+    return KernelFacts(
+        pids=min((int(limit) for limit in known if limit.isdecimal()), default=0),
+        disk=shutil.disk_usage(data).total,
+        boot_id=_line(proc / "sys" / "kernel" / "random" / "boot_id"),
+    )
+
+
+def _line(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def image_names(images: list[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -82,11 +82,17 @@ class DockerRuntime:
         self._pause = pause
         self._known: OrderedDict[str, set[str]] = OrderedDict()  # unit → ids of its containers
         self._ended: dict[str, _Container] = {}  # by id; what has ended does not change any more
+        self._running: dict[str, tuple[str, ...]] = {}
 
     async def list_units(self) -> list[UnitSeen]:
         """See `LocalRuntime`."""
         found = await self._engine.call(lambda client: self._list(client, None))
         self._ended = {c.id: c for c in found if c.status in ("exited", "dead")}
+        running: dict[str, tuple[str, ...]] = {}
+        for container in found:
+            if container.alive:
+                running[container.unit] = (*running.get(container.unit, ()), container.id)
+        self._running = running
         newest: dict[str, _Container] = {}
         for container in found:  # oldest first: a running one stays, else the last one counts
             if container.unit not in newest or not newest[container.unit].alive:
@@ -152,6 +158,10 @@ class DockerRuntime:
     async def tidy(self, kept: Collection[str]) -> None:
         """See `LocalRuntime`."""
         await self._engine.call(lambda client: delete_left(client, kept))
+
+    def containers(self) -> dict[str, tuple[str, ...]]:
+        """Unit → ids of its containers that run, as last listed."""
+        return self._running
 
     async def close(self) -> None:
         """See `LocalRuntime`. The engine's connection belongs to whoever made it."""

@@ -129,6 +129,11 @@ class ProcessRuntime:
             busy = any(unit.exit is None and not unit.orphaned for unit in now.values())
             await self._pause(_BUSY if busy else _IDLE)
 
+    def leaders(self) -> dict[str, Leader]:
+        """Unit → leader of its process group, of every unit that runs."""
+        units = self._units().items()
+        return {name: u.leader for name, u in units if u.seen.running and u.leader is not None}
+
     async def close(self) -> None:
         """See `LocalRuntime`; nothing is kept open."""
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ...crd_like_specs.identity import (
     BRIDGE_ISOLATED,
+    JOB_UID,
     LABEL_OWNED,
     NETWORK_ISOLATED,
     NETWORK_ISOLATED_CONFIG,
@@ -33,7 +34,7 @@ Json = Mapping[str, Any]
 OWNER: Final = "1"
 """Value of the owner's label, unless a platform is told another (see `SwarmPlatform`)."""
 
-USER: Final = "1000:1000"
+USER: Final = f"{JOB_UID}:{JOB_UID}"
 WORK_DIR: Final = "/work"
 LOG_MAX_SIZE: Final = "256m"
 NANO: Final = 1_000_000_000

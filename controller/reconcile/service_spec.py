@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ...crd_like_specs.identity import ENV_RLIMIT_DATA, unit_name
+from ...crd_like_specs.identity import (
+    ENV_RLIMIT_DATA,
+    MPS_PIPE_DIRS,
+    MPS_PIPE_TARGET,
+    unit_name,
+)
 from ...crd_like_specs.job import GRACE_SECONDS, Job
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
@@ -29,7 +34,7 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         command=spec.command,
         args=() if code else tuple(str(a) for a in spec.args),
         env={**spec.env, **_env(job, lease), **lease.status.env},
-        mounts=(Mount(f"{unit_dir}/job", "/job"), Mount(f"{unit_dir}/env", "/env")) if code else (),
+        mounts=(*(_staged(unit_dir) if code else ()), *_given(lease)),
         cpus=spec.resources.cpus,
         memory=spec.resources.memory,
         pids=spec.resources.pids,
@@ -37,6 +42,21 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         data=0 if code else _data_limit(lease),
         isolated=spec.network == "None",
         stop_grace=GRACE_SECONDS,
+    )
+
+
+def _staged(unit_dir: str) -> tuple[Mount, ...]:
+    return Mount(f"{unit_dir}/job", "/job"), Mount(f"{unit_dir}/env", "/env")
+
+
+def _given(lease: Lease) -> tuple[Mount, ...]:
+    """Folders of the worker that come with the share. Only those that agents may give at all: what
+    a lease reports beyond them is not mounted.
+    """
+    return tuple(
+        Mount(mount.source, mount.target)
+        for mount in lease.status.mounts
+        if mount.target == MPS_PIPE_TARGET and mount.source in MPS_PIPE_DIRS
     )
 
 
@@ -56,6 +76,8 @@ def _env(job: Job, lease: Lease) -> dict[str, str]:
         "CHRONOS_PARTITION_ID": ",".join(lease.status.partition_ids),
         "GPU_DEVICE": ",".join(str(device) for device in lease.spec.devices),
         "CUMULUS_DEADLINE": f"{lease.status.expires_at:.3f}",
+        # Images of CUDA ask for all devices; the lease alone says which a job sees.
+        "NVIDIA_VISIBLE_DEVICES": "void",
     }
     if lease.spec.devices:
         env["CUMULUS_GPU_MEMORY_FRACTION"] = f"{lease.spec.memory_milli / 1000:g}"

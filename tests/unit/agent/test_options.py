@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from cumulus.chronos_bindings.agent.main import LOCKED, env_of, locked, main
+from cumulus.chronos_bindings.agent.main import LOCKED, locked, main
 from cumulus.chronos_bindings.agent.options import TOKEN_VARIABLE, default_name, parse
-from cumulus.crd_like_specs.errors import Permanent
-from cumulus.crd_like_specs.worker import Device
 
 BASE = ["--controller", "127.0.0.1:50051", "--data", "data", "--platform", "docker"]
 
@@ -70,14 +68,3 @@ def test_a_second_agent_of_the_same_folder_ends_with_75(tmp_path: Path) -> None:
         assert again is not None
 
 
-def test_a_share_of_devices_that_cannot_be_had_is_refused() -> None:
-    devices = (
-        Device(index=0, name="a", type="nvidia", uuid="GPU-a"),
-        Device(index=1, name="b", type="amd"),
-    )
-    assert env_of(devices, (0,), 500)["NVIDIA_VISIBLE_DEVICES"] == "GPU-a"
-    with pytest.raises(Permanent, match="no device 7"):
-        env_of(devices, (7,), 500)
-    with pytest.raises(Permanent) as caught:
-        env_of(devices, (0, 1), 500)
-    assert caught.value.reason == "MixedDevices"

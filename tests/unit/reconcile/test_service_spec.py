@@ -58,3 +58,33 @@ def test_a_cap_on_data_is_the_platforms_where_no_runner_sets_it(
     fields: dict[str, Any], status: dict[str, Any], data: int
 ) -> None:
     assert made(status, **fields).data == data
+
+
+PIPES = {"source": "/run/mps", "target": "/run/nvidia-mps"}
+
+
+def given(*mounts: dict[str, str], **fields: Any) -> tuple[Mount, ...]:
+    return made({"mounts": mounts}, **fields).mounts
+
+
+def test_the_pipes_of_mps_are_mounted_where_the_lease_gives_them() -> None:
+    assert given(PIPES, image="alpine") == (Mount("/run/mps", "/run/nvidia-mps"),)
+    assert given(PIPES)[2:] == (Mount("/run/mps", "/run/nvidia-mps"),)
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        {"source": "/", "target": "/run/nvidia-mps"},
+        {"source": "/var/run/docker.sock", "target": "/run/nvidia-mps"},
+        {"source": "/run/mps/../docker.sock", "target": "/run/nvidia-mps"},
+        {"source": "/run/mps", "target": "/job"},
+    ],
+)
+def test_a_lease_that_reports_other_folders_mounts_nothing(mount: dict[str, str]) -> None:
+    assert given(mount, image="alpine") == ()
+
+
+def test_who_leases_no_nvidia_device_sees_none() -> None:
+    env = {"NVIDIA_VISIBLE_DEVICES": "all"}
+    assert made(image="cuda", env=env).env["NVIDIA_VISIBLE_DEVICES"] == "void"
