@@ -1,3 +1,4 @@
+from . import agent_pb2 as _agent_pb2
 from . import resources_pb2 as _resources_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -307,6 +308,52 @@ class HasBlobResponse(_message.Message):
     exists: bool
     size: int
     def __init__(self, exists: _Optional[bool] = ..., size: _Optional[int] = ...) -> None: ...
+
+class UsageRequest(_message.Message):
+    __slots__ = ("worker",)
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    def __init__(self, worker: _Optional[str] = ...) -> None: ...
+
+class UsageResponse(_message.Message):
+    __slots__ = ("workers",)
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    workers: _containers.RepeatedCompositeFieldContainer[WorkerUse]
+    def __init__(self, workers: _Optional[_Iterable[_Union[WorkerUse, _Mapping[str, object]]]] = ...) -> None: ...
+
+class WorkerUse(_message.Message):
+    __slots__ = ("worker", "seen_at", "disk_free", "jobs", "devices")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    SEEN_AT_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    seen_at: float
+    disk_free: int
+    jobs: _containers.RepeatedCompositeFieldContainer[JobUse]
+    devices: _containers.RepeatedCompositeFieldContainer[_agent_pb2.DeviceUsage]
+    def __init__(self, worker: _Optional[str] = ..., seen_at: _Optional[float] = ..., disk_free: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[JobUse, _Mapping[str, object]]]] = ..., devices: _Optional[_Iterable[_Union[_agent_pb2.DeviceUsage, _Mapping[str, object]]]] = ...) -> None: ...
+
+class JobUse(_message.Message):
+    __slots__ = ("unit", "job", "attempt", "cpus", "cpu_seconds", "memory", "memory_peak", "gpu_memory")
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_PEAK_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    unit: str
+    job: str
+    attempt: int
+    cpus: float
+    cpu_seconds: float
+    memory: int
+    memory_peak: int
+    gpu_memory: int
+    def __init__(self, unit: _Optional[str] = ..., job: _Optional[str] = ..., attempt: _Optional[int] = ..., cpus: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., memory: _Optional[int] = ..., memory_peak: _Optional[int] = ..., gpu_memory: _Optional[int] = ...) -> None: ...
 
 class ServerInfoRequest(_message.Message):
     __slots__ = ()

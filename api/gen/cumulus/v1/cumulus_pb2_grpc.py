@@ -121,6 +121,11 @@ class CumulusStub:
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.HasBlobRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.HasBlobResponse.FromString,
                 _registered_method=True)
+        self.Usage = channel.unary_unary(
+                '/cumulus.v1.Cumulus/Usage',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.UsageRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.UsageResponse.FromString,
+                _registered_method=True)
         self.ServerInfo = channel.unary_unary(
                 '/cumulus.v1.Cumulus/ServerInfo',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.ServerInfoRequest.SerializeToString,
@@ -243,6 +248,13 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Usage(self, request, context):
+        """What workers, their devices and the jobs on them use now; nothing of it is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ServerInfo(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -336,6 +348,11 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.HasBlob,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.HasBlobRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_cumulus__pb2.HasBlobResponse.SerializeToString,
+            ),
+            'Usage': grpc.unary_unary_rpc_method_handler(
+                    servicer.Usage,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.UsageRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_cumulus__pb2.UsageResponse.SerializeToString,
             ),
             'ServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.ServerInfo,
@@ -802,6 +819,33 @@ class Cumulus:
             '/cumulus.v1.Cumulus/HasBlob',
             cumulus_dot_v1_dot_cumulus__pb2.HasBlobRequest.SerializeToString,
             cumulus_dot_v1_dot_cumulus__pb2.HasBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Usage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Usage',
+            cumulus_dot_v1_dot_cumulus__pb2.UsageRequest.SerializeToString,
+            cumulus_dot_v1_dot_cumulus__pb2.UsageResponse.FromString,
             options,
             channel_credentials,
             insecure,
