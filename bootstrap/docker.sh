@@ -1,5 +1,6 @@
-# Shared: a Docker Engine in Swarm mode on this machine; source after lib.sh. Call `need_docker`
-# before install_needed and `start_docker` after it.
+# Shared: a Docker Engine in Swarm mode on this machine, for the tests; source after lib.sh. Call
+# `need_docker` before install_needed and `start_docker` after it. `engine.sh` is for machines that
+# stay.
 # shellcheck shell=bash
 
 need_docker() {

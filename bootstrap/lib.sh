@@ -1,13 +1,15 @@
 # Shared by the scripts beside it; source it. Leaves the shell in the repository's root, with stdin
 # closed to questions, and defines:
 #
-#   log TEXT…, die TEXT…          a line on stderr with the time; die also ends with status 1
+#   log TEXT…, die TEXT…          a line on stderr with the time, and in LOG_FILE where one is set;
+#                                 die also ends with status 1
 #   quietly COMMAND…              run it; what it says is shown only when it fails, and then we end
 #   need COMMAND PACKAGE          remember that PACKAGE is needed where COMMAND is missing
 #   install_needed                apt-get install what `need` remembered, or say what to install
 #   need_python                   remember what is missing of Python itself
 #   find_python, make_venv        PYTHON=a python3 >= 3.11 that can make a venv; .venv
 #   install_locked LOCK           install exactly what LOCK says, and this package, editable
+#   source_hash                   of all that an installed package is made from
 #   in_venv COMMAND…              run a command of the venv
 # shellcheck shell=bash
 
@@ -20,9 +22,13 @@ unset PYTHONPATH PYTHONHOME
 VENV=.venv
 NEEDED=()
 
-log() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
+log() {
+  printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2
+  [ -z "${LOG_FILE:-}" ] || printf '%s %s\n' "$(date -u +%FT%TZ)" "$*" >>"$LOG_FILE"
+}
 
 die() {
+  DIED=yes # for steps.sh
   log "$@"
   exit 1
 }
@@ -30,8 +36,8 @@ die() {
 quietly() {
   local output
   output=$(mktemp)
-  if ! "$@" >"$output" 2>&1; then
-    tail -n 30 "$output" >&2
+  if ! "$@" >"$output" 2>&1 9>&-; then # 9: the lock of steps.sh, which a daemon would keep
+    tail -n 30 "$output" | tee -a "${LOG_FILE:-/dev/null}" >&2
     rm -f "$output"
     die "this failed (the end of what it said is above): $*"
   fi
@@ -89,4 +95,10 @@ install_locked() {
     quietly in_venv pip install --no-deps --no-build-isolation --editable .
     printf '%s' "$wanted" >"$stamp"
   fi
+}
+
+source_hash() {
+  find __init__.py pyproject.toml requirements.lock api chronos_bindings controller crd_like_specs \
+    image sdk -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum |
+    cut -c1-16
 }
