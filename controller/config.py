@@ -102,7 +102,8 @@ class TlsConfig(_Section):
 
 
 class Config(BaseSettings):
-    """See the module docstring. tokens_file: lines `role:token` (admin, submitter, agent)."""
+    """See the module docstring. placement: the first worker with room, or the one on which the
+    least is left over. tokens_file: lines `role:token` (admin, submitter, agent)."""
 
     model_config = SettingsConfigDict(
         env_prefix="CUMULUS_",
@@ -115,6 +116,7 @@ class Config(BaseSettings):
 
     platform: PlatformConfig = PlatformConfig()
     image: str = Field(default="cumulus-job:latest", min_length=1)
+    placement: Literal["firstFit", "bestFit"] = "firstFit"
     listen: ListenConfig = ListenConfig()
     data_dir: Path = Field(default_factory=default_data_dir)
     agent: AgentConfig = AgentConfig()

@@ -66,6 +66,7 @@ class Controller:
             platform=platform.name,
             default_image=image,
             started=clock.now(),
+            best_fit=config.placement == "bestFit",
         )
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
@@ -80,7 +81,14 @@ class Controller:
             overrun=self.metrics.overrun,
         )
         executor = Executor(self.records, self.world, platform, self.logs, clock, self)
-        reconciler = Reconciler(self.records, self.world, executor, clock, self.metrics.transition)
+        reconciler = Reconciler(
+            self.records,
+            self.world,
+            executor,
+            clock,
+            self.metrics.transition,
+            moved_up=self.room_freed,
+        )
         self.loop = Loop(queue, reconciler.reconcile, clock, reconciler.who)
         self.room = Room(self.records, self.world, clock, self.loop.add)
         changed = self.room.workers_changed

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .constraints import Constraint
 from .identity import DIGEST_PATTERN
 from .json_values import check_json
 from .meta import API_VERSION, Condition, Model, ObjectMeta
@@ -120,6 +121,7 @@ class JobSpec(Model):
     duration: the lease's length and the hard limit, seconds from the moment the lease is held.
     when_unschedulable: `Fail` ends a job at once that no existing worker could ever take;
     `Wait` lets it wait for one. Both wait for capacity that is merely in use.
+    node_selector: label → what it must be, see `constraints.py`.
     stop_after_disconnect: seconds after which a worker without contact to its controller ends the
     job, so that it can be tried elsewhere; 0: never, it runs to its end.
     """
@@ -138,7 +140,7 @@ class JobSpec(Model):
     retry: Retry = Retry()
     when_unschedulable: Literal["Fail", "Wait"] = "Fail"
     network: Literal["None", "Egress"] = "None"
-    node_selector: dict[str, str] = Field(default_factory=dict)
+    node_selector: dict[str, Constraint] = Field(default_factory=dict)
     ttl_after_finished: Seconds = Field(default=86400, ge=86400)
     suspend: bool = Field(default=False, strict=True)
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .instants import Instant
 from .meta import API_VERSION, Condition, Model, ObjectMeta
 
 
@@ -26,7 +27,8 @@ class Device(Model):
 
 
 class WorkerSpec(Model):
-    """What an operator wants of it. available_until: POSIX seconds, end of the rental.
+    """What an operator wants of it. available_until: end of the rental, which no lease passes;
+    POSIX seconds, in files also 2026-12-01T10:00:00Z.
 
     fenced: an operator vouches that nothing runs there, so that its jobs may go elsewhere; it
     takes no work until that is taken back.
@@ -34,7 +36,7 @@ class WorkerSpec(Model):
 
     cordoned: bool = Field(default=False, strict=True)
     drain: bool = Field(default=False, strict=True)
-    available_until: float | None = Field(default=None, strict=True)
+    available_until: Instant | None = None
     fenced: bool = Field(default=False, strict=True)
 
 

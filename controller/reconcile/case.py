@@ -15,6 +15,9 @@ from .timing import earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
 
+DRAINED = "Drained"
+"""Why an attempt is stopped to go on elsewhere: the operator's wish, not the user's."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -79,7 +82,15 @@ class Case:
             return "Cancelled"
         if self.status.observed_generation != meta.generation and self.redefined:
             return "Superseded"
-        return "Suspended" if self.job.spec.suspend else ""
+        if self.job.spec.suspend:
+            return "Suspended"
+        return DRAINED if self.draining else ""
+
+    @cached_property
+    def draining(self) -> bool:
+        """True where the attempt's worker is to be emptied."""
+        worker = self.worker(self.lease) if self.lease is not None else None
+        return worker is not None and worker.worker.spec.drain
 
     @cached_property
     def redefined(self) -> bool:
@@ -129,7 +140,7 @@ class Case:
             cause is not None
             and cause in retry.on
             and failures <= retry.limit
-            and not self.stopping
+            and self.stopping in ("", DRAINED)
         ):
             delay = retry_delay(retry.backoff, failures)
             return self.again(

@@ -5,7 +5,7 @@ Nothing here decides; nothing here can reach outside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -70,19 +70,44 @@ class LogsSeen:
 class Free:
     """What is left of a worker after every lease on it.
 
-    milli: device index → thousandths left. cpus: thousandths of a core; memory: bytes.
+    milli: device index → thousandths left. cpus: thousandths of a core; memory: bytes;
+    pids: processes, None where the worker doesn't say how many it can have.
     """
 
     milli: Mapping[int, int]
     cpus: int
     memory: int
+    pids: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What one job takes of a worker, and when: a lease there is, or room that is kept.
+
+    start, end: POSIX seconds, a lease's start is 0.0. Units as in `Free`; milli: thousandths of
+    each of the devices.
+    """
+
+    job: str
+    worker: str
+    start: float
+    end: float
+    devices: tuple[int, ...]
+    milli: int
+    cpus: int
+    memory: int
+    pids: int = 0
+
+
+Claims = Mapping[str, Sequence[Booking]]
+"""Worker → what is kept there for jobs that are ahead in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
     """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
-    `agent_silent_for`: seconds since the agent was last heard.
+    `agent_silent_for`: seconds since the agent was last heard. held: the leases on it.
     """
 
     worker: Worker
@@ -90,20 +115,24 @@ class WorkerSeen:
     ready: bool
     known: bool = True
     agent_silent_for: float = 0.0
+    held: tuple[Booking, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Everything the plan may know about one job and the fleet.
 
-    services and leases: only this job's, of any attempt. isolates: whether the platform can run
-    networkless image jobs at all (`process` cannot isolate). default_image: id of the job image.
-    observed: False while the platform could not be listed; then absence proves nothing.
+    services and leases: only this job's, of any attempt. workers: by name. claims: room that is
+    kept for jobs ahead of this one. best_fit: fill the fullest worker first, not the first one.
+    default_image: id of the job image. observed: False while the platform could not be listed;
+    then absence proves nothing.
     """
 
     services: tuple[ServiceSeen, ...] = ()
     leases: tuple[Lease, ...] = ()
     workers: tuple[WorkerSeen, ...] = ()
+    claims: Claims = field(default_factory=dict)
+    best_fit: bool = False
     logs: LogsSeen = field(default_factory=LogsSeen)
     platform: str = "swarm"
     default_image: str = ""

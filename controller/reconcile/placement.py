@@ -1,17 +1,34 @@
-"""Where a job may run: first fit over workers and devices, and a reason for each that it isn't.
+"""Where a job runs: first fit or best fit over workers and devices, else why it doesn't. Pure.
 
-Pure. Called by the plan, and by `why` for people. Units: thousandths of devices and cores, bytes.
+Called by the plan, by `why` for people, and by whoever looks for jobs that fit. Finding a place
+costs numbers only; the words for a refusal are made where somebody reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from ...crd_like_specs.job import Gpu, JobSpec, WorkerReason
-from ...crd_like_specs.units import format_bytes, format_cpus, show_bytes
-from ...crd_like_specs.worker import Device, Worker
-from .observed import Free, WorkerSeen
+from ...crd_like_specs.instants import show_clock
+from ...crd_like_specs.job import JobSpec, WorkerReason
+from ...crd_like_specs.units import format_cpus, show_bytes
+from ...crd_like_specs.worker import Worker
+from .asking import Ask, ask_of
+from .fitting import (
+    devices_for,
+    lacking,
+    matches,
+    missing_labels,
+    outlasts_rental,
+    unable,
+    usable,
+)
+from .observed import Claims, Free, WorkerSeen
+from .reasons import reason
+
+NOTHING: Final[Claims] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,130 +41,149 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Why no worker can take the job now, one entry per worker."""
+    """Why no worker can take the job now; asked for worker by worker, in their order."""
 
-    reasons: tuple[WorkerReason, ...]
+    ask: Ask
+    workers: tuple[WorkerSeen, ...]
+    now: float
+    claims: Claims
 
     @property
     def hopeless(self) -> bool:
         """True where not even an idle worker of those that exist could take it."""
-        return not any(reason.ever for reason in self.reasons)
+        return not any(could_ever(self.ask, seen.worker, self.now) for seen in self.workers)
+
+    @property
+    def reasons(self) -> tuple[WorkerReason, ...]:
+        """One for each worker."""
+        return tuple(self.each(self.workers))
+
+    def some(self, limit: int) -> tuple[WorkerReason, ...]:
+        """At most so many, of workers that could ever take it before others."""
+        hopeful: list[WorkerSeen] = []
+        others: list[WorkerSeen] = []
+        for seen in self.workers:
+            if len(hopeful) == limit:
+                break
+            ever = could_ever(self.ask, seen.worker, self.now)
+            (hopeful if ever else others).append(seen)
+        return tuple(self.each((hopeful + others)[:limit]))
+
+    def each(self, workers: Iterable[WorkerSeen]) -> Iterator[WorkerReason]:
+        """The reason of each of these workers."""
+        for seen in workers:
+            claims = self.claims.get(seen.worker.metadata.name, ())
+            lack = lacking(self.ask, seen, self.now, claims)
+            assert lack is not None, "refused although it fits"
+            yield WorkerReason(
+                worker=seen.worker.metadata.name,
+                reason=reason(lack, self.ask, seen, self.now, claims),
+                ever=lack.passes,
+            )
 
 
-def place(spec: JobSpec, workers: Sequence[WorkerSeen], now: float) -> Placement | Refusals:
-    """The first worker (by name) with room now, else each worker's reason."""
-    refusals = []
-    for seen in sorted(workers, key=lambda w: w.worker.metadata.name):
-        reason = _unable(spec, seen.worker)
-        if reason:
-            refusals.append(_refusal(seen, reason, ever=False))
+def place(
+    spec: JobSpec,
+    workers: Sequence[WorkerSeen],
+    now: float,
+    claims: Claims = NOTHING,
+    *,
+    best_fit: bool = False,
+) -> Placement | Refusals:
+    """The first worker of these with room now, else each worker's reason.
+
+    claims: room kept for jobs ahead of this one. best_fit: the worker and devices on which the
+    least is left over: of the devices taken, of all the worker's devices, of its CPU, of its
+    memory; the first of equals.
+    """
+    return find(ask_of(spec), workers, now, claims, best_fit=best_fit)
+
+
+def find(
+    ask: Ask,
+    workers: Sequence[WorkerSeen],
+    now: float,
+    claims: Claims = NOTHING,
+    *,
+    best_fit: bool = False,
+) -> Placement | Refusals:
+    """`place` for whoever has the ask at hand."""
+    best: Placement | None = None
+    least: tuple[int, ...] = ()
+    for seen in workers:
+        found = fit(ask, seen, now, claims, best_fit=best_fit)
+        if found is None:
             continue
-        reason = _unavailable(spec, seen, now) or _short(spec, seen.free)
-        devices = _devices(spec.gpu, seen.worker, seen.free)
-        if not reason and devices is not None:
-            return Placement(seen.worker, devices)
-        refusals.append(_refusal(seen, reason or _busy(spec.gpu, seen), ever=True))
-    return Refusals(tuple(refusals))
+        if not best_fit:
+            return found
+        left = _left_over(ask, seen, found.devices)
+        if best is None or left < least:
+            best, least = found, left
+    return best or Refusals(ask, tuple(workers), now, claims)
 
 
-def asked(spec: JobSpec) -> str:
-    """What the job asks for, as people read it."""
-    need = f"{format_cpus(spec.resources.cpus)} CPU, {format_bytes(spec.resources.memory)} memory"
-    if spec.gpu is None:
-        return need
-    kind = f" of type {spec.gpu.type}" if spec.gpu.type else ""
-    return f"{spec.gpu.count} x {spec.gpu.memory / 1000:g} GPU{kind}, {need}"
+def fit(
+    ask: Ask, seen: WorkerSeen, now: float, claims: Claims = NOTHING, *, best_fit: bool = False
+) -> Placement | None:
+    """The place on this worker, None where it has none now."""
+    there = claims.get(seen.worker.metadata.name, ()) if claims else ()
+    if lacking(ask, seen, now, there) is not None:
+        return None
+    free = usable(ask, seen, now, there)
+    devices = devices_for(ask, seen.worker, free, best_fit=best_fit)
+    assert devices is not None, "nothing is lacking"
+    return Placement(seen.worker, devices)
 
 
-def largest(workers: Sequence[WorkerSeen]) -> str:
-    """The largest worker that exists, by devices, then CPU, then memory."""
+def could_ever(ask: Ask, worker: Worker, now: float) -> bool:
+    """True where the worker could take it when idle, in contact and open to work."""
+    return unable(ask, worker) is None and not outlasts_rental(ask, worker, now)
+
+
+def largest(ask: Ask, workers: Sequence[WorkerSeen], now: float) -> str:
+    """The worker that comes closest to what is asked, by what it lacks when idle; of equals the
+    largest by devices, then CPU, then memory.
+    """
     best = max(
         (seen.worker for seen in workers),
-        key=lambda w: (len(w.status.devices), w.status.cpus, w.status.memory),
+        key=lambda w: (
+            _closeness(ask, w, now),
+            len(w.status.devices),
+            w.status.cpus,
+            w.status.memory,
+        ),
     )
-    devices = ", ".join(f"{d.type} {d.name}" for d in best.status.devices) or "no GPU"
+    status = best.status
+    devices = ", ".join(f"{d.type} {d.name}" for d in status.devices) or "no GPU"
+    rented = ""
+    if outlasts_rental(ask, best, now) and best.spec.available_until is not None:
+        rented = f", rented until {show_clock(best.spec.available_until, now)}"
     return (
-        f"worker {best.metadata.name} with {len(best.status.devices)} device(s) ({devices}), "
-        f"{format_cpus(best.status.cpus)} CPU, {show_bytes(best.status.memory)} memory"
+        f"worker {best.metadata.name} with {len(status.devices)} device(s) ({devices}), "
+        f"{format_cpus(status.cpus)} CPU, {show_bytes(status.memory)} memory{rented}"
     )
 
 
-def _refusal(seen: WorkerSeen, reason: str, *, ever: bool) -> WorkerReason:
-    return WorkerReason(worker=seen.worker.metadata.name, reason=reason, ever=ever)
-
-
-def _unable(spec: JobSpec, worker: Worker) -> str:
-    """Why not even the idle worker could take it, or ""."""
-    labels = worker.metadata.labels
-    wrong = [f"{k}={v}" for k, v in sorted(spec.node_selector.items()) if labels.get(k) != v]
-    if wrong:
-        return f"lacks label {', '.join(wrong)}"
+def _closeness(ask: Ask, worker: Worker, now: float) -> int:
+    """How much of what is asked the idle worker has: kinds of things, not amounts."""
     status = worker.status
-    if spec.image is not None and status.platform == "process":
-        return "runs no images (platform process)"
-    if spec.network == "None" and status.platform == "swarm" and not status.network_isolation:
-        return "cannot isolate jobs from the network (the agent's check failed)"
-    total = Free(dict.fromkeys((d.index for d in status.devices), 1000), status.cpus, status.memory)
-    short = _short(spec, total)
-    if short:
-        return short
-    if _devices(spec.gpu, worker, total) is None:
-        assert spec.gpu is not None
-        fitting = sum(_matches(spec.gpu, d) for d in status.devices)
-        kind = f" of type {spec.gpu.type}" if spec.gpu.type else ""
-        return f"has {fitting} device(s){kind}, {spec.gpu.count} asked for"
-    return ""
-
-
-def _unavailable(spec: JobSpec, seen: WorkerSeen, now: float) -> str:
-    """Why the worker takes nothing at present, or ""."""
-    wanted = seen.worker.spec
-    if not seen.ready:
-        return f"is not ready (agent silent for {seen.agent_silent_for:.0f} s or node down)"
-    if wanted.drain:
-        return "is being drained"
-    if wanted.cordoned:
-        return "is cordoned"
-    if wanted.available_until is not None and now + spec.duration > wanted.available_until:
-        left = max(0.0, wanted.available_until - now)
-        return f"is rented for {left:.0f} s more, {spec.duration} s asked for"
-    return ""
-
-
-def _short(spec: JobSpec, free: Free) -> str:
-    need = spec.resources
-    if need.cpus > free.cpus:
-        return f"has {format_cpus(max(0, free.cpus))} CPU free, {format_cpus(need.cpus)} asked for"
-    if need.memory > free.memory:
-        have = show_bytes(max(0, free.memory))
-        return f"has {have} memory free, {format_bytes(need.memory)} asked for"
-    return ""
-
-
-def _busy(gpu: Gpu | None, seen: WorkerSeen) -> str:
-    assert gpu is not None
-    free = ", ".join(
-        f"device {d.index}: {seen.free.milli.get(d.index, 0) / 1000:g}"
-        for d in seen.worker.status.devices
-        if _matches(gpu, d)
+    devices = sum(matches(ask, device) for device in status.devices)
+    return (
+        (not missing_labels(ask, worker))
+        + (devices >= ask.count)
+        + (status.cpus >= ask.cpus)
+        + (status.memory >= ask.memory)
+        + (not outlasts_rental(ask, worker, now))
     )
-    return f"has too little GPU free ({free}), {gpu.count} x {gpu.memory / 1000:g} asked for"
 
 
-def _devices(gpu: Gpu | None, worker: Worker, free: Free) -> tuple[int, ...] | None:
-    """The first devices with room, or None where there are too few."""
-    if gpu is None:
-        return ()
-    found = tuple(_roomy(gpu, worker, free))[: gpu.count]
-    return found if len(found) == gpu.count else None
-
-
-def _roomy(gpu: Gpu, worker: Worker, free: Free) -> Iterator[int]:
-    for device in worker.status.devices:
-        if _matches(gpu, device) and free.milli.get(device.index, 0) >= gpu.memory:
-            yield device.index
-
-
-def _matches(gpu: Gpu, device: Device) -> bool:
-    wanted = gpu.type.lower()
-    return wanted in ("", "any") or wanted == device.type.lower() or wanted in device.name.lower()
+def _left_over(ask: Ask, seen: WorkerSeen, devices: tuple[int, ...]) -> tuple[int, ...]:
+    """What would be stranded, in thousandths: of the devices taken, then of all, CPU, memory."""
+    free: Free = seen.free
+    status = seen.worker.status
+    return (
+        sum(free.milli[index] for index in devices) - ask.milli * len(devices),
+        sum(free.milli.values()),
+        (free.cpus - ask.cpus) * 1000 // max(1, status.cpus),
+        (free.memory - ask.memory) * 1000 // max(1, status.memory),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import LeaseState
 from .actions import CollectLogs, Plan, PutLease, RemoveService
-from .case import Case
+from .case import DRAINED, Case
 from .observed import ServiceSeen, ServiceState
 from .timing import (
     CLOCK_SLACK,
@@ -56,7 +56,7 @@ def ended(case: Case) -> Plan | None:
     if waiting is not None:
         return waiting
     reason = case.stopping
-    if reason and not _finished_before_stop(case, service):
+    if reason and not _finished_before_stop(case, service) and not _done_anyway(case, reason):
         return _stopped(case, reason)
     if service.state is ServiceState.FAILED and _ended_with_lease(case, service):
         return _timed_out(case)
@@ -196,6 +196,12 @@ def _finished_before_stop(case: Case, service: ServiceSeen) -> bool:
     return not revoked or (0 < service.finished_at < case.stop_since)
 
 
+def _done_anyway(case: Case, reason: str) -> bool:
+    """True where it had to go elsewhere, but its result came before it was killed."""
+    result = case.seen.logs.result
+    return reason == DRAINED and result is not None and result.ok
+
+
 def _ended_with_lease(case: Case, service: ServiceSeen) -> bool:
     end = _lease_end(case)
     if not end:
@@ -224,6 +230,9 @@ def _stopped(case: Case, reason: str) -> Plan:
         return case.unstarted("suspended", reason, "suspended; it starts anew when resumed", 0.0)
     if reason == "Superseded":
         return case.unstarted("superseded", reason, "a changed spec was applied", 0.0)
+    if reason == DRAINED:
+        message = f"worker {case.status.worker} is drained; it starts anew elsewhere"
+        return case.unstarted("drained", reason, message, 0.0)
     return case.end("stopped", Phase.CANCELLED, reason=reason, message="was stopped on request")
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...crd_like_specs.errors import NO_WORKERS
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Cause, Phase
 from ...crd_like_specs.lease import Lease, LeaseSpec, LeaseState
 from ...crd_like_specs.meta import ObjectMeta
 from .actions import CreateService, Plan, PutLease
-from .case import Case
-from .placement import Placement, Refusals, asked, largest, place
+from .asking import ask_of, asked
+from .case import DRAINED, Case
+from .fitting import rental_left
+from .observed import WorkerSeen
+from .placement import Placement, Refusals, find, largest
 from .service_spec import service_spec
-from .timing import LEASE_PATIENCE, UNSTARTED_RETRY
+from .timing import LEASE_PATIENCE, RENTAL_END, UNSTARTED_RETRY, earliest
 
 PREPARATION_REASONS = frozenset({"RequirementsFailed", "BadCode", "CodeMissing", "ImageMissing"})
 """Why an agent could not stage an attempt that would fail anywhere: the job's own fault."""
+
+REASONS_KEPT = 10
+"""Workers whose reasons a waiting job's status holds; `why` has all of them."""
 
 
 def admit(case: Case) -> Plan | None:
@@ -60,6 +68,10 @@ def stop_unstarted(case: Case) -> Plan | None:
         )
     if reason == "Superseded":
         return case.unstarted("superseded", reason, "a changed spec was applied", 0.0)
+    if reason == DRAINED:
+        assert case.lease is not None, "only a lease is of a worker"
+        message = f"worker {case.lease.spec.worker} is drained; it starts elsewhere"
+        return case.unstarted("drained", reason, message, 0.0)
     return case.end(
         "stop-unstarted", Phase.CANCELLED, reason=reason, message="ended before it started"
     )
@@ -90,23 +102,51 @@ def code_missing(case: Case) -> Plan | None:
 
 
 def find_place(case: Case) -> Plan | None:
-    """First fit, else the reason per worker; `Fail` jobs that could never fit end here."""
+    """A place by the policy, else the reason per worker; `Fail` jobs are told at once where there
+    is nothing they could run on.
+    """
     if case.lease is not None or case.service is not None:
         return None
-    spec, workers = case.job.spec, case.seen.workers
-    found = place(spec, workers, case.now)
+    seen, ask = case.seen, ask_of(case.job.spec)
+    found = find(ask, seen.workers, case.now, seen.claims, best_fit=seen.best_fit)
     if isinstance(found, Placement):
         return _take(case, found)
-    if found.hopeless and spec.when_unschedulable == "Fail":
-        if not any(w.known for w in workers):
-            return case.end("no-workers", Phase.FAILED, reason="NoWorkers", message=NO_WORKERS)
-        return case.end(
-            "unschedulable",
-            Phase.FAILED,
-            reason="Unschedulable",
-            message=f"asks for {asked(spec)}; the largest that exists: {largest(workers)}",
-        )
-    return _wait_for_room(case, found)
+    impossible = _impossible(case, found) if case.job.spec.when_unschedulable == "Fail" else None
+    return impossible or _wait_for_room(case, found)
+
+
+def _impossible(case: Case, found: Refusals) -> Plan | None:
+    """The end of a job that no worker can take; None where waiting may help.
+
+    Whoever has just submitted it is told of the fleet as it is now. A job that was accepted once
+    is not given up because its workers are away or closed for a while.
+    """
+    workers, fresh = case.seen.workers, _first_look(case)
+    known = tuple(w for w in workers if w.known)
+    hopeless = replace(found, workers=known if fresh else workers).hopeless
+    if (hopeless and not known) or (fresh and not any(_in_pool(w, case.now) for w in workers)):
+        return case.end("no-workers", Phase.FAILED, reason="NoWorkers", message=NO_WORKERS)
+    if not hopeless:
+        return None
+    return case.end(
+        "unschedulable",
+        Phase.FAILED,
+        reason="Unschedulable",
+        message=f"asks for {asked(found.ask)}; "
+        f"the largest that exists: {largest(found.ask, known, case.now)}",
+    )
+
+
+def _first_look(case: Case) -> bool:
+    """Whether the job's submitter still waits to hear if it can run at all."""
+    return case.status.attempt == case.status.first_attempt and not case.status.reason
+
+
+def _in_pool(seen: WorkerSeen, now: float) -> bool:
+    """Whether the worker counts as available: heard lately, open to work, rented for a while."""
+    wanted = seen.worker.spec
+    closed = wanted.cordoned or wanted.drain or wanted.fenced
+    return seen.known and not closed and rental_left(seen.worker, now) != 0
 
 
 def _take(case: Case, found: Placement) -> Plan:
@@ -125,6 +165,7 @@ def _take(case: Case, found: Placement) -> Plan:
             memory_milli=spec.gpu.memory if spec.gpu else 0,
             cpus=spec.resources.cpus,
             memory=spec.resources.memory,
+            pids=spec.resources.pids,
             duration=spec.duration,
             not_before=case.now,
         ),
@@ -143,16 +184,23 @@ def _take(case: Case, found: Placement) -> Plan:
 
 
 def _wait_for_room(case: Case, found: Refusals) -> Plan:
-    named = "; ".join(f"{r.worker} {r.reason}" for r in found.reasons[:3])
-    more = f"; and {len(found.reasons) - 3} more" if len(found.reasons) > 3 else ""
-    rented = [w.worker.spec.available_until for w in case.seen.workers]
+    reasons, count = found.some(REASONS_KEPT), len(found.workers)
+    named = "; ".join(f"{r.worker} {r.reason}" for r in reasons[:3])
+    more = f"; and {count - 3} more" if count > 3 else ""
     return case.wait(
         "wait-for-room",
-        case.now + 60.0 if any(rented) else None,
-        reason="WaitingForRoom" if found.reasons else "NoWorkers",
-        message=f"{named}{more}" if found.reasons else NO_WORKERS,
-        waiting_for=found.reasons,
+        _next_rental(case),
+        reason="WaitingForRoom" if reasons else "NoWorkers",
+        message=f"{named}{more}" if reasons else NO_WORKERS,
+        waiting_for=reasons,
     )
+
+
+def _next_rental(case: Case) -> float | None:
+    """When the next worker's rental becomes too short for this job: then the reasons change."""
+    duration = case.job.spec.duration
+    left = (rental_left(w.worker, case.now) for w in case.seen.workers)
+    return earliest(*(case.now + n - duration + 1 for n in left if n is not None and n >= duration))
 
 
 def await_lease(case: Case) -> Plan | None:
@@ -188,6 +236,12 @@ def await_lease(case: Case) -> Plan | None:
     if state is not LeaseState.HELD or not worker.ready:
         preparing = "preparing on its worker" if state is LeaseState.PREPARING else ""
         return case.wait("await-lease", case.now + LEASE_PATIENCE, message=preparing)
+    until = worker.worker.spec.available_until
+    if until is not None and lease.status.expires_at + RENTAL_END > until:
+        message = (
+            f"preparing took too long: the lease would outlast the rental of {lease.spec.worker}"
+        )
+        return case.unstarted("outlasts-rental", "RentalEnds", message, 0.0)
     service = service_spec(case.job, lease, worker.worker, case.seen.default_image)
     return case.act(
         "start",

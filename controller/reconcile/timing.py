@@ -34,6 +34,20 @@ FORGET_MARGIN: Final = 5.0
 PLATFORM_RETRY: Final = 1.0
 """Between looks at a platform that could not be listed."""
 
+START_ALLOWANCE: Final = 10.0
+"""From a lease being wanted to it being held, as the queue reckons. A job whose preparation takes
+longer delays whoever waits for its room by as much, once, and nobody may slip in meanwhile."""
+
+SOON: Final = 1.0
+"""A lease that is over but not yet gone frees its room so long from now, as the queue reckons."""
+
+RENTAL_MARGIN: Final = 60.0
+"""Between the end of a lease and the end of its worker's rental, when it is placed: preparation
+comes before it, stopping the container and sending its last lines after it."""
+
+RENTAL_END: Final = 10.0
+"""The part of it that must be left once the lease is held and its end is known."""
+
 CLOCK_SLACK: Final = 0.1
 """An end this close before the lease's own counts as caused by it (clocks and rounding)."""
 

@@ -213,6 +213,8 @@ class Desired:
         )
         if written is None:
             raise NotFoundError(f"worker {name!r} not found")
+        for lease in self._records.leases_on(name):
+            self._add(lease.spec.job_name)  # it may have to go elsewhere
         self._room()
         return written
 

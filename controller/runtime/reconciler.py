@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from ...crd_like_specs.errors import Permanent
-from ...crd_like_specs.job import Cause, Job, JobStatus
+from ...crd_like_specs.job import Cause, Job, JobStatus, Phase
 from ..reconcile.actions import CreateService, Plan
 from ..reconcile.cleanup import plan_orphan
 from ..reconcile.plan import plan, plan_failure
@@ -31,8 +31,15 @@ KEPT: Final = "kept"
 Transition = Callable[[Job, Job, str], None]
 
 
+SAME_PLACE: Final = frozenset({"admit", "wait-for-room", "back-off"})
+"""Rules after which a job that waits has not left its place in the queue."""
+
+
 class Reconciler:
-    """on_transition(old, new, rule): told of every status written, after it is durable."""
+    """on_transition(old, new, rule): told of every status written, after it is durable.
+
+    moved_up(): a job left the queue, so that those behind it may have a chance now.
+    """
 
     def __init__(
         self,
@@ -41,12 +48,14 @@ class Reconciler:
         executor: Executor,
         clock: Clock,
         on_transition: Transition = lambda *_: None,
+        moved_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._records = records
         self._world = world
         self._executor = executor
         self._clock = clock
         self._on_transition = on_transition
+        self._moved_up = moved_up
         # Two jobs may not be given the same room: from reading what is free to the lease's
         # commit nobody else may place.
         self._placing = asyncio.Lock()
@@ -71,6 +80,8 @@ class Reconciler:
         job, decision = done
         if decision.status is not None:
             await self._write(job, decision.status, decision.rule)
+            if job.status.phase is Phase.PENDING and decision.rule not in SAME_PLACE:
+                self._moved_up()
         if decision.rule == KEPT:
             return None  # there may be very many: `upkeep.py` knows when each may go
         # What was done is seen at once: the next step need not wait for news of it.

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,6 +21,8 @@ from ...crd_like_specs.job import Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Model, ObjectMeta
 from ...crd_like_specs.worker import Worker
+from ..reconcile.asking import Ask, ask_of
+from ..reconcile.queueing import Order
 from ..store import Delete, Op, Put, Record, Store
 
 JOBS: Final = "jobs"
@@ -67,6 +71,26 @@ def open_records(folder: Path | None) -> Records:
     return Records(Store.open(folder, indexes=INDEXES))
 
 
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """A job that is Pending. since: when it may start (POSIX seconds), None where it is not to."""
+
+    order: Order
+    name: str
+    uid: str
+    ask: Ask
+    since: float | None
+
+
+def in_line(job: Job) -> InLine:
+    """Its place in the queue, by priority, then age."""
+    meta, spec, status = job.metadata, job.spec, job.status
+    stopped = meta.deletion_timestamp is not None or meta.cancellation_timestamp is not None
+    open_ = status.attempt > 0 and not stopped and not spec.suspend
+    order = (-spec.priority, status.submitted_at, meta.name)
+    return InLine(order, meta.name, meta.uid, ask_of(spec), status.retry_at if open_ else None)
+
+
 def over(job: Job) -> bool:
     """True where its last attempt is over and its spec asks for no further run."""
     meta, status = job.metadata, job.status
@@ -108,7 +132,10 @@ class Records:
         self.store = store
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._feeds: dict[str, set[JobFeed]] = {}
-        self._waiting: dict[str, tuple[int, float, str]] = {}
+        self._waiting: dict[str, InLine] = {}
+        self._line: list[Order] = []
+        self.line_version = 0
+        """Rises with each change of who waits, and for what."""
         self.leases: dict[str, Lease] = {}
         self.workers: dict[str, Worker] = {}
         self._on_worker: dict[str, dict[str, None]] = {}
@@ -162,7 +189,15 @@ class Records:
 
     def waiting(self) -> list[str]:
         """Names of all jobs that are Pending, the most urgent and oldest first."""
-        return sorted(self._waiting, key=self._waiting.__getitem__)
+        return [order[2] for order in self._line]
+
+    def line(self) -> Iterator[InLine]:
+        """The same, as the queue knows them. Nothing may be awaited between two of them."""
+        return (self._waiting[order[2]] for order in self._line)
+
+    def ahead_in_line(self, job: Job) -> int:
+        """How many Pending jobs are ahead of it."""
+        return bisect_left(self._line, in_line(job).order)
 
     def count_in(self, phase: Phase) -> int:
         """How many jobs are in the phase."""
@@ -196,7 +231,7 @@ class Records:
             return
         await self._commit(Delete(JOBS, name, expect=job.metadata.resource_version))
         self._jobs.pop(name, None)
-        self._waiting.pop(name, None)
+        self._leave_line(name)
         for feed in self._feeds.get(uid, ()):
             feed.push(None)
 
@@ -299,11 +334,21 @@ class Records:
         return done.result() if done.done() else await asyncio.wrap_future(done)
 
     def _note_waiting(self, job: Job) -> None:
-        name, status = job.metadata.name, job.status
-        if status.phase is Phase.PENDING:
-            self._waiting[name] = (-job.spec.priority, status.submitted_at, name)
-        else:
-            self._waiting.pop(name, None)
+        name, known = job.metadata.name, self._waiting.get(job.metadata.name)
+        now = in_line(job) if job.status.phase is Phase.PENDING else None
+        if now == known:
+            return
+        self._leave_line(name)
+        if now is not None:
+            self._waiting[name] = now
+            insort(self._line, now.order)
+            self.line_version += 1
+
+    def _leave_line(self, name: str) -> None:
+        known = self._waiting.pop(name, None)
+        if known is not None:
+            del self._line[bisect_left(self._line, known.order)]
+            self.line_version += 1
 
     def _decode(self, record: Record) -> Job:
         known = self._jobs.get(record.id)

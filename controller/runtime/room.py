@@ -1,8 +1,9 @@
 """Who is looked at when room may have come: jobs that wait, the most urgent and oldest first.
 
-Only puts keys on the queue; the plan places. Told by the executor (a lease is gone), and by
-whoever sees workers come, go or change. There may be very many that wait, so a round reads them
-in pieces, and what is told during a round makes one more, not many.
+Only puts keys on the queue; the plan places. Told by the executor (a lease is gone), the
+reconciler (a job left the queue, so others moved up) and by whoever sees workers come, go or
+change. There may be very many that wait: what they ask for is looked at once per kind of ask, and
+what is told during a round makes one more, not many.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ..reconcile.placement import Placement, place
+from ..reconcile.asking import Ask
+from ..reconcile.placement import Placement, find
+from ..reconcile.queueing import ahead_of
 from .clock import Clock
-from .records import Records
+from .records import InLine, Records
 from .world import World
 
-PIECE: Final = 100
+PIECE: Final = 1000
 """Jobs read in one go; others have their turn in between."""
+
+OF_A_KIND: Final = 16
+"""Of jobs that ask for the same and fit so many are looked at in a round; each that is placed
+makes another round."""
 
 
 class Room:
@@ -57,14 +64,20 @@ class Room:
     async def _rounds(self) -> None:
         while self._again:
             self._again = False
-            for count, name in enumerate(self._records.waiting(), start=1):
+            tried: dict[Ask, int] = {}
+            for count, one in enumerate(list(self._world.line.waiting(self._clock.now())), start=1):
                 if count % PIECE == 0:
                     await asyncio.sleep(0)
-                if self._fits(name):
-                    self._add(name)
+                of_a_kind = tried.get(one.ask, 0)
+                if of_a_kind == OF_A_KIND:
+                    continue
+                if self._fits(one):
+                    tried[one.ask] = of_a_kind + 1
+                    self._add(one.name)
+                else:  # who is behind and asks for the same has no better a chance
+                    tried[one.ask] = OF_A_KIND
 
-    def _fits(self, name: str) -> bool:
-        job, now = self._records.job(name), self._clock.now()
-        return job is not None and isinstance(
-            place(job.spec, self._world.workers(now), now), Placement
-        )
+    def _fits(self, one: InLine) -> bool:
+        now = self._clock.now()
+        workers, claims = self._world.workers(now), self._world.line.claims(now)
+        return isinstance(find(one.ask, workers, now, ahead_of(one.order, claims)), Placement)

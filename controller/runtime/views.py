@@ -12,11 +12,11 @@ from typing import Final
 
 from ... import __version__
 from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why
-from ...crd_like_specs.errors import NO_WORKERS, NotFoundError, ValidationError
+from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.job import Phase
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
-from ..reconcile.placement import Placement, asked, place
+from ..reconcile.outlook import explain
 from ..store import Event, EventType
 from .clock import Clock
 from .records import JOBS, LEASES, WORKERS, Records, typed
@@ -132,18 +132,17 @@ class Views:
         now = self._clock.now()
         if now < status.retry_at:
             return Why(job, f"{status.message or 'waiting'} ({status.retry_at - now:.0f} s left)")
-        workers = self._world.workers(now)
-        if not workers:
-            return Why(job, NO_WORKERS)
-        found = place(job.spec, workers, now)
-        if isinstance(found, Placement):
-            return Why(job, f"starts now on worker {found.worker.metadata.name}")
-        fits = sum(reason.ever for reason in found.reasons)
-        summary = (
-            f"asks for {asked(job.spec)}; none of {len(found.reasons)} worker(s) has room now, "
-            f"{fits} could take it when idle"
+        line = self._world.line
+        outlook = explain(
+            job.spec,
+            self._world.workers(now),
+            now,
+            line.ahead_of(job, now),
+            claim=line.claim_of(job, now),
+            ahead=self._records.ahead_in_line(job),
+            best_fit=self._world.best_fit,
         )
-        return Why(job, summary, found.reasons)
+        return Why(job, outlook.summary, outlook.workers)
 
     async def server_info(self) -> ServerInfo:
         """What this controller is."""

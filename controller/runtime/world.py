@@ -16,7 +16,17 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseSpec
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import NodeSeen
-from ..reconcile.observed import Free, LogsSeen, Seen, ServiceSeen, ServiceState, WorkerSeen
+from ..reconcile.observed import (
+    Booking,
+    Free,
+    LogsSeen,
+    Seen,
+    ServiceSeen,
+    ServiceState,
+    WorkerSeen,
+)
+from ..reconcile.timing import START_ALLOWANCE
+from .line import Line
 from .records import Records
 
 CONTACT_SECONDS: Final = 5.0
@@ -41,7 +51,9 @@ class Blobs(Protocol):
 
 
 class World:
-    """See the module docstring. `started`: POSIX seconds when this controller came up."""
+    """See the module docstring. `started`: POSIX seconds when this controller came up; best_fit:
+    place jobs where least is left over, not on the first worker with room.
+    """
 
     def __init__(
         self,
@@ -52,6 +64,7 @@ class World:
         platform: str,
         default_image: str,
         started: float,
+        best_fit: bool = False,
     ) -> None:
         self._records = records
         self._logs = logs
@@ -69,6 +82,10 @@ class World:
         self._connected: set[str] = set()
         self._used: dict[str, _Used] = {}
         self._free_of: dict[str, Free] = {}
+        self._held_on: dict[str, tuple[Booking, ...]] = {}
+        self.best_fit = best_fit
+        self.line = Line(records, self)
+        """The queue of jobs that wait for room."""
         self.usage: dict[str, NodeUsage] = {}
         """Worker → what it last said it uses."""
         self.observed = False
@@ -153,6 +170,9 @@ class World:
         """Call after a lease's record was written or deleted; uid: of its job."""
         lease = self._records.leases.get(name)
         known = name in self._leases_by_uid.get(uid, {})
+        self.line.moved()
+        if lease is not None:
+            self._held_on.pop(lease.spec.worker, None)
         if lease is not None and not known:
             self._take_up(lease)
         elif lease is None and known:
@@ -161,10 +181,12 @@ class World:
                 del self._leases_by_uid[uid]
             self._used[spec.worker].add(spec, -1)
             self._free_of.pop(spec.worker, None)
+            self._held_on.pop(spec.worker, None)
 
     def worker_changed(self) -> None:
         """Call after a worker's record was written."""
         self._free_of.clear()
+        self.line.moved()
 
     # What the plan is told
 
@@ -176,6 +198,8 @@ class World:
             services=self.services_of(job.metadata.uid),
             leases=self.leases_of(job.metadata.uid),
             workers=self.workers(now),
+            claims=self.line.ahead_of(job, now),
+            best_fit=self.best_fit,
             logs=LogsSeen() if job.status.phase.terminal else self._logs.seen(unit),
             platform=self.platform,
             default_image=self.default_image,
@@ -204,8 +228,9 @@ class World:
         return tuple(self._records.leases[n] for n in names if n in self._records.leases)
 
     def workers(self, now: float) -> tuple[WorkerSeen, ...]:
-        """Every worker with what is free on it."""
-        return tuple(self.worker_seen(worker, now) for worker in self._records.workers.values())
+        """Every worker with what is free on it, by name."""
+        known = self._records.workers
+        return tuple(self.worker_seen(known[name], now) for name in sorted(known))
 
     def worker_seen(self, worker: Worker, now: float) -> WorkerSeen:
         """One worker with what is free on it."""
@@ -218,6 +243,7 @@ class World:
             ready=contact and self.node_up(worker.status.node_id),
             known=contact or silent < KNOWN_SECONDS,
             agent_silent_for=max(0.0, silent),
+            held=self._held(name),
         )
 
     def heard_at(self, worker: str) -> float:
@@ -254,8 +280,15 @@ class World:
                 milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
                 cpus=status.cpus - used.cpus,
                 memory=status.memory - used.memory,
+                pids=status.pids - used.pids if status.pids else None,
             )
         return self._free_of[name]
+
+    def _held(self, worker: str) -> tuple[Booking, ...]:
+        if worker not in self._held_on:
+            leases = self._records.leases_on(worker)
+            self._held_on[worker] = tuple(_booking(lease) for lease in leases)
+        return self._held_on[worker]
 
     def _take_up(self, lease: Lease) -> None:
         """Count a lease once: what it sets aside never changes, whatever becomes of it."""
@@ -276,12 +309,35 @@ class _Used:
     milli: dict[int, int] = field(default_factory=dict)
     cpus: int = 0
     memory: int = 0
+    pids: int = 0
 
     def add(self, spec: LeaseSpec, sign: int) -> None:
         for device in spec.devices:
             self.milli[device] = self.milli.get(device, 0) + sign * spec.memory_milli
         self.cpus += sign * spec.cpus
         self.memory += sign * spec.memory
+        self.pids += sign * spec.pids
+
+
+def _booking(lease: Lease) -> Booking:
+    """What the queue knows of a lease. It is held to the end that was reckoned with when it was
+    placed: who prepares for long keeps others waiting, but lets nobody slip in meanwhile.
+    """
+    spec = lease.spec
+    reckoned = spec.not_before + START_ALLOWANCE + spec.duration
+    return Booking(
+        job=spec.job_name,
+        worker=spec.worker,
+        start=0.0,
+        end=min(lease.status.expires_at or reckoned, reckoned)
+        if spec.not_before
+        else lease.status.expires_at,
+        devices=spec.devices,
+        milli=spec.memory_milli,
+        cpus=spec.cpus,
+        memory=spec.memory,
+        pids=spec.pids,
+    )
 
 
 def _discard(names: dict[str, set[str]], uid: str, name: str) -> None:

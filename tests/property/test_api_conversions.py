@@ -13,6 +13,7 @@ from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2, resources_pb2
 from cumulus.api.walk import MODELS
 from cumulus.crd_like_specs import job, lease, worker
 from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from google.protobuf.message import DecodeError
 from hypothesis import example, given
@@ -83,7 +84,9 @@ common = {
     ),
     "when_unschedulable": st.sampled_from(["Fail", "Wait"]),
     "network": st.sampled_from(["None", "Egress"]),
-    "node_selector": maps,
+    "node_selector": st.dictionaries(
+        texts, st.sampled_from(["a100", "a100,h100", "!eu", "*", "!*", ""]), max_size=3
+    ),
     "ttl_after_finished": st.integers(86400, 10**9),
     "suspend": st.booleans(),
     "priority": st.integers(-1000, 1000),
@@ -125,6 +128,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     int | None: st.none() | counts,
     float | None: st.none() | times,
+    Instant | None: st.none() | st.floats(0, 1e11),
     dict[str, str]: maps,
     tuple[str, ...]: st.lists(texts, max_size=3).map(tuple),
     tuple[int, ...]: st.lists(counts, max_size=3).map(tuple),

@@ -48,6 +48,9 @@ ENV_NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 CODE = st.fixed_dictionaries({"files": st.dictionaries(TEXT, TEXT, max_size=2)}).map(
     lambda code: {"code": {"files": code["files"] | {"main.py": "x"}}}
 )
+CONSTRAINTS = st.sampled_from(
+    ["a100", "a100,h100", "!eu", "*", "!*", "", ["a", "b"], "NVIDIA H200"]
+)
 JOBS = st.builds(
     lambda name, labels, kind, common: Job.model_validate(
         {"metadata": {"name": name, "labels": labels}, "spec": kind | common}
@@ -71,7 +74,7 @@ JOBS = st.builds(
             ),
             "duration": st.integers(1, 30 * 86400),
             "retry": st.fixed_dictionaries({"limit": st.integers(0, 100), "backoff": SMALL}),
-            "nodeSelector": LABELS,
+            "nodeSelector": st.dictionaries(TEXT, CONSTRAINTS, max_size=3),
             "suspend": st.booleans(),
             "requirements": st.lists(TEXT, max_size=3),
         },

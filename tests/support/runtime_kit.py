@@ -79,7 +79,12 @@ class Kit:
         )
         self.transitions: list[tuple[str, str]] = []
         self.reconciler = Reconciler(
-            self.records, self.world, self.executor, self.clock, self._transition
+            self.records,
+            self.world,
+            self.executor,
+            self.clock,
+            self._transition,
+            moved_up=self.room_freed,
         )
         self.room = Room(self.records, self.world, self.clock, self.queue.add)
         self.desired = Desired(

@@ -98,7 +98,9 @@ class Simulation:
             overrun=lambda _: None,
         )
         executor = Executor(self.records, self.world, self.platform, self.logs, clock, self)
-        self.reconciler = Reconciler(self.records, self.world, executor, clock)
+        self.reconciler = Reconciler(
+            self.records, self.world, executor, clock, moved_up=self.room_freed
+        )
         self.loop = Loop(self.queue, self.reconciler.reconcile, clock)
         self.observer = PlatformObserver(
             self.platform, self.world, self.records, clock, self.queue.add, changed

@@ -17,8 +17,8 @@ from make import T, spec, worker, worker_seen
         (spec(nodeSelector={"zone": "b"}), worker_seen(), "lacks label zone=b", False),
         (spec(image="x"), worker_seen(worker(status={"platform": "process"})), "runs no images (platform process)", False),
         (spec(), worker_seen(worker(status={"network_isolation": False})), "cannot isolate jobs from the network (the agent's check failed)", False),
-        (spec(resources={"cpus": 9}), worker_seen(), "has 8 CPU free, 9 asked for", False),
-        (spec(resources={"memory": "33Gi"}), worker_seen(), "has 32Gi memory free, 33Gi asked for", False),
+        (spec(resources={"cpus": 9}), worker_seen(), "has 8 CPU, 9 asked for", False),
+        (spec(resources={"memory": "33Gi"}), worker_seen(), "has 32Gi memory, 33Gi asked for", False),
         (spec(gpu={"count": 2}), worker_seen(), "has 1 device(s), 2 asked for", False),
         (spec(gpu={"type": "amd"}), worker_seen(), "has 0 device(s) of type amd, 1 asked for", False),
         (spec(), worker_seen(ready=False, silent=7), "is not ready (agent silent for 7 s or node down)", True),
@@ -36,9 +36,9 @@ def test_reason(wanted: JobSpec, on: WorkerSeen, reason: str, ever: Any) -> None
     assert found.hopeless is not ever
 
 
-def test_first_worker_by_name_with_room() -> None:
+def test_first_worker_with_room() -> None:
     workers = [
-        worker_seen(worker(n), milli={0: m}) for n, m in (("c", 1000), ("b", 500), ("a", 499))
+        worker_seen(worker(n), milli={0: m}) for n, m in (("a", 499), ("b", 500), ("c", 1000))
     ]
     found = place(spec(), workers, T)
     assert isinstance(found, Placement)

@@ -16,6 +16,7 @@ from cumulus.controller.reconcile.actions import (
 )
 from cumulus.controller.reconcile.observed import LogsSeen, ServiceState
 from cumulus.controller.reconcile.plan import plan, plan_failure
+from cumulus.controller.reconcile.timing import RENTAL_MARGIN
 from cumulus.crd_like_specs.errors import Permanent
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Cause, Job, Phase
@@ -253,13 +254,38 @@ def test_message_names_what_exists() -> None:
     decision = plan(job(gpu={"memory": 1, "count": 4}), seen(), T)
     assert decision.status is not None
     assert decision.status.message == (
-        "asks for 4 x 1 GPU, 1 CPU, 1Gi memory; the largest that exists: "
+        "asks for 4 x 1 GPU, 1 CPU, 1Gi memory for 1m; the largest that exists: "
         "worker n1 with 1 device(s) (nvidia H200), 8 CPU, 32Gi memory"
     )
 
 
-def test_rented_worker_is_not_leased_past_its_end() -> None:
-    rented = worker_seen(worker(available_until=T + 59))
-    decision = plan(job(duration=60), seen(workers=(rented,)), T)
+def test_no_lease_outlasts_a_rental() -> None:
+    rented = worker_seen(worker(available_until=T + 60 + RENTAL_MARGIN - 1))
+    decision = plan(job(duration=60, whenUnschedulable="Wait"), seen(workers=(rented,)), T)
     assert decision.status is not None
-    assert decision.status.waiting_for[0].reason == "is rented for 59 s more, 60 s asked for"
+    assert decision.status.waiting_for[0].reason == (
+        "is rented until 00:18 UTC: takes jobs of 59s at most, 1m asked for"
+    )
+    assert not decision.status.waiting_for[0].ever
+    fits = worker_seen(worker(available_until=T + 60 + RENTAL_MARGIN))
+    assert plan(job(duration=60), seen(workers=(fits,)), T).rule == "place"
+
+
+def test_a_wait_is_looked_at_again_when_a_rental_becomes_too_short() -> None:
+    busy = worker_seen(worker(available_until=T + 60 + RENTAL_MARGIN + 30), milli={0: 0})
+    what, world = job(duration=60), seen(workers=(busy,))
+    decision = plan(what, world, T)
+    assert (decision.rule, decision.wake_at) == ("wait-for-room", T + 31)
+    waits = what.model_copy(update={"status": decision.status})
+    assert plan(waits, world, T + 30).rule == "wait-for-room"
+    assert plan(waits, world, T + 31).rule == "unschedulable"
+
+
+def test_a_lease_held_too_late_for_the_rental_starts_nothing() -> None:
+    rented = worker_seen(worker(available_until=T + 69))
+    decision = plan(job(Phase.LEASING), seen(lease(), workers=(rented,)), T)
+    assert decision.status is not None
+    assert (decision.rule, decision.status.reason) == ("outlasts-rental", "RentalEnds")
+    assert (decision.status.attempt, decision.status.phase) == (2, Phase.PENDING)
+    enough = worker_seen(worker(available_until=T + 70))
+    assert plan(job(Phase.LEASING), seen(lease(), workers=(enough,)), T).rule == "start"

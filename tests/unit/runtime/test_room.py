@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from cumulus.controller.runtime import room as room_module
+from cumulus.controller.runtime.records import InLine
 from make import job, lease
 from runtime_kit import Kit
 
@@ -18,7 +19,7 @@ def queued(kit: Kit) -> list[str]:
     return found
 
 
-async def waiting(kit: Kit) -> None:
+async def waiting(kit: Kit, duration: int = 60) -> None:
     for name, priority, submitted, memory in [
         ("a", 0, 20.0, 0.5),
         ("b", 0, 10.0, 0.5),
@@ -30,19 +31,37 @@ async def waiting(kit: Kit) -> None:
             uid=name * 32,
             priority=priority,
             gpu={"memory": memory},
+            duration=duration,
             status={"submitted_at": submitted},
         )
         await kit.put(made)
 
 
-async def test_those_that_fit_by_urgency_then_age(kit: Kit) -> None:
+@pytest.mark.parametrize(("duration", "expected"), [(50, ["c"]), (51, [])])
+async def test_those_that_fit_without_delaying_who_is_ahead(
+    kit: Kit, duration: int, expected: list[str]
+) -> None:
     await kit.report("n1")
     await kit.records.put_lease(lease(memory_milli=500))
     kit.world.lease_changed(lease().metadata.name, lease().spec.job)
+    await waiting(kit, duration)  # d needs the whole device, which it has when the lease ends
+    kit.room.freed()
+    await kit.room.settled()
+    assert queued(kit) == expected
+
+
+async def test_those_that_fit_by_urgency_then_age(kit: Kit) -> None:
+    for name in ("n1", "n2"):
+        await kit.report(name)
     await waiting(kit)
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == ["c", "b", "a"]  # d needs a whole device
+    assert queued(kit) == ["d", "c", "b"]  # a has no room beside them
+    kit.world.line.moved()
+    await kit.records.delete_job("d", "d" * 32)
+    kit.room.freed()
+    await kit.room.settled()
+    assert queued(kit) == ["c", "b", "a"]
 
 
 async def test_nobody_without_room(kit: Kit) -> None:
@@ -62,7 +81,12 @@ async def test_news_during_a_round_make_one_more(kit: Kit, monkeypatch: pytest.M
     monkeypatch.setattr(room_module, "PIECE", 1)
     await waiting(kit)
     asked: list[str] = []
-    monkeypatch.setattr(kit.room, "_fits", lambda name: bool(asked.append(name)))
+
+    def fits(one: InLine) -> bool:
+        asked.append(one.name)
+        return True
+
+    monkeypatch.setattr(kit.room, "_fits", fits)
     kit.room.freed()
     await asyncio.sleep(0)
     kit.room.freed()
@@ -80,4 +104,25 @@ async def test_a_forgotten_lease_makes_room(kit: Kit) -> None:
     await waiting(kit)
     await kit.executor._forget(held.metadata.name)
     await kit.room.settled()
-    assert queued(kit) == ["d", "c", "b", "a"]
+    assert queued(kit) == ["d"]
+
+
+async def test_who_leaves_the_queue_makes_way(kit: Kit) -> None:
+    await kit.report("n1")
+    await waiting(kit)
+    cancelled = kit.records.find_job("d")
+    meta = cancelled.metadata.model_copy(update={"cancellation_timestamp": 50.0})
+    await kit.put(cancelled.model_copy(update={"metadata": meta}))
+    kit.queue.add("d")
+    await kit.settle()
+    await kit.room.settled()
+    assert queued(kit) == ["c", "b"]
+
+
+async def test_of_many_that_ask_for_the_same_some_are_looked_at(kit: Kit) -> None:
+    await kit.report("n1", devices=8, cpus=64000, memory=1 << 40)
+    for number in range(2 * room_module.OF_A_KIND):
+        await kit.put(job(name=f"j{number:02}", uid=f"{number:032x}", gpu={"memory": 0.1}))
+    kit.room.freed()
+    await kit.room.settled()
+    assert queued(kit) == [f"j{number:02}" for number in range(room_module.OF_A_KIND)]
