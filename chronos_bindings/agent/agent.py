@@ -26,6 +26,9 @@ from ..base import Partitioner
 from .blob_cache import BlobCache
 from .blob_client import GrpcBlobs
 from .deadlines import Deadlines
+from .image_client import GrpcImages
+from .image_ports import ImageStore, NoImages
+from .images import Images
 from .keeper import Keeper
 from .lease_task import Tools
 from .log_pumps import LogPumps
@@ -46,6 +49,7 @@ class Machine:
     """What the agent runs on. devices: those that are leased; env_of, mounts_of: see
     `lease_task.Tools`; conditions: of the worker, fixed while the agent runs. look: the devices
     with what enforces a share of them now (blocks); usage: what is used now, None to tell nothing.
+    images: of the engine, None where units are no containers.
     """
 
     runtime: LocalRuntime
@@ -58,13 +62,15 @@ class Machine:
     mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
     look: Callable[[], tuple[Device, ...]] | None = None
     usage: Callable[[], Awaitable[NodeUsage]] | None = None
+    images: ImageStore | None = None
 
 
 class Agent:
     """worker: name of this worker. data: absolute folder of this agent alone. version: as shown.
 
     pause_ceiling: longest pause between attempts to connect, seconds. log_limit: bytes of log
-    kept of each unit. metadata: sent with every call.
+    kept of each unit. metadata: sent with every call. bulk: where images come by, so that no
+    heartbeat waits behind them (default: `channel`).
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Agent:
         pause_ceiling: float,
         log_limit: int = LOG_LIMIT,
         metadata: Metadata = (),
+        bulk: grpc.aio.Channel | None = None,
     ) -> None:
         self._worker = worker
         self._machine = machine
@@ -104,6 +111,17 @@ class Agent:
             BlobCache(data / "blobs", GrpcBlobs(channel, worker, metadata=metadata)),
         )
         self.shares = Shares(machine.partitioner)
+        self.images = (
+            None
+            if machine.images is None
+            else Images(
+                machine.images,
+                GrpcImages(bulk or channel, worker, metadata=metadata),
+                data / "images",
+                clock,
+                changed=lambda: self.stream.report_changed(urgent=True),
+            )
+        )
         self.keeper = Keeper(
             Tools(
                 machine.runtime,
@@ -114,6 +132,7 @@ class Agent:
                 machine.env_of,
                 self.pumps.say,
                 machine.mounts_of,
+                self.images or NoImages(),
             ),
             Deadlines(data / "deadlines.json", clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),
@@ -134,6 +153,7 @@ class Agent:
                 self._watch_facts(),
                 self._talk(),
                 self._tell_usage(),
+                *([self.images.run()] if self.images else []),
             )
         ]
         try:
@@ -150,14 +170,20 @@ class Agent:
 
     def report(self) -> NodeReport:
         """The whole state, as it is now."""
-        return NodeReport(self._worker, self._status, self._labels, self.keeper.reports())
+        status = self._status
+        if self.images is not None:
+            conditions = (*status.conditions, self.images.condition())
+            status = status.model_copy(update={"conditions": conditions})
+        return NodeReport(self._worker, status, self._labels, self.keeper.reports())
 
     # What the controller says
 
     def _hear_wanted(self, frame: Wanted, first: bool) -> None:
-        self._wanted = frame
+        old, self._wanted = self._wanted, frame
         if first:
             self.pumps.rewind(frame)
+        if self.images is not None and (first or frame.images != old.images):
+            self.images.set_wanted(frame.images)  # before the leases that wait for them
         self.keeper.set_wanted(frame)
         self._follow()
 
@@ -252,5 +278,7 @@ class Agent:
             }
         )
         self._file.seen(self._status)
+        if self.images is not None:
+            self.images.look()
         self.stream.report_changed(urgent=True)
         return True

@@ -21,6 +21,32 @@ class LocalImage:
     names: tuple[str, ...]
 
 
+class ImageGiver(Protocol):
+    """What a lease asks for before it is held."""
+
+    async def ensure(self, image: str, auth: str) -> str:
+        """The id on this worker of the image that a lease names, once it is here: it may be
+        waited for as long as the controller or a registry gives it.
+
+        auth: see `frames.LeaseWanted.registry_auth`. Permanent("ImageMissing"), Temporary.
+        """
+
+    async def present(self, image: str) -> str:
+        """Its id if it is here, else ""; nothing is fetched."""
+
+
+class NoImages:
+    """ImageGiver of runtimes that run no images."""
+
+    async def ensure(self, image: str, auth: str) -> str:  # noqa: ARG002 (there is nothing to ensure)
+        """See `ImageGiver`."""
+        return ""
+
+    async def present(self, image: str) -> str:  # noqa: ARG002
+        """See `ImageGiver`."""
+        return ""
+
+
 class ImageSource(Protocol):
     """The controller, which gives what is wanted on this worker and nothing else."""
 

@@ -36,7 +36,7 @@ class Record:
     deadline: when it ends (None: not held yet). ending: the reason once it is being ended, from
     `ending_at` on; grace: seconds from then to SIGKILL. gone: nothing of the unit runs, as
     verified since. seen_running: the last verification found it running. epoch: of the
-    partitioner when the shares were taken. failures, failing_since, retry_at: of the step at hand.
+    partitioner when the shares were taken. image: id here of the one that the service is to use. failures, failing_since, retry_at: of the step at hand.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Record:
     epoch: int = 0
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[LeaseMount, ...] = ()
+    image: str = ""
     held_at: float = 0.0
     expires_at: float = 0.0
     deadline: float | None = None
@@ -83,6 +84,7 @@ class Record:
             expires_at=self.expires_at,
             env=dict(self.env),
             mounts=self.mounts,
+            image=self.image,
             reason=self.reason,
             message=self.message,
         )

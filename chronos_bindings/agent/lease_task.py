@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from loguru import logger
@@ -18,6 +18,7 @@ from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import LeaseMount
 from . import lease_after as after
+from .image_ports import ImageGiver, NoImages
 from .lease_plan import SETTLED, begins, next_step
 from .lease_record import Record, Step, Verb, View, Wait
 from .pip_output import NotInstalled
@@ -43,6 +44,7 @@ class Tools:
     env_of: Callable[[tuple[int, ...], int], Mapping[str, str]]
     say: Callable[[str, str], None] = lambda _unit, _words: None
     mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
+    images: ImageGiver = field(default_factory=NoImages)
 
 
 class LeaseTask:
@@ -181,8 +183,13 @@ class LeaseTask:
         wanted = self._view(self.record.name).wanted
         if wanted is None:
             raise Temporary("it is not wanted any more", reason="StagingFailed")
+        images = self._tools.images
+        if self.record.deadline is None:
+            image = await images.ensure(wanted.image, wanted.registry_auth)
+        else:  # it was held before: its service has its image, whatever became of the name since
+            image = await images.present(wanted.image)
         self._requirements = await self._tools.staging.stage(wanted)
-        done = replace(after.succeeded(self.record), staged=True)
+        done = replace(after.succeeded(self.record), staged=True, image=image)
         if not self._requirements:
             await self._tools.staging.link_env(done.name, None)
             done = replace(done, env_ready=True)
@@ -190,7 +197,7 @@ class LeaseTask:
 
     async def _prepare(self) -> None:
         wanted = self._view(self.record.name).wanted
-        image = wanted.image if wanted else ""
+        image = self.record.image or (wanted.image if wanted else "")
         try:
             env = await self._tools.preparer.prepare(image, self._requirements)
         except NotInstalled as e:

@@ -7,11 +7,12 @@ that an image of any size takes no memory; each file is hashed while it is writt
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import posixpath
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -50,6 +51,27 @@ def take_apart(archive: IO[bytes], folder: Path) -> Iterator[tuple[ImagePart, Pa
         if target not in found:
             raise Permanent(f"the archive's link {path} leads nowhere", reason="BadArchive")
         yield ImagePart(path, found[target].digest, found[target].size), None
+
+
+def check_whole(image: str, parts: Sequence[ImagePart], file: Callable[[str], Path]) -> None:
+    """Permanent("BadArchive") unless everything is there that the archive's own manifest names:
+    a stream that breaks off between two files looks like one that has ended. Where the image's id
+    is its configuration's digest, the layers are those of that configuration, too.
+
+    file: digest → where the content lies.
+    """
+    by_path = {part.path: part for part in parts}
+    try:
+        (manifest,) = json.loads(file(by_path["manifest.json"].digest).read_bytes())
+        config = by_path[posixpath.normpath(manifest["Config"])].digest
+        layers = [by_path[posixpath.normpath(path)].digest for path in manifest["Layers"]]
+        right = config != image or layers == json.loads(file(config).read_bytes())["rootfs"].get(
+            "diff_ids", []
+        )
+    except (KeyError, TypeError, ValueError) as e:
+        raise Permanent(f"the engine's archive lacks a part: {e}", reason="BadArchive") from e
+    if not right:
+        raise Permanent("the engine's archive has other layers than its image", reason="BadArchive")
 
 
 def _write_down(content: IO[bytes], folder: Path) -> tuple[str, Path]:

@@ -21,7 +21,7 @@ from typing import IO, Final
 from ...api.frames import ImageArchive, ImagePart
 from ...crd_like_specs.errors import NotFoundError, Permanent, Temporary
 from ...crd_like_specs.units import show_bytes
-from .image_archive import PARTIAL, take_apart
+from .image_archive import PARTIAL, check_whole, take_apart
 
 SPARE: Final = 2 << 30
 """Bytes of the disk that exports leave free: the store beside them must go on writing."""
@@ -58,6 +58,7 @@ class ImageSpool:
                 parts.append(part)
                 if temporary is not None:
                     self._keep(part, temporary)
+            check_whole(image, parts, self._path)
             archive = ImageArchive(tuple(parts))
             fresh = self._folder / f"{_hex(image)}{PARTIAL}"
             fresh.write_text(json.dumps([[p.path, p.digest, p.size] for p in parts]))
