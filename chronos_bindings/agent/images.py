@@ -19,7 +19,7 @@ from loguru import logger
 
 from ...api.frames import ImageArchive, ImageWanted
 from ...crd_like_specs.errors import CumulusError, DriverError, Permanent, Temporary
-from ...crd_like_specs.images import DISK_TOO_FULL, familiar, is_id
+from ...crd_like_specs.images import DISK_TOO_FULL, familiar, is_id, is_reference
 from ...crd_like_specs.meta import Condition
 from .image_fetch import Fetch, title
 from .image_folder import SPARE, ImageFolder
@@ -85,6 +85,8 @@ class Images:
 
         auth: see `frames.LeaseWanted.registry_auth`. Permanent("ImageMissing"), Temporary.
         """
+        if not is_reference(image):
+            raise Permanent(f"{image!r} is no reference of an image", reason="ImageMissing")
         found = await self._store.find(image)
         if found is not None:
             return found
@@ -103,7 +105,7 @@ class Images:
 
     async def present(self, image: str) -> str:
         """Its id if it is here, else ""; nothing is fetched."""
-        return await self._store.find(image) or ""
+        return (await self._store.find(image) or "") if is_reference(image) else ""
 
     async def _pull(self, image: str, auth: str) -> str:
         logger.info("pulling image {}", familiar(image))

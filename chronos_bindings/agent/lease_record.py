@@ -36,7 +36,8 @@ class Record:
     deadline: when it ends (None: not held yet). ending: the reason once it is being ended, from
     `ending_at` on; grace: seconds from then to SIGKILL. gone: nothing of the unit runs, as
     verified since. seen_running: the last verification found it running. epoch: of the
-    partitioner when the shares were taken. image: id here of the one that the service is to use. failures, failing_since, retry_at: of the step at hand.
+    partitioner when the shares were taken. image: id here of the one that the service is to use.
+    failures, failing_since, retry_at: of the step at hand.
     """
 
     name: str

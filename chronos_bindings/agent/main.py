@@ -36,6 +36,7 @@ from .clock import SystemClock
 from .devices import Devices
 from .engine import Engine
 from .env_cache import EnvCache, units_in_use
+from .image_store import DockerImages
 from .isolation import Isolation
 from .node_facts import DockerFacts, ProcessFacts
 from .options import Options, parse
@@ -154,11 +155,13 @@ async def _machine(
     facts: NodeFacts
     builder: Builder
     units: UnitUses
+    images = None
     if engine is not None:
         runtime = docker_runtime = DockerRuntime(engine)
         units = DockerUses(engine, docker_runtime.containers)
         facts = DockerFacts(engine, Isolation(engine, options.image), options.data, options.labels)
         builder = pip = PipDocker(engine)
+        images = DockerImages(engine)
         try:
             await pip.clean()
         except DriverError as e:
@@ -185,6 +188,7 @@ async def _machine(
         mounts_of=devices.mounts_of,
         look=devices.look,
         usage=Usage(units, Cards(found), options.data).read,
+        images=images,
         conditions=(
             Condition(
                 type="ChronosWorks",
