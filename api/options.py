@@ -31,7 +31,7 @@ _KEEPALIVE: Final[Options] = (
 
 SERVER_OPTIONS: Final[Options] = (
     *_KEEPALIVE,
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.max_send_message_length", MAX_RESPONSE_BYTES),
     ("grpc.so_reuseport", 0),  # else a second controller could listen on the same port unseen

@@ -41,6 +41,7 @@ _EVENTS: Final = {
     "label": [f"{LABEL_OWNED}=1"],
 }
 _STARTING: Final = 30.0  # seconds from a container's creation to its start, at most
+_LEFT: Final = 30.0  # seconds for which an ended container is left to Swarm to remove
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
 _OVERLAP: Final = 1000  # last frames remembered to find the rest of a log by
 _CODE_MOUNT: Final = "/job"  # only units that run our runner have it
@@ -63,6 +64,12 @@ class _Container:
     def never_started(self) -> bool:
         """Created and about to be started, or left so by an engine that died in between."""
         return self.status == "created" and not self.error and not self.seen.exit_code
+
+    def over_since(self, time: float) -> bool:
+        """Whether it ended before that time, or was not started although created before it."""
+        if self.never_started:
+            return self.created < time
+        return not self.alive and max(self.created, self.seen.finished_at) < time
 
 
 class DockerRuntime:
@@ -156,8 +163,10 @@ class DockerRuntime:
             await self._pause(wait)
 
     async def tidy(self, kept: Collection[str]) -> None:
-        """See `LocalRuntime`."""
-        await self._engine.call(lambda client: delete_left(client, kept))
+        """See `LocalRuntime`. Swarm removes a task's container, unless its node lost power between
+        the end of the task and that, and its service is gone once the node is back.
+        """
+        await self._engine.call(lambda client: self._tidy(client, kept))
 
     def containers(self) -> dict[str, tuple[str, ...]]:
         """Unit → ids of its containers that run, as last listed."""
@@ -206,6 +215,13 @@ class DockerRuntime:
                 found.append(container)
                 self._remember(container)
         return sorted(found, key=lambda c: (c.created, c.id))
+
+    def _tidy(self, client: docker.DockerClient, kept: Collection[str]) -> None:
+        before = self._wall() - _LEFT
+        for container in self._list(client, None):
+            if container.unit not in kept and container.over_since(before):
+                _remove(client, container.id)
+        delete_left(client, kept)
 
     def _remember(self, container: _Container) -> None:
         self._known.setdefault(container.unit, set()).add(container.id)

@@ -238,6 +238,23 @@ async def test_what_does_not_bear_our_labels_is_not_seen_or_touched(tmp_path: Pa
 
 
 @pytest.mark.docker
+async def test_containers_that_ended_long_ago_are_removed_and_others_kept(tmp_path: Path) -> None:
+    machine = DockerMachine(tmp_path)
+    machine.runtime = DockerRuntime(machine.engine, wall=lambda: time.time() + 60)
+    left, kept = [await machine.start("pass") for _ in range(2)]
+    waiting = await machine.create("pass")
+    running = await machine.start(WAITS)
+    try:
+        for unit in (left, kept):
+            await ended(machine, unit)
+        await machine.runtime.tidy({kept})
+        there = {unit.name for unit in await machine.runtime.list_units()}
+        assert there & {left, kept, waiting, running} == {kept, running}
+    finally:
+        await machine.close()
+
+
+@pytest.mark.docker
 async def test_volumes_of_ended_units_are_deleted_and_others_kept(tmp_path: Path) -> None:
     machine = DockerMachine(tmp_path)
     left, kept, used = (unit_name(uuid.uuid4().hex, 1) for _ in range(3))

@@ -29,12 +29,27 @@ class Worker(Node):
 
     def __init__(self, lan: Lan, name: str, folder: Path, controller: str) -> None:
         super().__init__(lan, name, folder)
+        self._cuts: list[tuple[str, ...]] = []
         self.agent = self.program(
             "agent",
             *(sys.executable, "-m", "cumulus.chronos_bindings.agent.main"),
             *("--controller", controller, "--insecure", "--name", name, "--data", AGENT_DATA),
             *("--platform", "docker", "--endpoint", f"unix://{SOCKET}", "--image", IMAGE),
         )
+
+    def cut(self, *ports: int) -> None:
+        """Nothing passes between this machine and these ports of any other, either way."""
+        for chain, side in (("INPUT", "--sports"), ("OUTPUT", "--dports")):
+            for protocol in ("tcp", "udp"):
+                listed = ",".join(map(str, ports))
+                rule = (chain, "1", "-p", protocol, "-m", "multiport", side, listed, "-j", "DROP")
+                self.machine.run("iptables", "-w", "-I", *rule)
+                self._cuts.append((chain, *rule[2:]))
+
+    def mend(self) -> None:
+        """Take every cut away."""
+        while self._cuts:
+            self.machine.run("iptables", "-w", "-D", *self._cuts.pop())
 
     def power_on(self) -> None:
         """Boot, with an agent that comes up by itself, as its unit does."""
@@ -90,6 +105,28 @@ class Cluster(Ctl):
         for worker in self.workers.values():
             worker.agent.start()
         self.settle(90)
+
+    def start_controller(self) -> None:
+        """And wait until it answers."""
+        self.controller.start()
+        wait_for(lambda: self.http("/readyz"), 60)
+
+    def heal(self) -> None:
+        """Undo what a test did to the fleet: power, cables, cuts, programs, cordons."""
+        for worker in self.workers.values():
+            if not worker.machine.up:
+                worker.power_on()
+            worker.machine.plug()
+            worker.mend()
+            if not worker.agent.running:
+                worker.agent.start()
+        if not self.controller.running:
+            self.start_controller()
+        wait_for(self.ready, 60)
+        for worker in self.workers:
+            self.client.cordon(worker, cordoned=False)
+        for job in self.client.list("Job"):
+            self.client.delete(job.metadata.name)
 
     def join(self, worker: Worker) -> None:
         """To the Swarm."""
@@ -172,7 +209,8 @@ class Cluster(Ctl):
         """Nothing is left of any job anywhere."""
         with contextlib.suppress(AssertionError):
             wait_for(lambda: not self.left(), seconds)
-        assert self.left() == {}
+        if left := self.left():
+            pytest.fail(f"left after {seconds} s: {left}\n{self.said()}")
 
 
 def cluster(folder: Path) -> Iterator[Cluster]:

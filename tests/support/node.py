@@ -58,6 +58,11 @@ class Program:
             self.signal(signal.SIGTERM)
             self._process.wait(30)
 
+    def lost_power(self) -> None:
+        """Its machine did."""
+        if self._process is not None:
+            self._process.wait(10)
+
     def said(self, last: int = 3000) -> str:
         return self.log.read_text()[-last:] if self.log.exists() else ""
 
@@ -71,11 +76,14 @@ class Node:
         (folder / "daemon.json").write_text("{}")
         self.machine = Machine(lan, name, folder, own=(LOCKS,), env=dict(os.environ))
         self.address = self.machine.address
+        self.programs: list[Program] = []
         self.engine = self.program("dockerd", "dockerd", "--config-file", f"{folder}/daemon.json")
         self._client: docker.DockerClient | None = None
 
     def program(self, name: str, *words: str) -> Program:
-        return Program(self.machine, name, self.folder, words)
+        made = Program(self.machine, name, self.folder, words)
+        self.programs.append(made)
+        return made
 
     # Power and engine
 
@@ -86,6 +94,8 @@ class Node:
     def power_off(self) -> None:
         """SIGKILL to the engine, its containers, the agent, everything."""
         self.machine.power_off()
+        for program in self.programs:
+            program.lost_power()
         self._forget_client()
 
     def power_on(self) -> None:
@@ -93,8 +103,8 @@ class Node:
         self.start_engine()
 
     def remove(self) -> None:
+        self.power_off()
         self.machine.remove()
-        self._forget_client()
         shutil.rmtree(self.folder / "var-lib-docker", ignore_errors=True)
 
     @property
