@@ -37,6 +37,7 @@ class Logs:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._spools: OrderedDict[str, Spool] = OrderedDict()
+        self._absent: set[str] = set()
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, set[asyncio.Event]] = {}
 
@@ -159,13 +160,23 @@ class Logs:
             parsed = parse_unit(unit)
             if parsed is None:
                 raise ValueError(f"{unit!r} is not the name of an attempt")
+            if not create and unit in self._absent:
+                return None
             path = self._path(unit)
             if not create and not path.exists():
+                self._note_absent(unit)
                 return None
+            self._absent.discard(unit)
             spool = self._spools[unit] = Spool(path, parsed[1])
             self._make_room()
         self._spools.move_to_end(unit)
         return spool
+
+    def _note_absent(self, unit: str) -> None:
+        """Nobody else writes here: the disk need not be asked again."""
+        if len(self._absent) >= MOST_SPOOLS:
+            self._absent.clear()
+        self._absent.add(unit)
 
     def _make_room(self) -> None:
         """Let go of those not used for long: files are closed, and what is complete is forgotten.
