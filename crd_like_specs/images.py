@@ -44,7 +44,9 @@ def familiar(reference: str) -> str:
     """The name as engines list it: without the default registry, and with its tag."""
     if is_id(reference):
         return reference
-    name = reference.removeprefix("index.")
+    name = reference
+    if name.startswith(f"index.{DEFAULT_REGISTRY}/"):
+        name = name.removeprefix("index.")
     for prefix in (_LIBRARY, f"{DEFAULT_REGISTRY}/", "library/"):
         if name.startswith(prefix):
             name = name.removeprefix(prefix)
