@@ -205,6 +205,7 @@ def info_to_proto(info: f.ServerInfo) -> pb.ServerInfoResponse:
         workers=info.workers,
         active_jobs=info.active_jobs,
         notices=info.notices,
+        python=info.python,
     )
 
 
@@ -217,6 +218,7 @@ def info_from_proto(message: pb.ServerInfoResponse) -> f.ServerInfo:
         workers=message.workers,
         active_jobs=message.active_jobs,
         notices=tuple(message.notices),
+        python=message.python,
     )
 
 

@@ -129,7 +129,9 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What this controller is. notices: what every user of it must know."""
+    """What this controller is. notices: what every user of it must know; python: version that
+    jobs with code run on, such as `3.11`, "" where it is not known.
+    """
 
     version: str
     platform: str
@@ -137,6 +139,7 @@ class ServerInfo:
     workers: int
     active_jobs: int
     notices: tuple[str, ...] = ()
+    python: str = ""
 
 
 # From an agent to the controller.

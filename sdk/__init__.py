@@ -10,47 +10,67 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import AsyncCumulusClient as AsyncCumulusClient
-    from .errors import (
-        JobCancelledError as JobCancelledError,
-    )
-    from .errors import (
-        JobError as JobError,
-    )
-    from .errors import (
-        JobFailedError as JobFailedError,
-    )
-    from .errors import (
-        JobTimedOutError as JobTimedOutError,
-    )
-    from .errors import (
-        WaitTimeoutError as WaitTimeoutError,
-    )
+    from .decorators import RemoteFunction as RemoteFunction
+    from .decorators import async_remote as async_remote
+    from .decorators import create_remote_function as create_remote_function
+    from .decorators import gpu as gpu
+    from .decorators import remote as remote
+    from .errors import JobCancelledError as JobCancelledError
+    from .errors import JobError as JobError
+    from .errors import JobFailedError as JobFailedError
+    from .errors import JobTimedOutError as JobTimedOutError
+    from .errors import WaitTimeoutError as WaitTimeoutError
+    from .functions.options import Options as Options
+    from .functions.packager import CodePackager as CodePackager
+    from .handle import CumulusJob as CumulusJob
+    from .handle import JobHandle as JobHandle
+    from .remote_errors import RemoteError as RemoteError
     from .stream import Done as Done
     from .stream import LogsLost as LogsLost
     from .sync import CumulusClient as CumulusClient
 
 _HOME = {
     "AsyncCumulusClient": "client",
+    "CodePackager": "functions.packager",
     "CumulusClient": "sync",
+    "CumulusJob": "handle",
     "Done": "stream",
     "JobCancelledError": "errors",
     "JobError": "errors",
     "JobFailedError": "errors",
+    "JobHandle": "handle",
     "JobTimedOutError": "errors",
     "LogsLost": "stream",
+    "Options": "functions.options",
+    "RemoteError": "remote_errors",
+    "RemoteFunction": "decorators",
     "WaitTimeoutError": "errors",
+    "async_remote": "decorators",
+    "create_remote_function": "decorators",
+    "gpu": "decorators",
+    "remote": "decorators",
 }
 
 __all__ = [
     "AsyncCumulusClient",
+    "CodePackager",
     "CumulusClient",
+    "CumulusJob",
     "Done",
     "JobCancelledError",
     "JobError",
     "JobFailedError",
+    "JobHandle",
     "JobTimedOutError",
     "LogsLost",
+    "Options",
+    "RemoteError",
+    "RemoteFunction",
     "WaitTimeoutError",
+    "async_remote",
+    "create_remote_function",
+    "gpu",
+    "remote",
 ]
 
 

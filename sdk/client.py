@@ -13,14 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
 from ..api import convert
-from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, WatchType, Why
+from ..api.convert_usage import usage_from_proto
+from ..api.frames import (
+    Applied,
+    Log,
+    Resource,
+    ServerInfo,
+    WatchItem,
+    WatchType,
+    Why,
+    WorkerUse,
+)
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
 from ..api.options import CHUNK_BYTES
 from ..crd_like_specs.errors import NotFoundError
@@ -30,6 +40,11 @@ from . import follow, outcome, sources
 from .address import DEFAULT_SERVER, Address
 from .connection import Connection, Sleep
 from .errors import JobError, WaitTimeoutError
+from .functions import calling
+from .functions.calling import Function
+from .functions.code import FunctionCode
+from .functions.needs import Requirements
+from .functions.options import Options
 from .stream import Done, Event, LogsLost, Position
 from .waiting import Answer, Goal
 from .watching import Known, key_of
@@ -104,12 +119,8 @@ class AsyncCumulusClient:
         job: a Job, or the path of a file with exactly one. idempotency_key: sent twice it is
         one job. ConflictError where the name belongs to a job with another spec.
         """
-        events = self.submit_and_stream(job, idempotency_key=idempotency_key, logs=False)
-        async with aclosing(events):
-            async for event in events:
-                if not isinstance(event, Log | LogsLost):
-                    return event.job
-        raise AssertionError("a job's stream begins with its state")
+        wanted, code = sources.one_job(job)
+        return await self._stored(wanted, code, idempotency_key)
 
     async def submit_and_stream(
         self, job: Job | str | Path, *, idempotency_key: str | None = None, logs: bool = True
@@ -119,6 +130,26 @@ class AsyncCumulusClient:
         Closing the iterator detaches; the job goes on.
         """
         wanted, code = sources.one_job(job)
+        events = self._submitted(wanted, code, idempotency_key, logs=logs)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def submit_code(self, job: Job, code: bytes) -> Job:
+        """Hand in a job whose `spec.code.digest` is that of this zip; returns once it is stored."""
+        return await self._stored(job, code, None)
+
+    async def _stored(self, job: Job, code: bytes | None, idempotency_key: str | None) -> Job:
+        events = self._submitted(job, code, idempotency_key, logs=False)
+        async with aclosing(events):
+            async for event in events:
+                if not isinstance(event, Log | LogsLost):
+                    return event.job
+        raise AssertionError("a job's stream begins with its state")
+
+    async def _submitted(
+        self, wanted: Job, code: bytes | None, idempotency_key: str | None, *, logs: bool
+    ) -> AsyncGenerator[Event, None]:
         key = idempotency_key or uuid.uuid4().hex  # so that a broken start can be repeated
         if code is not None and len(code) > _SENT_AT_ONCE and await self.has_code(code):
             code = None
@@ -272,6 +303,12 @@ class AsyncCumulusClient:
             await self._connection.call("Why", pb.WhyRequest(job=_name(job)))
         )
 
+    async def usage(self, worker: str = "") -> tuple[WorkerUse, ...]:
+        """What workers, their devices and the jobs on them use now; worker "": all."""
+        return usage_from_proto(
+            await self._connection.call("Usage", pb.UsageRequest(worker=worker))
+        )
+
     async def server_info(self) -> ServerInfo:
         """What the controller is, and what every user of it must know."""
         return convert.info_from_proto(
@@ -305,6 +342,77 @@ class AsyncCumulusClient:
             )
         )
         return await self.result(job, timeout)
+
+    # Functions
+
+    async def spawn(
+        self,
+        function: Function | FunctionCode,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+    ) -> Job:
+        """Hand in a call of a Python function; returns once it is stored.
+
+        ValidationError where the function or its arguments cannot travel, or where only another
+        Python version than that of jobs could run it.
+        """
+        return await calling.spawn(self, function, args, kwargs or {}, options or Options())
+
+    async def call(
+        self,
+        function: Function | FunctionCode,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+    ) -> Any:
+        """Run a Python function as a job and return what it returns; raises as `result` does."""
+        return await calling.run(self, function, args, kwargs or {}, options or Options())
+
+    async def run(
+        self,
+        func: Function,
+        gpu_memory: float | None = 0.5,
+        duration: float | str = 3600,
+        requirements: Requirements = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
+        args: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """`call`, with what matters most as plain arguments; kwargs are the function's.
+
+        gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
+        duration, timeout: seconds (duration also text such as `90m`).
+        """
+        options = Options(
+            gpu_memory=gpu_memory, duration=duration, requirements=requirements, timeout=timeout
+        )
+        return await self.call(func, args or (), kwargs, options)
+
+    def map(
+        self,
+        function: Function | FunctionCode,
+        inputs: Iterable[Any],
+        options: Options | None = None,
+        *,
+        concurrency: int = 32,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> AsyncGenerator[Any, None]:
+        """One job per input, at most `concurrency` at a time; results in the inputs' order, or as
+        they come. A tuple is the arguments of one call, anything else its only one.
+
+        The first failed call raises and ends it, unless its exception is wanted as its result.
+        """
+        return calling.map_over(
+            self,
+            function,
+            inputs,
+            options or Options(),
+            concurrency=concurrency,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
 
     async def _end(self, job: Job | str) -> Done:
         async for event in self.stream(job, logs=False):

@@ -12,6 +12,7 @@ from ..api import status as table
 from ..crd_like_specs.errors import CumulusError
 from ..crd_like_specs.job import Job, Phase
 from .errors import JobCancelledError, JobFailedError, JobTimedOutError
+from .remote_errors import remote_error
 
 EXIT_TIMED_OUT = 124  # as `timeout` has it
 EXIT_CANCELLED = 143  # 128 + SIGTERM: what a process ends with when it is told to stop
@@ -25,6 +26,7 @@ class Envelope:
     result: Any = None
     error: str = ""
     error_type: str = ""
+    place: str = ""  # `module:name` of the exception's class
     traceback: str = ""
 
 
@@ -41,6 +43,7 @@ def read_envelope(data: bytes) -> Envelope | None:
         result=body.get("result"),
         error=str(body.get("error") or ""),
         error_type=str(body.get("error_type") or ""),
+        place=str(body.get("error_class") or ""),
         traceback=str(body.get("traceback") or ""),
     )
 
@@ -73,10 +76,11 @@ def failure_of(job: Job, envelope: Envelope | None) -> CumulusError:
     if envelope is None or envelope.ok:
         return JobFailedError(f"Job {name} failed: {text}", job=job)
     said = ": ".join(part for part in (envelope.error_type, envelope.error) if part)
-    return JobFailedError(
+    return remote_error(
         f"Job {name} failed: {said or text}",
         job=job,
         error_type=envelope.error_type,
+        place=envelope.place,
         traceback=envelope.traceback,
     )
 

@@ -7,17 +7,25 @@ whose docstring says what it does and raises.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, final
 
-from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why
+from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why, WorkerUse
 from ..crd_like_specs.job import Job
 from ..crd_like_specs.worker import Worker
+from . import handle
 from .address import DEFAULT_SERVER
 from .client import Args, AsyncCumulusClient
+from .functions.calling import Function
+from .functions.code import FunctionCode
+from .functions.needs import Requirements
+from .functions.options import Options
+from .handle import JobHandle
 from .stream import Event, LogsLost
 from .waiting import Goal
 
@@ -147,6 +155,10 @@ class CumulusClient:
         """See AsyncCumulusClient.why."""
         return self._do(self._client.why(job))
 
+    def usage(self, worker: str = "") -> tuple[WorkerUse, ...]:
+        """See AsyncCumulusClient.usage."""
+        return self._do(self._client.usage(worker))
+
     def server_info(self) -> ServerInfo:
         """See AsyncCumulusClient.server_info."""
         return self._do(self._client.server_info())
@@ -174,6 +186,85 @@ class CumulusClient:
                 timeout=timeout,
             )
         )
+
+    # Functions
+
+    def spawn(
+        self,
+        function: Function | FunctionCode,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+    ) -> JobHandle:
+        """See AsyncCumulusClient.spawn."""
+        job = self._do(self._client.spawn(function, args, kwargs, options))
+        trust = options is not None and options.trust_result
+        return JobHandle(self, job.metadata.uid, trust_result=trust)
+
+    def call(
+        self,
+        function: Function | FunctionCode,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        options: Options | None = None,
+    ) -> Any:
+        """See AsyncCumulusClient.call."""
+        return self._do(self._client.call(function, args, kwargs, options))
+
+    def run(
+        self,
+        func: Function,
+        gpu_memory: float | None = 0.5,
+        duration: float | str = 3600,
+        requirements: Requirements = None,
+        timeout: float | None = None,
+        args: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """See AsyncCumulusClient.run."""
+        return self._do(
+            self._client.run(func, gpu_memory, duration, requirements, timeout, args, **kwargs)
+        )
+
+    def map(
+        self,
+        function: Function | FunctionCode,
+        inputs: Iterable[Any],
+        options: Options | None = None,
+        *,
+        concurrency: int = 32,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> Iterator[Any]:
+        """See AsyncCumulusClient.map."""
+        return self._each(
+            self._client.map(
+                function,
+                inputs,
+                options,
+                concurrency=concurrency,
+                ordered=ordered,
+                return_exceptions=return_exceptions,
+            )
+        )
+
+    # As they have always been: ids and dictionaries
+
+    def get_job_status(self, job_id: str) -> dict[str, Any]:
+        """The job's record as a dictionary, with `status` as a word (see `JobHandle.status`)."""
+        return handle.as_dict(self.get_job(job_id))
+
+    def list_jobs(self) -> builtins.list[dict[str, Any]]:
+        """Every job, each as `get_job_status` gives it."""
+        return [handle.as_dict(job) for job in self.list("Job") if isinstance(job, Job)]
+
+    def cancel_job(self, job_id: str) -> bool:
+        """Ask a job to end now. True unless it had ended before."""
+        return not self.cancel(job_id).status.phase.terminal
+
+    def get_server_info(self) -> dict[str, Any]:
+        """What the controller is."""
+        return asdict(self.server_info())
 
     def _turn(self) -> None:
         asyncio.set_event_loop(self._loop)

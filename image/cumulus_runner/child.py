@@ -186,7 +186,8 @@ def _fail(error: BaseException, seconds: float) -> bytes:
         kind, message, code = "KeyboardInterrupt", "interrupted", 128 + signal.SIGINT
     else:
         kind, message, code = type(error).__name__, _text(error), 1
-    return report.failure(kind, message, trace, seconds, code)
+    place = f"{type(error).__module__}:{type(error).__qualname__}"
+    return report.failure(kind, message, trace, seconds, code, place)
 
 
 def _exited(code: object, seconds: float) -> bytes:

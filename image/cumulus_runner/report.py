@@ -37,15 +37,20 @@ def success(result: str, seconds: float) -> bytes:
     return _frame(b"S", 0, f'"result": {result}, "execution_time": {seconds:.6f}')
 
 
-def failure(kind: str, message: str, traceback: str, seconds: float, code: int) -> bytes:
-    """Frame of an error; code: exit code of the container, 1 to 255 (0 for `sys.exit(0)`)."""
-    return _frame(b"E", code, failure_middle(kind, message, traceback, seconds))
+def failure(
+    kind: str, message: str, traceback: str, seconds: float, code: int, place: str = ""
+) -> bytes:
+    """Frame of an error; code: exit code of the container, 1 to 255 (0 for `sys.exit(0)`); place:
+    `module:name` of the exception's class, "" where it is none.
+    """
+    return _frame(b"E", code, failure_middle(kind, message, traceback, seconds, place))
 
 
-def failure_middle(kind: str, message: str, traceback: str, seconds: float) -> str:
+def failure_middle(kind: str, message: str, traceback: str, seconds: float, place: str = "") -> str:
     """The envelope's middle for an error."""
+    named = f'"error_class": {quote(clip(place, MESSAGE_LIMIT))}, ' if place else ""
     return (
-        f'"error": {quote(clip(message, MESSAGE_LIMIT))}, "error_type": {quote(kind)}, '
+        f'"error": {quote(clip(message, MESSAGE_LIMIT))}, "error_type": {quote(kind)}, {named}'
         f'"traceback": {quote(clip(traceback, TRACEBACK_LIMIT))}, "execution_time": {seconds:.6f}'
     )
 

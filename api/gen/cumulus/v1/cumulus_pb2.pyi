@@ -360,20 +360,22 @@ class ServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ServerInfoResponse(_message.Message):
-    __slots__ = ("version", "platform", "image", "workers", "active_jobs", "notices")
+    __slots__ = ("version", "platform", "image", "workers", "active_jobs", "notices", "python")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     WORKERS_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_JOBS_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
+    PYTHON_FIELD_NUMBER: _ClassVar[int]
     version: str
     platform: str
     image: str
     workers: int
     active_jobs: int
     notices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., platform: _Optional[str] = ..., image: _Optional[str] = ..., workers: _Optional[int] = ..., active_jobs: _Optional[int] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
+    python: str
+    def __init__(self, version: _Optional[str] = ..., platform: _Optional[str] = ..., image: _Optional[str] = ..., workers: _Optional[int] = ..., active_jobs: _Optional[int] = ..., notices: _Optional[_Iterable[str]] = ..., python: _Optional[str] = ...) -> None: ...
 
 class ErrorDetail(_message.Message):
     __slots__ = ("job_id", "problems")

@@ -1,0 +1,71 @@
+"""The exception of a job as one of its own type, where that type exists here. Pure.
+
+What comes is both: a JobFailedError, with all that is known of the job, and the class that the
+job raised, so that `except ValueError` catches it as it would have without the job. Its cause
+carries the remote traceback. Nothing is imported or called on a job's word: a class is found
+only in modules that are loaded here, and its own `__init__` is not run.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import Any
+
+from ..crd_like_specs.job import Job
+from .errors import JobError, JobFailedError
+
+
+class RemoteError(JobFailedError):
+    """A job's exception whose type does not exist here; `error_type` names it."""
+
+
+class RemoteTraceback(Exception):  # noqa: N818 (what is shown is a traceback)
+    """Only the cause of another: its text is the traceback in the job."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def remote_error(
+    message: str, *, job: Job, error_type: str, place: str, traceback: str
+) -> JobFailedError:
+    """place: `module:qualified.name` of the class, "" where it is not known."""
+    kind = _class_of(place, error_type)
+    known: dict[str, Any] = {"job": job, "error_type": error_type, "traceback": traceback}
+    try:
+        made = (_typed(kind) if kind else RemoteError)(message, **known)
+    except TypeError:  # layouts that cannot be joined, a metaclass or a __new__ of its own
+        made = RemoteError(message, **known)
+    if traceback:
+        made.__cause__ = RemoteTraceback(traceback)
+    return made
+
+
+def _class_of(place: str, error_type: str) -> type[Exception] | None:
+    module, _, name = place.partition(":")
+    if not place:
+        module, name = "builtins", error_type
+    # The job's main.py is a user's __main__, or the module that pickled it.
+    known: Any = sys.modules.get("__main__" if module == "main" else module)
+    for part in name.split("."):
+        known = getattr(known, part, None)
+    if not (isinstance(known, type) and issubclass(known, Exception)):
+        return None
+    if module != builtins.__name__ and known.__name__ != error_type:
+        return None
+    return known
+
+
+def _typed(kind: type[Exception]) -> type[JobFailedError]:
+    """JobFailedError and the given class in one. TypeError where Python cannot join them."""
+
+    def start(self: JobFailedError, message: str, **known: Any) -> None:
+        self.args = (message,)
+        for name in ("error_type", "traceback", "job"):
+            setattr(self, name, known[name])
+        self.message, self.job_id = message, known["job"].metadata.uid
+
+    body = {"__init__": start, "__str__": JobError.__str__, "__module__": kind.__module__}
+    joined: type[JobFailedError] = type(kind.__name__, (JobFailedError, kind), body)
+    return joined

@@ -1,0 +1,79 @@
+"""A job's exception is caught by its own class and by ours, and shows the remote traceback."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any, Self
+
+import pytest
+from cumulus.crd_like_specs.job import Job, JobSpec
+from cumulus.crd_like_specs.meta import ObjectMeta
+from cumulus.sdk.errors import JobFailedError
+from cumulus.sdk.remote_errors import RemoteError, remote_error
+
+JOB = Job(metadata=ObjectMeta(name="j", uid="u" * 32), spec=JobSpec(image="a"))
+TRACE = 'Traceback (most recent call last):\n  File "main.py", line 2\nValueError: odd\n'
+
+
+class CustomError(Exception):
+    def __init__(self, _code: int, *, _where: str) -> None:
+        raise AssertionError("a job must not run code here")
+
+
+class OddError(Exception):
+    def __new__(cls, *_args: Any) -> Self:
+        raise AssertionError("a job must not run code here")
+
+
+def made(kind: str, place: str = "") -> JobFailedError:
+    return remote_error(
+        f"Job j failed: {kind}: odd", job=JOB, error_type=kind, place=place, traceback=TRACE
+    )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [ValueError, KeyError, OSError, FileNotFoundError, UnicodeDecodeError, ZeroDivisionError],
+)
+def test_a_builtin_exception_is_both(kind: type[Exception]) -> None:
+    for place in ("", f"builtins:{kind.__name__}"):
+        error = made(kind.__name__, place)
+        assert isinstance(error, kind)
+        assert isinstance(error, JobFailedError)
+        assert isinstance(error, RuntimeError)
+        assert (error.error_type, error.traceback, error.job) == (kind.__name__, TRACE, JOB)
+        assert str(error) == f"Job j failed: {kind.__name__}: odd"
+
+
+def test_an_exception_of_a_module_that_is_loaded_here_is_found() -> None:
+    assert isinstance(made("CustomError", f"{__name__}:CustomError"), CustomError)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("Gone", "no.such.module:Gone"),
+        ("Other", f"{__name__}:CustomError"),  # the name and the place disagree
+        ("system", "os:system"),
+        ("KeyboardInterrupt", "builtins:KeyboardInterrupt"),
+        ("SystemExit", "builtins:SystemExit"),
+        ("ExceptionGroup", "builtins:ExceptionGroup"),
+        ("NoMain", ""),
+        ("x", ":"),
+    ],
+)
+def test_what_is_not_there_or_no_exception_is_a_remote_error(kind: str, place: str) -> None:
+    error = made(kind, place)
+    assert type(error) is RemoteError
+    assert error.error_type == kind
+
+
+def test_a_class_with_its_own_new_runs_nothing_here() -> None:
+    with pytest.raises(JobFailedError):
+        raise made("OddError", f"{__name__}:OddError")
+
+
+def test_the_remote_traceback_is_shown() -> None:
+    shown = "".join(traceback.format_exception(made("ValueError")))
+    assert 'File "main.py", line 2' in shown
+    assert "direct cause" in shown
