@@ -229,6 +229,33 @@ class NodeUsage:
     devices: tuple[DeviceUsage, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class JobUse:
+    """What one running attempt uses. cpus: cores between the last two looks, -1 before the second;
+    cpu_seconds: since it started; the others: bytes, 0 where unknown.
+    """
+
+    unit: str
+    job: str
+    attempt: int
+    cpus: float = -1.0
+    cpu_seconds: float = 0.0
+    memory: int = 0
+    memory_peak: int = 0
+    gpu_memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUse:
+    """What one worker uses, for people. seen_at: on the controller's clock; disk_free: bytes."""
+
+    worker: str
+    seen_at: float
+    disk_free: int = 0
+    jobs: tuple[JobUse, ...] = ()
+    devices: tuple[DeviceUsage, ...] = ()
+
+
 AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow | NodeUsage
 
 
