@@ -32,6 +32,7 @@ class Lack(Enum):
     DEVICES = "devices"  # too few of the kind exist
     RENTAL = "rental"  # it ends too early
     CONTACT = "contact"
+    JOB_IMAGE = "job image"  # it is on its way there
     FENCED = "fenced"
     DRAINED = "drained"
     CORDONED = "cordoned"
@@ -49,7 +50,7 @@ class Lack(Enum):
 
 _PASSING: Final = frozenset(
     {
-        Lack.CONTACT, Lack.FENCED, Lack.DRAINED, Lack.CORDONED,
+        Lack.CONTACT, Lack.FENCED, Lack.DRAINED, Lack.CORDONED, Lack.JOB_IMAGE,
         Lack.CPUS, Lack.MEMORY, Lack.PIDS, Lack.GPU, Lack.CLAIMED,
     }
 )  # fmt: skip
@@ -97,6 +98,10 @@ def away(seen: WorkerSeen) -> Lack | None:
     return Lack.CORDONED if wanted.cordoned else None
 
 
+def _awaiting(ask: Ask, seen: WorkerSeen) -> Lack | None:
+    return Lack.JOB_IMAGE if seen.awaits and not ask.image else None
+
+
 def rental_left(worker: Worker, start: float) -> int | None:
     """Seconds that a lease from `start` on may take there; None: no rental limits it."""
     until = worker.spec.available_until
@@ -128,7 +133,7 @@ def lacking(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking] = 
     found = unable(ask, worker)
     if found is None and outlasts_rental(ask, worker, now):
         found = Lack.RENTAL
-    found = found or away(seen) or short(ask, worker, seen.free)
+    found = found or away(seen) or _awaiting(ask, seen) or short(ask, worker, seen.free)
     if found is None and claims and short(ask, worker, usable(ask, seen, now, claims)):
         found = Lack.CLAIMED
     return found

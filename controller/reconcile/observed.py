@@ -11,6 +11,7 @@ from enum import Enum
 
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
+from .image_seen import ImageSeen
 
 
 class ServiceState(str, Enum):
@@ -108,6 +109,7 @@ class WorkerSeen:
     """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
     `agent_silent_for`: seconds since the agent was last heard. held: the leases on it.
+    awaits: why jobs in the job image have to wait there, "" where they don't.
     """
 
     worker: Worker
@@ -116,6 +118,7 @@ class WorkerSeen:
     known: bool = True
     agent_silent_for: float = 0.0
     held: tuple[Booking, ...] = ()
+    awaits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Seen:
 
     services and leases: only this job's, of any attempt. workers: by name. claims: room that is
     kept for jobs ahead of this one. best_fit: fill the fullest worker first, not the first one.
-    default_image: id of the job image. observed: False while the platform could not be listed;
+    default_image: id of the job image. image: that of this job. observed: False while the platform could not be listed;
     then absence proves nothing.
     """
 
@@ -136,5 +139,6 @@ class Seen:
     logs: LogsSeen = field(default_factory=LogsSeen)
     platform: str = "swarm"
     default_image: str = ""
+    image: ImageSeen = field(default_factory=ImageSeen)
     observed: bool = True
     blob_present: bool = True

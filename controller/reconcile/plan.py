@@ -12,7 +12,7 @@ from typing import Final
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Cause, Job, Phase
-from . import rules_end, rules_run, rules_start
+from . import rules_end, rules_image, rules_run, rules_start
 from .actions import Plan
 from .case import Case
 from .observed import Seen
@@ -44,6 +44,7 @@ LIVE: Final = (
     Rule("back-off", rules_start.back_off),
     Rule("code-missing", rules_start.code_missing),
     Rule("await-lease", rules_start.await_lease),
+    Rule("image-missing", rules_image.image_missing),
     Rule("find-place", rules_start.find_place),
 )
 """For attempts that are not over. Order matters: an end that was seen beats every wish."""

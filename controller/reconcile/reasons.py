@@ -91,6 +91,7 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.CONTACT: lambda told: (
         f"is not ready (agent silent for {told.seen.agent_silent_for:.0f} s or node down)"
     ),
+    Lack.JOB_IMAGE: lambda told: told.seen.awaits,
     Lack.FENCED: lambda _: "is fenced",
     Lack.DRAINED: lambda _: "is being drained",
     Lack.CORDONED: lambda _: "is cordoned",

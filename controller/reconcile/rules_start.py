@@ -15,6 +15,7 @@ from .case import DRAINED, Case
 from .fitting import rental_left
 from .observed import WorkerSeen
 from .placement import Placement, Refusals, find, largest
+from .rules_image import in_order, on_its_way
 from .service_spec import service_spec
 from .timing import LEASE_PATIENCE, RENTAL_END, UNSTARTED_RETRY, earliest
 
@@ -108,7 +109,10 @@ def find_place(case: Case) -> Plan | None:
     if case.lease is not None or case.service is not None:
         return None
     seen, ask = case.seen, ask_of(case.job.spec)
-    found = find(ask, seen.workers, case.now, seen.claims, best_fit=seen.best_fit)
+    workers = seen.workers
+    if case.job.spec.image is not None:
+        workers = in_order(workers, case.job.spec.image, seen.image)
+    found = find(ask, workers, case.now, seen.claims, best_fit=seen.best_fit)
     if isinstance(found, Placement):
         return _take(case, found)
     impossible = _impossible(case, found) if case.job.spec.when_unschedulable == "Fail" else None
@@ -235,6 +239,8 @@ def await_lease(case: Case) -> Plan | None:
         return case.unstarted("worker-silent", "WorkerSilent", message, 0.0)
     if state is not LeaseState.HELD or not worker.ready:
         preparing = "preparing on its worker" if state is LeaseState.PREPARING else ""
+        fetching = on_its_way(worker.worker, case.seen.image.reference) if preparing else ""
+        preparing = f"{preparing}: {fetching}" if fetching else preparing
         return case.wait("await-lease", case.now + LEASE_PATIENCE, message=preparing)
     until = worker.worker.spec.available_until
     if until is not None and lease.status.expires_at + RENTAL_END > until:

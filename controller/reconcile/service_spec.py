@@ -16,7 +16,7 @@ from .actions import Mount, ServiceSpec
 
 def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> ServiceSpec:
     """All of the attempt's container. The lease must be held: its partition ids, environment
-    and end go into the container's environment.
+    and end go into the container's environment, and the image is the one that it made sure of.
     """
     spec, uid, attempt = job.spec, job.metadata.uid, lease.spec.attempt
     name = unit_name(uid, attempt)
@@ -29,7 +29,7 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         job=job.metadata.name,
         node_id=worker.status.node_id,
         worker=worker.metadata.name,
-        image=default_image if spec.image is None else spec.image,
+        image=lease.status.image or spec.image or default_image,
         unit_dir=unit_dir,
         command=spec.command,
         args=() if code else tuple(str(a) for a in spec.args),

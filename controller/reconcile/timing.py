@@ -31,6 +31,9 @@ LOGS_CEILING: Final = 30.0
 FORGET_MARGIN: Final = 5.0
 """Beyond a lease's end, before a worker that is out of reach counts as free of it."""
 
+IMAGE_LOOK: Final = 1.0
+"""Between looks at whether the engine's images have been listed since a job came."""
+
 PLATFORM_RETRY: Final = 1.0
 """Between looks at a platform that could not be listed."""
 
