@@ -16,6 +16,7 @@ from loguru import logger
 from ...api.frames import (
     ControllerFrame,
     Heartbeat,
+    ImageWanted,
     LeaseWanted,
     LogAck,
     LogBatch,
@@ -30,6 +31,7 @@ from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from .clock import Clock
+from .images import Images
 from .logs import Logs
 from .readiness import READY, with_ready
 from .records import Records
@@ -43,7 +45,8 @@ _RANK: Final = {state: rank for rank, state in enumerate(LeaseState)}
 
 class Agents:
     """look(unit): list the platform soon; add(key): put a job on the queue; room(): jobs that
-    wait may fit now; overrun(seconds): a lease ended so long after its time.
+    wait may fit now; overrun(seconds): a lease ended so long after its time. images: what the
+    controller can give to workers; job_image: name that the job image is to bear there.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Agents:
         add: Callable[[str], None],
         room: Callable[[], None],
         overrun: Callable[[float], None],
+        images: Images | None = None,
+        job_image: str = "",
     ) -> None:
         self._records = records
         self._world = world
@@ -66,6 +71,8 @@ class Agents:
         self._add = add
         self._room = room
         self._overrun = overrun
+        self._images = images
+        self._job_image = job_image
         self._sessions: dict[str, Session] = {}
 
     # AgentsPort
@@ -98,6 +105,11 @@ class Agents:
         if session is not None:
             session.wake()
 
+    def images_changed(self) -> None:
+        """What the controller's engine holds is something else now: send every wanted set."""
+        for session in list(self._sessions.values()):
+            session.wake()
+
     def close(self) -> None:
         """End every session."""
         for session in list(self._sessions.values()):
@@ -109,7 +121,19 @@ class Agents:
         """Everything wanted on the worker now."""
         leases = self._records.leases_on(worker)
         composed = (self._compose(x) for x in leases if x.metadata.deletion_timestamp is None)
-        return Wanted(tuple(item for item in composed if item is not None))
+        wanted = tuple(item for item in composed if item is not None)
+        return Wanted(wanted, self.wanted_images(worker))
+
+    def wanted_images(self, worker: str) -> tuple[ImageWanted, ...]:
+        """The job image, and those of the leases there, as far as the controller holds them."""
+        if self._images is None:
+            return ()
+        names = {self._world.default_image: self._job_image or self._world.default_image}
+        for lease in self._records.leases_on(worker):
+            job = None if lease.metadata.deletion_timestamp is not None else self._job_of(lease)
+            if job is not None and job.spec.image is not None:
+                names.setdefault(self._world.image_of(job).reference, job.spec.image)
+        return self._images.given(names)
 
     async def report(self, report: NodeReport) -> None:
         """The worker's whole state: its record, and the status of every lease on it."""
@@ -230,14 +254,18 @@ class Agents:
         # Once held it has an end, which a restarted agent must keep.
         spec = lease.spec.model_copy(update={"not_after": lease.status.expires_at})
         name, code = lease.metadata.name, job.spec.code
+        image = self._world.image_of(job).reference
+        preparing = lease.status.state in (LeaseState.PENDING, LeaseState.PREPARING)
         return LeaseWanted(
             name=name,
             spec=spec,
             code_digest=(code.digest or "") if code else "",
             requirements=job.spec.requirements,
             args_json=json.dumps(job.spec.args),
-            image=job.spec.image or self._world.default_image,
+            image=image,
             next_log=self._logs.next_of(name),
+            # Nobody is given a password without need: what is held has its image already.
+            registry_auth=self._images.auth(image) if self._images and preparing else "",
         )
 
 

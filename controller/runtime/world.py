@@ -6,7 +6,7 @@ the log spools; read by the reconciler, `why`, metrics. Everything runs on the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseSpec
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import NodeSeen
+from ..reconcile.image_seen import ImageSeen, awaited
 from ..reconcile.observed import (
     Booking,
     Free,
@@ -52,7 +53,8 @@ class Blobs(Protocol):
 
 class World:
     """See the module docstring. `started`: POSIX seconds when this controller came up; best_fit:
-    place jobs where least is left over, not on the first worker with room.
+    place jobs where least is left over, not on the first worker with room. images(reference):
+    what is known of an image that a job names.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class World:
         default_image: str,
         started: float,
         best_fit: bool = False,
+        images: Callable[[str], ImageSeen] = ImageSeen,
     ) -> None:
         self._records = records
         self._logs = logs
         self._blobs = blobs
         self.platform = platform
         self.default_image = default_image
+        self._images = images
         self._started = started
         self._services: dict[str, ServiceSeen] = {}
         self._by_uid: dict[str, set[str]] = {}
@@ -83,6 +87,7 @@ class World:
         self._used: dict[str, _Used] = {}
         self._free_of: dict[str, Free] = {}
         self._held_on: dict[str, tuple[Booking, ...]] = {}
+        self._awaits: dict[str, str] = {}
         self.best_fit = best_fit
         self.line = Line(records, self)
         """The queue of jobs that wait for room."""
@@ -186,6 +191,7 @@ class World:
     def worker_changed(self) -> None:
         """Call after a worker's record was written."""
         self._free_of.clear()
+        self._awaits.clear()
         self.line.moved()
 
     # What the plan is told
@@ -203,11 +209,17 @@ class World:
             logs=LogsSeen() if job.status.phase.terminal else self._logs.seen(unit),
             platform=self.platform,
             default_image=self.default_image,
+            image=self.image_of(job),
             observed=self.observed,
             blob_present=code is None
             or code.digest is None
             or self._blobs.size(code.digest) is not None,
         )
+
+    def image_of(self, job: Job) -> ImageSeen:
+        """The image that the job's service uses."""
+        name = job.spec.image
+        return ImageSeen(self.default_image) if name is None else self._images(name)
 
     def seen_orphan(self, uid: str, now: float) -> Seen:
         """What is left of a job that has no record."""
@@ -244,6 +256,7 @@ class World:
             known=contact or silent < KNOWN_SECONDS,
             agent_silent_for=max(0.0, silent),
             held=self._held(name),
+            awaits=self._awaits_of(worker),
         )
 
     def heard_at(self, worker: str) -> float:
@@ -289,6 +302,12 @@ class World:
             leases = self._records.leases_on(worker)
             self._held_on[worker] = tuple(_booking(lease) for lease in leases)
         return self._held_on[worker]
+
+    def _awaits_of(self, worker: Worker) -> str:
+        name = worker.metadata.name
+        if name not in self._awaits:
+            self._awaits[name] = awaited(worker, self.default_image)
+        return self._awaits[name]
 
     def _take_up(self, lease: Lease) -> None:
         """Count a lease once: what it sets aside never changes, whatever becomes of it."""
