@@ -24,7 +24,7 @@ class Options:
     gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
     gpu_count, gpu_type: devices, and their kind ("" any); duration: seconds, or text such as
     `90m`: the hard limit; requirements: see needs.py; cpus: cores, or text such as `500m`;
-    memory: bytes, or text such as `4Gi`; retries: further attempts where a worker was lost;
+    ram: bytes, or text such as `4Gi`; retries: further attempts where a worker was lost;
     timeout: seconds that a caller waits for the result, None for ever; trust_result: let the
     result be any Python object, unpickled here: only for jobs whose code you trust; spec: any
     further field of a job's spec, as in a file.
@@ -36,7 +36,7 @@ class Options:
     duration: float | str = 3600
     requirements: Requirements = None
     cpus: float | str | None = None
-    memory: int | str | None = None
+    ram: int | str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     retries: int = 3
@@ -52,7 +52,7 @@ def function_job(
 
     ValidationError names every option that is wrong.
     """
-    resources = {"cpus": options.cpus, "memory": options.memory}
+    resources = {"cpus": options.cpus, "memory": options.ram}
     gpu = {"memory": options.gpu_memory, "count": options.gpu_count, "type": options.gpu_type}
     body = {
         "metadata": {"name": name or job_name(code.name)},

@@ -197,7 +197,7 @@ def test_the_packager_bakes_arguments_and_requirements_in(job: Run) -> None:
 
 def test_options_become_a_spec_and_wrong_ones_are_named() -> None:
     code = pack_function(add)
-    options = Options(gpu_memory=0.25, duration="90m", cpus="500m", memory="2Gi", network=True)
+    options = Options(gpu_memory=0.25, duration="90m", cpus="500m", ram="2Gi", network=True)
     spec = function_job(code, options, {"args": []}).spec
     assert spec.gpu is not None
     assert (spec.gpu.memory, spec.duration, spec.resources.cpus) == (250, 5400, 500)
