@@ -25,11 +25,13 @@ from ...crd_like_specs.errors import (
     Temporary,
 )
 from ...crd_like_specs.identity import LABEL_OWNED, NETWORK_ISOLATED, parse_unit
+from ...crd_like_specs.images import is_id, is_reference
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
 from . import swarm_map
 from .base import LogFrame, NodeSeen
 from .hints import Hints
+from .registries import Registries
 from .swarm_engine import Engine, delete, get_bytes, get_json, post
 from .swarm_events import Events
 from .swarm_frames import parse_frames
@@ -38,7 +40,6 @@ TIDY_SECONDS: Final = 15.0
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
 
 _ALLOCATION_SECONDS: Final = 10.0
-_REFERENCE: Final = re.compile(r"^[A-Za-z0-9]+([._:/@-]+[A-Za-z0-9]+)*$")
 
 
 class SwarmPlatform:
@@ -46,16 +47,23 @@ class SwarmPlatform:
 
     owner: value of the label by which services are known as this controller's. A second
     controller on the same Swarm needs another one, else each removes the other's as orphans.
+    registries: where images may come from that this engine lacks.
     """
 
     name = "swarm"
     notices: tuple[str, ...] = ()
 
-    def __init__(self, endpoint: str = "", owner: str = swarm_map.OWNER) -> None:
+    def __init__(
+        self,
+        endpoint: str = "",
+        owner: str = swarm_map.OWNER,
+        registries: Registries | None = None,
+    ) -> None:
         self._endpoint = endpoint
         self._owner = owner
         self._ours = (f"{LABEL_OWNED}={owner}",)
         self._engine = Engine(endpoint)
+        self._registries = registries or Registries()
         self._events: Events | None = None
         self._hints = Hints()
         self._node_id = ""
@@ -113,14 +121,17 @@ class SwarmPlatform:
 
     async def create(self, service: ServiceSpec) -> None:
         """See the protocol. An image named by id is taken as it is for another node, which says
-        itself if it lacks it; anything else must be on the manager.
+        itself if it lacks it; anything else must be on the manager, or in a registry that is
+        configured, from where its node pulls it then.
         """
-        elsewhere = service.node_id != self._node_id and service.image.startswith("sha256:")
-        image = service.image if elsewhere else await self.image_id(service.image)
+        elsewhere = service.node_id != self._node_id and is_id(service.image)
+        image = service.image if elsewhere else await self._usable(service.image)
+        auth = "" if is_id(image) else self._registries.header(image)
+        headers = {"X-Registry-Auth": auth} if auth else {}
         body = swarm_map.create_body(service, image, self._owner)
         what = f"create service {service.name}"
         try:
-            await self._engine.call(what, lambda c: post(c, "/services/create", body))
+            await self._engine.call(what, lambda c: post(c, "/services/create", body, headers))
         except ConflictError as e:
             existing = await self._inspect(service.name)
             if existing is None:
@@ -130,6 +141,16 @@ class SwarmPlatform:
             if NETWORK_ISOLATED in e.message:
                 await self._ensure_networks()
             raise Temporary(e.message, reason="EngineFault") from e
+
+    async def _usable(self, reference: str) -> str:
+        """The id where the manager has the image, its name where a registry gives it."""
+        try:
+            return await self.image_id(reference)
+        except Permanent as e:
+            named = is_reference(reference) and not is_id(reference)
+            if e.reason != "ImageMissing" or not named or not self._registries.of(reference):
+                raise
+            return reference
 
     async def remove(self, name: str) -> None:
         """Swarm stops what runs: SIGTERM, then SIGKILL after the service's grace."""
@@ -165,7 +186,7 @@ class SwarmPlatform:
 
     async def image_id(self, reference: str) -> str:
         """`sha256:…` of an image on the manager's engine."""
-        if not _REFERENCE.match(reference) or ".." in reference:
+        if not is_reference(reference):
             raise Permanent(
                 f"{reference!r} is no image reference: expected name[:tag], name@digest or an id",
                 reason="ImageMissing",
@@ -178,7 +199,7 @@ class SwarmPlatform:
             raise Permanent(
                 f"image {reference!r} is not on this Docker Engine: "
                 "the job image is built with image/build.sh; any other must be there before "
-                "(docker pull, docker build or docker load), on each worker that is to run it",
+                "(docker pull, docker build or docker load), or in a configured registry",
                 reason="ImageMissing",
             ) from e
         return str(found["Id"])

@@ -11,6 +11,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -126,9 +127,16 @@ def translate(what: str, error: APIError) -> CumulusError:
     return Temporary(f"cannot {what}: {text}", reason="EngineFault")
 
 
-def post(client: APIClient, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+def post(
+    client: APIClient,
+    path: str,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """POST JSON where the SDK's own wrappers lack fields that we need; APIError as they raise."""
-    answer = client.post(_url(client, path), json=body, timeout=TIMEOUT_SECONDS)
+    answer = client.post(
+        _url(client, path), json=body, headers=dict(headers), timeout=TIMEOUT_SECONDS
+    )
     _check(answer)
     return dict(answer.json())
 
