@@ -32,6 +32,7 @@ from .frames import (
     ServerInfo,
     WatchItem,
     Why,
+    WorkerUse,
 )
 
 
@@ -96,6 +97,9 @@ class JobsPort(Protocol):
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Sets both. NotFoundError."""
+
+    async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
+        """What each worker heard of lately uses, by name; worker "": all. NotFoundError."""
 
     async def server_info(self) -> ServerInfo:
         """Version, platform, image, counts."""

@@ -17,6 +17,7 @@ from ...crd_like_specs.errors import CumulusError
 from ...crd_like_specs.worker import Worker
 from .. import convert
 from ..auth import Role, require
+from ..convert_usage import usage_to_proto
 from ..frames import Finished, JobEvent
 from ..gen.cumulus.v1 import cumulus_pb2 as pb
 from ..gen.cumulus.v1 import cumulus_pb2_grpc
@@ -178,6 +179,11 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         """Whether it is there."""
         size = await self._blobs.has(checks.digest(request.digest))
         return pb.HasBlobResponse(exists=size is not None, size=size or 0)
+
+    async def Usage(self, request: pb.UsageRequest, _context: Context) -> pb.UsageResponse:  # noqa: N802
+        """What workers use now."""
+        worker = checks.name(request.worker, "worker") if request.worker else ""
+        return usage_to_proto(await self._jobs.usage(worker))
 
     async def ServerInfo(  # noqa: N802
         self, _request: pb.ServerInfoRequest, _context: Context

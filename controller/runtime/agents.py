@@ -175,7 +175,7 @@ class Agents:
 
     def used(self, worker: str, usage: NodeUsage) -> None:
         """What the worker uses now."""
-        self._world.usage[worker] = usage
+        self._world.usage.put(worker, usage, self._clock.now())
 
     def hint(self, hint: LookNow) -> None:
         """A container of ours changed."""
@@ -186,6 +186,7 @@ class Agents:
         if self._sessions.get(session.worker) is session:
             del self._sessions[session.worker]
             self._world.agent_left(session.worker)
+            self._world.usage.forget(session.worker)
             logger.bind(worker=session.worker).warning("agent disconnected")
 
     def now(self) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from ...crd_like_specs.job import Job, Phase
 from .clock import Clock
@@ -71,6 +74,7 @@ class Metrics:
         ready.set_function(lambda: sum(w.ready for w in world.workers(clock.now())))
         leases = Gauge("cumulus_leases", "Leases wanted or held", registry=self.registry)
         leases.set_function(lambda: len(records.leases))
+        self.registry.register(InUse(world, clock))
 
     def transition(self, old: Job, new: Job, rule: str) -> None:
         """A status was written."""
@@ -88,6 +92,52 @@ class Metrics:
     def overrun(self, seconds: float) -> None:
         """A lease ended `seconds` after its time."""
         self._overrun.observe(seconds)
+
+
+class InUse(Collector):
+    """What workers and devices use, as they last said: labels by worker and device only, so that
+    their number is the fleet's. A worker that is silent is left out.
+    """
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world = world
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        """See `Collector`."""
+        by_worker, by_device = ["worker"], ["worker", "device"]
+        disk = GaugeMetricFamily(
+            "cumulus_worker_disk_free_bytes", "Free where the agent stages", labels=by_worker
+        )
+        memory = GaugeMetricFamily(
+            "cumulus_worker_jobs_memory_bytes", "Memory of all jobs there", labels=by_worker
+        )
+        cpus = GaugeMetricFamily(
+            "cumulus_worker_jobs_cpus", "Cores that all jobs there use", labels=by_worker
+        )
+        used = GaugeMetricFamily(
+            "cumulus_device_memory_used_bytes", "Of all processes", labels=by_device
+        )
+        busy = GaugeMetricFamily(
+            "cumulus_device_busy_ratio", "Of the driver's last sample", labels=by_device
+        )
+        free = GaugeMetricFamily("cumulus_device_share_free_ratio", "Not leased", labels=by_device)
+        now = self._clock.now()
+        for worker, look in self._world.usage.looks(now).items():
+            usage = look.usage
+            disk.add_metric([worker], usage.disk_free)
+            memory.add_metric([worker], sum(unit.memory for unit in usage.units))
+            rates = (look.cpus(unit.unit, unit.cpu_seconds) for unit in usage.units)
+            cpus.add_metric([worker], sum(max(0.0, rate) for rate in rates))
+            for device in usage.devices:
+                labels = [worker, str(device.index)]
+                used.add_metric(labels, device.memory_used)
+                if device.utilization_milli >= 0:
+                    busy.add_metric(labels, device.utilization_milli / 1000)
+        for seen in self._world.workers(now):
+            for index, milli in seen.free.milli.items():
+                free.add_metric([seen.worker.metadata.name, str(index)], milli / 1000)
+        return disk, memory, cpus, used, busy, free
 
 
 def _success(records: Records) -> float:

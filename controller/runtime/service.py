@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ...api.frames import Applied, JobEvent, LogRecord, Page, Resource, ServerInfo, WatchItem, Why
+from ...api.frames import (
+    Applied,
+    JobEvent,
+    LogRecord,
+    Page,
+    Resource,
+    ServerInfo,
+    WatchItem,
+    Why,
+    WorkerUse,
+)
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.worker import Worker
 from .desired import Desired
@@ -86,6 +96,10 @@ class JobsService:
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """See the port."""
         return await self._desired.cordon(worker, cordoned=cordoned, drain=drain)
+
+    async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
+        """See the port."""
+        return await self._views.usage(worker)
 
     async def server_info(self) -> ServerInfo:
         """See the port."""

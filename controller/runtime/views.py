@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from ... import __version__
-from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why
+from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why, WorkerUse
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.job import Phase
 from ...crd_like_specs.worker import Worker
@@ -143,6 +143,12 @@ class Views:
             best_fit=self._world.best_fit,
         )
         return Why(job, outlook.summary, outlook.workers)
+
+    async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
+        """What workers said lately that they use; "" all."""
+        if worker and worker not in self._records.workers:
+            raise NotFoundError(f"worker {worker!r} not found")
+        return self._world.usage.shown(self._records, self._clock.now(), worker)
 
     async def server_info(self) -> ServerInfo:
         """What this controller is."""

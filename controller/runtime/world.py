@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from ...api.frames import NodeUsage
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseSpec
@@ -29,6 +28,7 @@ from ..reconcile.observed import (
 from ..reconcile.timing import START_ALLOWANCE
 from .line import Line
 from .records import Records
+from .usage import Usage
 
 CONTACT_SECONDS: Final = 5.0
 """An agent not heard for so long is out of contact (it speaks every second)."""
@@ -91,8 +91,8 @@ class World:
         self.best_fit = best_fit
         self.line = Line(records, self)
         """The queue of jobs that wait for room."""
-        self.usage: dict[str, NodeUsage] = {}
-        """Worker → what it last said it uses."""
+        self.usage = Usage()
+        """What workers last said they use."""
         self.observed = False
         for lease in records.leases.values():
             self._take_up(lease)

@@ -10,9 +10,11 @@ from cumulus.api.frames import (
     AgentFrame,
     Applied,
     ControllerFrame,
+    DeviceUsage,
     Finished,
     Heartbeat,
     JobEvent,
+    JobUse,
     LogBatch,
     LogRecord,
     LookNow,
@@ -26,6 +28,7 @@ from cumulus.api.frames import (
     WatchItem,
     WatchType,
     Why,
+    WorkerUse,
 )
 from cumulus.crd_like_specs.errors import NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, JobSpec, Phase, WorkerReason
@@ -177,6 +180,10 @@ class FakeJobs:
         found = self._find("Worker", worker)
         assert isinstance(found, Worker)
         return found.model_copy(update={"spec": WorkerSpec(cordoned=cordoned, drain=drain)})
+
+    async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
+        job = JobUse("u", "hello", 2, 0.5, 3.0, 4, 5, 6)
+        return (WorkerUse(worker or "w", 7.0, 8, (job,), (DeviceUsage(0, 9, 10),)),)
 
     async def server_info(self) -> ServerInfo:
         return ServerInfo("0.1.0", "process", "img", 1, 2, ("does not isolate",))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cumulus.api import convert, interceptor
+from cumulus.api.convert_usage import usage_from_proto
 from cumulus.api.frames import LogRecord, LogStream, Outcome, WatchItem, WatchType
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.options import CHUNK_BYTES
@@ -137,6 +138,12 @@ async def test_cordon(world: World) -> None:
 async def test_server_info(world: World) -> None:
     info = convert.info_from_proto(await soon(world.cumulus.ServerInfo(pb.ServerInfoRequest())))
     assert info == await world.jobs.server_info()
+
+
+async def test_usage(world: World) -> None:
+    for worker in ("", "n1"):
+        told = await soon(world.cumulus.Usage(pb.UsageRequest(worker=worker)))
+        assert usage_from_proto(told) == await world.jobs.usage(worker)
 
 
 async def test_blobs_are_put_once(world: World) -> None:

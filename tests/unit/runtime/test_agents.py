@@ -246,7 +246,8 @@ async def test_a_session_sends_the_wanted_set_acks_and_heartbeats(
     await session.on_look_now(LookNow(UNIT))
     await session.on_usage(NodeUsage(1.0, disk_free=5))
     assert kit.looked == [UNIT]
-    assert kit.world.usage == {"n1": NodeUsage(1.0, disk_free=5)}
+    (used,) = kit.world.usage.shown(kit.records, T)
+    assert (used.worker, used.seen_at, used.disk_free) == ("n1", T, 5)
     kit.agents.close()
     assert [frame async for frame in out] == []
 
