@@ -5,6 +5,8 @@
     listen: {grpc: 127.0.0.1:50051, http: 127.0.0.1:8080}
     dataDir: /var/lib/cumulus
     agent: {embedded: true}
+    registries:  # from where workers may pull images that this machine's engine lacks
+    - {server: registry.example.org, username: cumulus, passwordFile: /etc/cumulus/registry}
 
 A nested field is overridden with two underscores: `CUMULUS_PLATFORM__TYPE=process`. Secrets
 (tokens, keys) are named by file only. Every invalid entry is reported at once and nothing starts.
@@ -14,20 +16,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..crd_like_specs.errors import Problem, ValidationError
+from ..crd_like_specs.units import Bytes
 from ..crd_like_specs.wording import describe
 from ..crd_like_specs.yaml_nodes import dotted
+from .platforms.registries import Registries, Registry
 
 MAX_PORT = 65535
 HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
@@ -45,7 +49,24 @@ def _address(text: str) -> str:
     return text
 
 
+def _registry(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdecimal() and 0 < int(port) <= MAX_PORT:
+        text_is_host = HOST.fullmatch(host)
+    else:
+        text_is_host = HOST.fullmatch(text)
+    if not text_is_host or text != text.lower():
+        raise PydanticCustomError(
+            "registry",
+            "'{given}' is no registry: expected HOST[:PORT] in lower case, as image names begin "
+            "with it (docker.io for the default one), without a scheme or a path",
+            {"given": text},
+        )
+    return text
+
+
 ListenAddress = Annotated[str, AfterValidator(_address)]
+RegistryServer = Annotated[str, AfterValidator(_registry)]
 
 
 def default_data_dir() -> Path:
@@ -101,8 +122,39 @@ class TlsConfig(_Section):
     ca: Path | None = None
 
 
+class RegistryConfig(_Section):
+    """A registry that workers may pull from. server: HOST[:PORT], `docker.io` for the default one;
+    username and password_file: both, or none to pull anonymously.
+    """
+
+    server: RegistryServer
+    username: str = Field(default="", max_length=256)
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> RegistryConfig:
+        if bool(self.username) != (self.password_file is not None):
+            raise PydanticCustomError(
+                "registry", "expected both username and passwordFile, or neither"
+            )
+        return self
+
+
+def _each_once(entries: tuple[RegistryConfig, ...]) -> tuple[RegistryConfig, ...]:
+    servers = [entry.server for entry in entries]
+    twice = sorted({server for server in servers if servers.count(server) > 1})
+    if twice:
+        raise PydanticCustomError(
+            "registries",
+            "{twice} is given more than once: expected one entry for each server",
+            {"twice": ", ".join(twice)},
+        )
+    return entries
+
+
 class Config(BaseSettings):
-    """See the module docstring. placement: the first worker with room, or the one on which the
+    """See the module docstring. image_spool: bytes at most of images spooled for workers; a
+    registry that is not listed is never asked. placement: the first worker with room, or the one on which the
     least is left over. tokens_file: lines `role:token` (admin, submitter, agent)."""
 
     model_config = SettingsConfigDict(
@@ -116,6 +168,8 @@ class Config(BaseSettings):
 
     platform: PlatformConfig = PlatformConfig()
     image: str = Field(default="cumulus-job:latest", min_length=1)
+    image_spool: Bytes = Field(default=20 << 30, ge=1 << 30)
+    registries: Annotated[tuple[RegistryConfig, ...], AfterValidator(_each_once)] = ()
     placement: Literal["firstFit", "bestFit"] = "firstFit"
     listen: ListenConfig = ListenConfig()
     data_dir: Path = Field(default_factory=default_data_dir)
@@ -156,6 +210,32 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
             ]
         ) from error
     return config.model_copy(update=dict(overrides or {}))
+
+
+def read_registries(entries: Sequence[RegistryConfig]) -> Registries:
+    """With their passwords. ValidationError names every file that cannot be used."""
+    found: list[Registry] = []
+    problems: list[Problem] = []
+    for number, entry in enumerate(entries):
+        password = ""
+        if entry.password_file is not None:
+            try:
+                password = _text(entry.password_file).rstrip("\r\n")
+            except ValidationError as error:
+                problems += error.problems
+                continue
+            if not password or "\n" in password:
+                problems.append(
+                    Problem(
+                        f"expected the password of {entry.username}, in one line",
+                        path=f"registries[{number}].passwordFile",
+                        file=str(entry.password_file),
+                    )
+                )
+        found.append(Registry(entry.server, entry.username, password))
+    if problems:
+        raise ValidationError(problems)
+    return Registries(found)
 
 
 def read_tokens(path: Path) -> dict[str, str]:
