@@ -38,7 +38,13 @@ _SERVICES: Final = {
     "cumulus.v1.Cumulus": _CLIENTS,
     "cumulus.v1.Agent": _AGENTS,
 }
-_METHODS: Final = {"/cumulus.v1.Cumulus/Cordon": _ADMINS}
+_METHODS: Final = {
+    f"/cumulus.v1.Cumulus/{method}": _ADMINS
+    for method in ("Cordon", "Fence", "RemoveWorker", "CreateJoinToken")
+}
+
+WITHOUT_ROLE: Final = "/cumulus.v1.Join/"
+"""Methods that begin so look at their callers' tokens themselves: those have no role yet."""
 
 
 def allowed(method: str) -> frozenset[Role]:

@@ -215,6 +215,12 @@ class HttpServer:
         bound: int = listener.getsockname()[1]
         return bound
 
+    def renewed(self) -> None:
+        """Serve the certificate that is on disk now, from the next connection on."""
+        config = self._server.config
+        if config.ssl is not None and config.ssl_certfile is not None:
+            config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
+
     async def stop(self) -> None:
         """Let requests in progress end within 5 s, then close."""
         if self._task:

@@ -34,6 +34,7 @@ from .frames import (
     Why,
     WorkerUse,
 )
+from .joining import Joined, NewToken
 
 
 class JobsPort(Protocol):
@@ -170,6 +171,41 @@ class AgentsPort(Protocol):
 
     async def may_read_blob(self, worker: str, digest: str) -> bool:
         """Whether a lease wanted on this worker needs that code; worker "": on any worker."""
+
+
+class IdentityPort(Protocol):
+    """Whether a certificate speaks for a worker. Where agents come without certificates there is
+    no such port.
+    """
+
+    async def admit(self, worker: str, certificate: bytes) -> None:
+        """certificate: PEM, verified by TLS. ForbiddenError where it is another worker's,
+        UnauthenticatedError where it is not on record (any more).
+        """
+
+    def admit_node(self, worker: str, node_id: str) -> None:
+        """ForbiddenError where the platform's node belongs to another worker."""
+
+    async def renew(self, certificate: bytes, csr: bytes) -> bytes:
+        """A certificate (PEM) for the key of the CSR (PEM), for the worker that the one that asks
+        is of; that one stays good until the new one is used. ValidationError for a wrong CSR, and the errors of `admit`.
+        """
+
+
+class JoinPort(Protocol):
+    """How machines become workers, where TLS is on."""
+
+    def authority(self) -> bytes:
+        """Certificate of the controller's authority, PEM."""
+
+    async def join(self, token: str, worker: str, csr: bytes) -> Joined:
+        """token: its text; worker: name wished for; csr: PEM. The same token and key are answered
+        the same again. UnauthenticatedError for the token, ValidationError for the rest,
+        ConflictError where the name belongs to another machine.
+        """
+
+    async def create_token(self, ttl: int, worker: str) -> NewToken:
+        """ttl: seconds, 0 for one hour; worker: name that it is for, "" any. ValidationError."""
 
 
 class ImagesPort(Protocol):

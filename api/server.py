@@ -1,21 +1,19 @@
-"""The gRPC server: its port, credentials, health, reflection and orderly end. I/O: network.
+"""The gRPC servers: which service is where, health, reflection and orderly end. I/O: network.
 
-Built and started by `controller.main`; tests start it on a free loopback port.
+Without certificates for agents there is one listener with every service. With them, agents have
+their own, since gRPC in Python cannot make a client's certificate optional on one port.
+Built and started by `controller.main`; tests start it on free loopback ports.
 """
 
 from __future__ import annotations
 
-import socket
+import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from ..crd_like_specs.errors import UnavailableError, ValidationError
 from .auth import Tokens
 from .gen.cumulus.v1 import agent_pb2, agent_pb2_grpc, cumulus_pb2, cumulus_pb2_grpc
 from .interceptor import Interceptor
@@ -23,21 +21,29 @@ from .options import MAX_CODE_BYTES, SERVER_OPTIONS
 from .ports import AgentsPort, BlobsPort, JobsPort
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
+from .servicers.join import JoinServicer
+
+__all__ = ["AGENT", "CUMULUS", "JOIN", "Fleet", "GrpcServer", "TlsFiles"]
 
 CUMULUS = cumulus_pb2.DESCRIPTOR.services_by_name["Cumulus"].full_name
 AGENT = agent_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
+JOIN = join_pb2.DESCRIPTOR.services_by_name["Join"].full_name
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files of the server's certificate chain and private key."""
+class Fleet:
+    """The agents' own listener. tls: its `clients` is the authority of the workers' certificates;
+    identities: which of those speak for whom.
+    """
 
-    certificate: Path
-    key: Path
+    listen: str
+    tls: TlsFiles
+    identities: IdentityPort
 
 
 class GrpcServer:
-    """See the module docstring. listen: `host:port`, port 0 for a free one.
+    """See the module docstring. listen: `host:port`, port 0 for a free one; tokens: of clients, and
+    of agents where there is no `fleet`; join: how machines become workers, None where they don't.
 
     It answers health checks with NOT_SERVING until `set_serving(True)`.
     """
@@ -51,41 +57,34 @@ class GrpcServer:
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
+        fleet: Fleet | None = None,
+        join: JoinPort | None = None,
         max_code: int = MAX_CODE_BYTES,
     ) -> None:
-        self._listen = listen
-        self._tls = tls
-        self._interceptor = Interceptor(tokens)
+        self._clients = Listener(listen, tls, tokens)
+        # A worker's certificate is all that counts there: no token opens that door.
+        self._agents = Listener(fleet.listen, fleet.tls, None) if fleet else None
+        self.agents_port = 0
+        """Where agents are to dial, once started."""
         published: Any = health  # its type stubs lack `aio`
         self._health = published.aio.HealthServicer()
-        self._server = grpc.aio.server(
-            interceptors=[self._interceptor], options=list(SERVER_OPTIONS)
-        )
+        server = self._clients.server
         add_cumulus: Any = cumulus_pb2_grpc.add_CumulusServicer_to_server
-        self._cumulus = CumulusServicer(jobs, blobs, max_code=max_code)
-        add_cumulus(self._cumulus, self._server)
+        self._cumulus = CumulusServicer(jobs, blobs, join, max_code=max_code)
+        add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
         add_agent(AgentServicer(agents, blobs), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         reflection.enable_server_reflection(
-            [CUMULUS, AGENT, health_name, reflection.SERVICE_NAME], self._server
+            [*services, health_name, reflection.SERVICE_NAME], server
         )
 
     async def start(self) -> int:
-        """Listen; gives the port. UnavailableError where the address cannot be had."""
+        """Listen; gives the clients' port. UnavailableError where an address cannot be had."""
         await self.set_serving(serving=False)
-        credentials = _credentials(self._tls) if self._tls else None
-        _check_free(self._listen)
-        try:
-            port = (
-                self._server.add_secure_port(self._listen, credentials)
-                if credentials
-                else self._server.add_insecure_port(self._listen)
-            )
-        except RuntimeError as e:
-            raise UnavailableError(f"cannot listen on {self._listen}") from e
-        await self._server.start()
+        port = await self._clients.start()
+        self.agents_port = await self._agents.start() if self._agents else port
         return port
 
     async def set_serving(self, *, serving: bool) -> None:
@@ -100,38 +99,6 @@ class GrpcServer:
         wait for writes under way, so that the store may be closed afterwards.
         """
         await self._health.enter_graceful_shutdown()
-        self._interceptor.end_streams()
-        await self._server.stop(grace)
+        listeners = [self._clients, *([self._agents] if self._agents else [])]
+        await asyncio.gather(*(listener.stop(grace) for listener in listeners))
         await self._cumulus.settle()
-
-
-def _check_free(listen: str) -> None:
-    """UnavailableError where nobody could listen there: gRPC would not tell us why, and would
-    write its own line on stderr.
-    """
-    host, _, port = listen.rpartition(":")
-    refused: OSError | None = None
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in found:
-            with socket.socket(family, kind, protocol) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    trial.bind(address)
-                    trial.listen(1)
-                except OSError as e:
-                    refused = e
-                else:
-                    return
-    except OSError as e:
-        refused = e
-    why = refused.strerror if refused and refused.strerror else "no such address"
-    raise UnavailableError(f"cannot listen on {listen}: {why}") from refused
-
-
-def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    try:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-    except OSError as e:
-        raise ValidationError(f"cannot read {e.filename}: {e.strerror}") from e
-    return grpc.ssl_server_credentials([pair])

@@ -8,6 +8,12 @@
     registries:  # from where workers may pull images that this machine's engine lacks
     - {server: registry.example.org, username: cumulus, passwordFile: /etc/cumulus/registry}
 
+To be reached from other machines it needs TLS; with its own authority, workers can join it:
+
+    listen: {grpc: 0.0.0.0:50051, http: 0.0.0.0:8080}  # agents: 0.0.0.0:50052
+    advertise: gpu.example.org
+    tls: {auto: true}
+
 A nested field is overridden with two underscores: `CUMULUS_PLATFORM__TYPE=process`. Secrets
 (tokens, keys) are named by file only. Every invalid entry is reported at once and nothing starts.
 """
@@ -34,6 +40,7 @@ from ..crd_like_specs.yaml_nodes import dotted
 from .platforms.registries import Registries, Registry
 
 MAX_PORT = 65535
+AGENTS_PORT = 50052
 HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
 
 
@@ -44,6 +51,16 @@ def _address(text: str) -> str:
         raise PydanticCustomError(
             "address",
             "'{given}' is no address: expected HOST:PORT with a port up to 65535",
+            {"given": text},
+        )
+    return text
+
+
+def _host(text: str) -> str:
+    if text and not HOST.fullmatch(text):
+        raise PydanticCustomError(
+            "host",
+            "'{given}' is no host: expected a name or an address, without a port",
             {"given": text},
         )
     return text
@@ -67,6 +84,7 @@ def _registry(text: str) -> str:
 
 ListenAddress = Annotated[str, AfterValidator(_address)]
 RegistryServer = Annotated[str, AfterValidator(_registry)]
+Host = Annotated[str, AfterValidator(_host)]
 
 
 def default_data_dir() -> Path:
@@ -91,10 +109,13 @@ class PlatformConfig(_Section):
 
 
 class ListenConfig(_Section):
-    """HOST:PORT of the two listeners; port 0 takes any free one."""
+    """HOST:PORT of the listeners; port 0 takes any free one. agents: used with `tls.auto` only,
+    port 50052 beside `grpc` where it is not given.
+    """
 
     grpc: ListenAddress = "127.0.0.1:50051"
     http: ListenAddress = "127.0.0.1:8080"
+    agents: ListenAddress | None = None
 
 
 class AgentConfig(_Section):
@@ -113,13 +134,23 @@ class LogConfig(_Section):
 
 
 class TlsConfig(_Section):
-    """PEM files of the server's certificate and key, both or none; ca: what the embedded agent
-    trusts (default: the certificate itself).
+    """auto: the controller is its own authority, and agents come with certificates of it. Or PEM
+    files of the server's certificate and key, both or none; ca: what the embedded agent trusts
+    (default: the certificate itself).
     """
 
+    auto: bool = False
     cert: Path | None = None
     key: Path | None = None
     ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> TlsConfig:
+        if (self.cert is None) != (self.key is None):
+            raise PydanticCustomError("tls", "expected both cert and key, or neither")
+        if self.auto and (self.cert or self.ca):
+            raise PydanticCustomError("tls", "expected either auto, or cert and key, not both")
+        return self
 
 
 class RegistryConfig(_Section):
@@ -155,7 +186,11 @@ def _each_once(entries: tuple[RegistryConfig, ...]) -> tuple[RegistryConfig, ...
 class Config(BaseSettings):
     """See the module docstring. image_spool: bytes at most of images spooled for workers; a
     registry that is not listed is never asked. placement: the first worker with room, or the one on which the
-    least is left over. tokens_file: lines `role:token` (admin, submitter, agent)."""
+    least is left over. advertise: HOST under which workers reach this machine.
+
+    tokens_file: lines `role:token` (admin, submitter, agent); with `tls.auto` and no such file
+    there is one admin token, in `admin.token` of the data folder.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="CUMULUS_",
@@ -176,8 +211,23 @@ class Config(BaseSettings):
     agent: AgentConfig = AgentConfig()
     log: LogConfig = LogConfig()
     tls: TlsConfig = TlsConfig()
+    advertise: Host = ""
     tokens_file: Path | None = None
     insecure: bool = False
+
+    @property
+    def agents_listen(self) -> str:
+        """HOST:PORT where agents come: with certificates to a listener of their own."""
+        if not self.tls.auto:
+            return self.listen.grpc
+        host, _, port = self.listen.grpc.rpartition(":")
+        return self.listen.agents or f"{host}:{port if port == '0' else AGENTS_PORT}"
+
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        """HOST:PORT of every listener."""
+        agents = (self.agents_listen,) if self.tls.auto else ()
+        return (self.listen.grpc, self.listen.http, *agents)
 
     @classmethod
     def settings_customise_sources(

@@ -10,17 +10,20 @@ import argparse
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from pathlib import Path
 
 from loguru import logger
 
-from ..api.auth import Role, Tokens, check_exposure, is_loopback
+from .. import __version__
+from ..api.auth import check_exposure
 from ..api.http import HttpServer, Probes, build_app
+from ..api.joining import Joined, worker_name
 from ..api.program_log import configure_logging
-from ..api.server import GrpcServer, TlsFiles
+from ..api.server import GrpcServer
 from ..crd_like_specs.errors import CumulusError, ValidationError
-from .config import Config, load_config, read_tokens
+from .config import Config, load_config
 from .platforms.base import Platform
 from .platforms.process import ProcessPlatform
 from .platforms.swarm import SwarmPlatform
@@ -43,6 +46,8 @@ from .runtime.service import JobsService
 from .runtime.upkeep import Upkeep
 from .runtime.views import Views
 from .runtime.world import World
+from .security.joining import Place
+from .security.setup import Security, dialled_here, place_of
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
@@ -105,8 +110,17 @@ class Controller:
         self._agent_data = data / "agent"
         self._agent_data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._agent_token = kept_token(self._agent_data / "token")
-        tokens = self._tokens()
-        tls = _tls(config)
+        self._image = image
+        self._port = 0
+        self.security = Security(
+            config,
+            self.records.store,
+            self.records.workers,
+            self._place,
+            clock.now,
+            agent_token=self._agent_token,
+        )
+        tls, tokens = self.security.tls, self.security.tokens
         self.grpc = GrpcServer(
             jobs=self.jobs,
             blobs=blobs,
@@ -114,6 +128,8 @@ class Controller:
             listen=config.listen.grpc,
             tls=tls,
             tokens=tokens,
+            fleet=self.security.fleet,
+            join=self.security.join,
         )
         self.http = HttpServer(
             build_app(
@@ -171,12 +187,14 @@ class Controller:
         for uid in self.world.uids():
             if self.records.name_of(uid) is None:
                 self.loop.add(f"{ORPHAN}{uid}")
-        grpc_port = await self.grpc.start()
+        self._port = await self.grpc.start()
         http_port = await self.http.start()
-        logger.info("gRPC on port {}, HTTP on port {}", grpc_port, http_port)
+        ports = (self._port, self.grpc.agents_port, http_port)
+        logger.info("gRPC on port {}, agents on port {}, HTTP on port {}", *ports)
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
+        parts.append(self.security.keep(self.http.renewed))
         if self.config.agent.embedded:
-            parts.append(self._embedded(grpc_port).run())
+            parts.append((await self._embedded()).run())
         tasks = [asyncio.create_task(part) for part in parts]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -211,34 +229,36 @@ class Controller:
     def _any_worker(self) -> bool:
         return any(worker.ready for worker in self.world.workers(self._clock.now()))
 
-    def _tokens(self) -> Tokens | None:
-        if self.config.tokens_file is None:
-            return None
-        tokens = {t: Role(r) for t, r in read_tokens(self.config.tokens_file).items()}
-        return Tokens({**tokens, self._agent_token: Role.AGENT})
+    def _facts(self, worker: str = "", agents: str = "") -> Joined:
+        return Joined(worker, agents, self.platform.name, image=self._image, version=__version__)
 
-    def _embedded(self, port: int) -> EmbeddedAgent:
-        data = self._agent_data
-        host = self.config.listen.grpc.rpartition(":")[0]
-        if not is_loopback(self.config.listen.grpc):
-            host = "127.0.0.1"  # the controller listens on it too, whatever else it listens on
+    def _place(self) -> Place:
+        swarm = self.platform.worker_join if isinstance(self.platform, SwarmPlatform) else None
+        return place_of(self.config, (self._port, self.grpc.agents_port), self._facts(), swarm)
+
+    async def _embedded(self) -> EmbeddedAgent:
+        config, data = self.config, self._agent_data
+        address = dialled_here(config.agents_listen, self.grpc.agents_port)
         process = self.platform.name == "process"
         command = [
             sys.executable, "-m", "cumulus.chronos_bindings.agent.main",
-            "--controller", f"{host}:{port}",
             "--data", str(data),
             "--platform", "process" if process else "docker",
-            "--partitioner", self.config.agent.partitioner,
+            "--partitioner", config.agent.partitioner,
         ]  # fmt: skip
         if process:
-            command += ["--process-root", str(self.config.data_dir / "units")]
+            command += ["--process-root", str(config.data_dir / "units")]
         else:
-            command += ["--image", self.config.image, "--endpoint", self.config.platform.endpoint]
-        trusted = self.config.tls.ca or self.config.tls.cert
+            command += ["--image", config.image, "--endpoint", config.platform.endpoint]
+        name = config.agent.name or worker_name(socket.gethostname())
+        identity = data / "identity"
+        if await self.security.give_own_agent(identity, self._facts(name, address)):
+            command += ["--identity", str(identity)]
+            return EmbeddedAgent(command, data / "lock", data / "agent.log")
+        command += ["--controller", address, "--name", name]
+        trusted = config.tls.ca or config.tls.cert
         if trusted is not None:
             command += ["--ca", str(trusted)]
-        if self.config.agent.name:
-            command += ["--name", self.config.agent.name]
         secret = {"CUMULUS_AGENT_TOKEN": self._agent_token}  # never in argv
         return EmbeddedAgent(command, data / "lock", data / "agent.log", secret)
 
@@ -272,9 +292,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         config = load_config(given.config, {"insecure": True} if given.insecure else None)
         check_exposure(
-            [config.listen.grpc, config.listen.http],
-            tls=config.tls.cert is not None,
-            tokens=config.tokens_file is not None,
+            config.listeners,
+            tls=config.tls.auto or config.tls.cert is not None,
+            tokens=config.tls.auto or config.tokens_file is not None,
             insecure=config.insecure,
         )
         configure_logging(config.log.format, config.log.level)
@@ -288,13 +308,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (CumulusError, OSError) as error:
         sys.stderr.write(f"cumulus-controller: {error}\n")
         sys.exit(EXIT_FAILED)
-
-
-def _tls(config: Config) -> TlsFiles | None:
-    cert, key = config.tls.cert, config.tls.key
-    if (cert is None) != (key is None):
-        raise ValidationError("tls: expected both cert and key, or neither")
-    return TlsFiles(cert, key) if cert and key else None
 
 
 if __name__ == "__main__":

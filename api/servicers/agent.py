@@ -13,7 +13,12 @@ from typing import Any
 
 from loguru import logger
 
-from ...crd_like_specs.errors import ConflictError, ForbiddenError, NotFoundError, ValidationError
+from ...crd_like_specs.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    ValidationError,
+)
 from ..convert_agent import agent_frame_from_proto, controller_frame_to_proto
 from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport, NodeUsage
 from ..gen.cumulus.v1 import agent_pb2 as pb
@@ -24,7 +29,9 @@ from . import checks
 
 
 class AgentServicer(agent_pb2_grpc.AgentServicer):
-    """See the module docstring."""
+    """See the module docstring. identities: None where agents come without certificates, and
+    their token alone has let them in.
+    """
 
     def __init__(self, agents: AgentsPort, blobs: BlobsPort) -> None:
         self._agents = agents
@@ -34,16 +41,19 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         self, requests: AsyncIterator[pb.AgentMessage], context: Context
     ) -> AsyncIterator[pb.ControllerMessage]:
         """The stream of one worker: its whole state in, the whole wanted set out."""
+        caller = Caller(self._identities, context)
         frames = aiter(requests)
         first = await anext(frames, None)
         report = agent_frame_from_proto(first) if first is not None else None
         if not isinstance(report, NodeReport):
             raise ValidationError("the first message of an agent is its state")
         worker = checks.name(report.worker, "state.worker")
+        await caller.admit(worker)
+        caller.admit_report(report)
         session = await self._agents.session(worker, context.peer())
         log = logger.bind(worker=worker)
         log.info("agent connected")
-        reader = asyncio.ensure_future(_read(worker, report, frames, session))
+        reader = asyncio.ensure_future(_read(caller, report, frames, session))
         try:
             async with aclosing(_until(reader, session)) as outgoing:
                 async for message in outgoing:
@@ -56,9 +66,10 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
             log.info("agent gone")
 
     async def GetBlob(  # noqa: N802
-        self, request: pb.GetBlobRequest, _context: Context
+        self, request: pb.GetBlobRequest, context: Context
     ) -> AsyncIterator[pb.BlobChunk]:
         """Code that a lease on this worker needs, from an offset."""
+        await Caller(self._identities, context).admit(request.worker)
         digest = checks.digest(request.digest)
         offset = checks.at_least_zero(request.offset, "offset")
         if not await self._agents.may_read_blob(request.worker, digest):
@@ -76,18 +87,27 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
             async for data in pieces:
                 yield pb.BlobChunk(data=data, total=size)
 
+    async def Renew(self, request: pb.RenewRequest, context: Context) -> pb.RenewResponse:  # noqa: N802
+        """A certificate for the time after the one that the call is made with."""
+        certificate = await Caller(self._identities, context).renew(request.csr)
+        return pb.RenewResponse(certificate=certificate)
+
 
 async def _read(
-    worker: str,
+    caller: Caller,
     report: NodeReport,
     frames: AsyncIterator[pb.AgentMessage],
     session: AgentSession,
 ) -> None:
+    worker = report.worker
     await session.on_state(report)
     async for message in frames:
+        await caller.admit(worker)  # a worker that is removed meanwhile is not heard any more
         frame = agent_frame_from_proto(message)
-        if isinstance(frame, NodeReport) and frame.worker != worker:
-            raise ValidationError(f"the stream of {worker} cannot report for {frame.worker}")
+        if isinstance(frame, NodeReport):
+            if frame.worker != worker:
+                raise ValidationError(f"the stream of {worker} cannot report for {frame.worker}")
+            caller.admit_report(frame)
         if frame is not None:  # of a kind that a newer agent knows and we don't
             await _take(frame, session)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
-from ...crd_like_specs.errors import CumulusError
+from ...crd_like_specs.errors import CumulusError, Permanent
 from ...crd_like_specs.worker import Worker
 from .. import convert
 from ..auth import Role, require
@@ -24,7 +24,7 @@ from ..gen.cumulus.v1 import cumulus_pb2_grpc
 from ..gen.cumulus.v1 import resources_pb2 as res
 from ..interceptor import Context, current
 from ..options import MAX_CODE_BYTES
-from ..ports import BlobsPort, JobsPort
+from ..ports import BlobsPort, JobsPort, JoinPort
 from ..status import job_error
 from . import checks
 from .submission import begin
@@ -34,11 +34,21 @@ T = TypeVar("T")
 
 
 class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
-    """See the module docstring. max_code: bytes of the largest code zip that is taken."""
+    """See the module docstring. join: None where machines cannot join. max_code: bytes of the
+    largest code zip that is taken.
+    """
 
-    def __init__(self, jobs: JobsPort, blobs: BlobsPort, *, max_code: int = MAX_CODE_BYTES) -> None:
+    def __init__(
+        self,
+        jobs: JobsPort,
+        blobs: BlobsPort,
+        join: JoinPort | None = None,
+        *,
+        max_code: int = MAX_CODE_BYTES,
+    ) -> None:
         self._jobs = jobs
         self._blobs = blobs
+        self._join = join
         self._max_code = max_code
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -164,6 +174,21 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
             self._jobs.cordon(worker, cordoned=request.cordoned, drain=request.drain)
         )
         return convert.worker_to_proto(changed)
+
+    async def CreateJoinToken(  # noqa: N802
+        self, request: pb.CreateJoinTokenRequest, _context: Context
+    ) -> pb.JoinToken:
+        """What lets one machine become a worker."""
+        if self._join is None:
+            raise Permanent(
+                "machines cannot join this controller, since it has no authority of its own: "
+                "set tls.auto in its configuration",
+                reason="NoAuthority",
+            )
+        worker = checks.name(request.worker, "worker") if request.worker else ""
+        ttl = checks.at_least_zero(request.ttl, "ttl")
+        new = await self._write(self._join.create_token(ttl, worker))
+        return pb.JoinToken(token=new.token, expires_at=new.expires_at, controller=new.controller)
 
     async def PutBlob(  # noqa: N802
         self, requests: AsyncIterator[pb.PutBlobRequest], _context: Context

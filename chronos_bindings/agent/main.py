@@ -1,5 +1,7 @@
 """`cumulus-agent`: the composition root of a worker's agent.
 
+    cumulus-agent join --controller HOST:50051 --data DIR    makes it a worker: `join_command`
+    cumulus-agent --identity DIR/identity --data DIR --platform docker
     cumulus-agent --controller 127.0.0.1:50051 --data DIR --platform docker|process …
     cumulus-agent status --data DIR        what it last knew: see `status_file`
 
@@ -15,10 +17,10 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import grpc
 import grpc.aio
@@ -37,7 +39,10 @@ from .devices import Devices
 from .engine import Engine
 from .env_cache import EnvCache, units_in_use
 from .image_store import DockerImages
+from .identity import Identity
 from .isolation import Isolation
+from .join_command import main as join_main
+from .link import Link
 from .node_facts import DockerFacts, ProcessFacts
 from .options import Options, parse
 from .pip_docker import PipDocker
@@ -56,6 +61,8 @@ LOCKED: Final = 75
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module docstring."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["join"]:
+        return join_main(words[1:])
     if words[:1] == ["status"]:
         return status_file.main(words[1:])
     options = parse(words)
@@ -103,18 +110,23 @@ async def serve(options: Options) -> int:
     logger.bind(backend=choice.partitioner.backend).info("shares are held: {}", choice.reason)
     engine = Engine(options.endpoint or None) if options.platform == "docker" else None
     machine = await _machine(options, engine, found, Devices(found, uid), choice)
-    async with _channel(options) as channel:
-        agent = Agent(
-            options.name,
-            machine,
-            channel,
-            options.data,
-            SystemClock(),
-            version=version("cumulus"),
-            pause_ceiling=ceiling(options.controller),
-            metadata=(("authorization", f"Bearer {options.token}"),) if options.token else (),
-        )
-        code = await _until(agent, stopped)
+    clock = SystemClock()
+    identity = Identity(options.identity, options.controller, clock) if options.identity else None
+    link = identity.link if identity else Link(_channel(options))
+    agent = Agent(
+        options.name,
+        machine,
+        link.as_channel,
+        options.data,
+        clock,
+        version=version("cumulus"),
+        pause_ceiling=ceiling(options.controller),
+        metadata=(("authorization", f"Bearer {options.token}"),) if options.token else (),
+    )
+    try:
+        code = await _until([agent.run(), *([identity.keep()] if identity else [])], stopped)
+    finally:
+        await link.close()
     await machine.runtime.close()
     if engine is not None:
         await engine.close()
@@ -123,18 +135,20 @@ async def serve(options: Options) -> int:
     return code
 
 
-async def _until(agent: Agent, stopped: asyncio.Event) -> int:
+async def _until(parts: Sequence[Coroutine[Any, Any, None]], stopped: asyncio.Event) -> int:
     logger.info("agent started")
-    running = asyncio.ensure_future(agent.run())
+    running = [asyncio.ensure_future(part) for part in parts]
     stopping = asyncio.ensure_future(stopped.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if running.done():
-        running.result()
+    ended = [part for part in running if part.done()]
+    for part in running:
+        part.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    for part in ended:
+        part.result()
+    if ended:
         return 1
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
     logger.info("agent stopped")
     return 0
 

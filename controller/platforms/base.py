@@ -8,7 +8,7 @@ own errors once into `Temporary` and `Permanent` of `crd_like_specs.errors`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..reconcile.actions import ServiceSpec
@@ -32,6 +32,14 @@ class LogFrame:
     stream: str
     time: float
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoin:
+    """What a machine needs to join the platform itself. manager: HOST:PORT; token: a secret."""
+
+    manager: str
+    token: str = field(repr=False)
 
 
 class Platform(Protocol):

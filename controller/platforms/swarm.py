@@ -29,12 +29,13 @@ from ...crd_like_specs.images import is_id, is_reference
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
 from . import swarm_map
-from .base import LogFrame, NodeSeen
+from .base import LogFrame, NodeSeen, WorkerJoin
 from .hints import Hints
 from .registries import Registries
 from .swarm_engine import Engine, delete, get_bytes, get_json, post
 from .swarm_events import Events
 from .swarm_frames import parse_frames
+from .swarm_join import worker_join
 
 TIDY_SECONDS: Final = 15.0
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
@@ -207,6 +208,10 @@ class SwarmPlatform:
     def changes(self) -> AsyncIterator[None]:
         """Hints from Docker's events."""
         return self._hints.listen()
+
+    async def worker_join(self) -> WorkerJoin:
+        """What a machine needs to join this Swarm."""
+        return await worker_join(self._engine)
 
     async def tidy(self) -> int:
         """Delete the volumes on this node that ended services left; returns how many."""

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from cumulus.api.joining import worker_name
 from cumulus.chronos_bindings.agent.main import LOCKED, locked, main
-from cumulus.chronos_bindings.agent.options import TOKEN_VARIABLE, default_name, parse
+from cumulus.chronos_bindings.agent.options import TOKEN_VARIABLE, parse
 
 BASE = ["--controller", "127.0.0.1:50051", "--data", "data", "--platform", "docker"]
 
@@ -55,7 +56,7 @@ def test_bad_arguments_end_with_2_and_say_what_is_expected(
     ],
 )
 def test_a_worker_is_named_like_its_host(host: str, name: str) -> None:
-    assert default_name(host) == name
+    assert worker_name(host) == name
 
 
 def test_a_second_agent_of_the_same_folder_ends_with_75(tmp_path: Path) -> None:
@@ -66,5 +67,3 @@ def test_a_second_agent_of_the_same_folder_ends_with_75(tmp_path: Path) -> None:
         assert main(arguments) == LOCKED
     with locked(tmp_path / "lock") as again:
         assert again is not None
-
-

@@ -290,7 +290,7 @@ async def test_a_write_goes_on_when_its_client_gives_up_and_stopping_waits_for_i
     slow = SlowDelete()
     await given_up(world, slow)
     stopping = asyncio.ensure_future(world.server.stop(grace=0.1))
-    await soon(world.server._server.wait_for_termination())
+    await soon(world.server._clients.server.wait_for_termination())
     for _ in range(20):
         await asyncio.sleep(0)
     assert not stopping.done()
