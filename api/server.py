@@ -15,10 +15,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .auth import Tokens
-from .gen.cumulus.v1 import agent_pb2, agent_pb2_grpc, cumulus_pb2, cumulus_pb2_grpc
-from .interceptor import Interceptor
-from .options import MAX_CODE_BYTES, SERVER_OPTIONS
-from .ports import AgentsPort, BlobsPort, JobsPort
+from .gen.cumulus.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    cumulus_pb2,
+    cumulus_pb2_grpc,
+    join_pb2,
+    join_pb2_grpc,
+)
+from .listener import Listener, TlsFiles
+from .options import MAX_CODE_BYTES
+from .ports import AgentsPort, BlobsPort, IdentityPort, ImagesPort, JobsPort, JoinPort
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
 from .servicers.join import JoinServicer
@@ -54,6 +61,7 @@ class GrpcServer:
         jobs: JobsPort,
         blobs: BlobsPort,
         agents: AgentsPort,
+        images: ImagesPort | None = None,
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
@@ -73,8 +81,14 @@ class GrpcServer:
         self._cumulus = CumulusServicer(jobs, blobs, join, max_code=max_code)
         add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
-        add_agent(AgentServicer(agents, blobs), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        agent = AgentServicer(agents, blobs, images, fleet.identities if fleet else None)
+        add_agent(agent, self._agents.server if self._agents else server)
+        services = [CUMULUS] if self._agents else [CUMULUS, AGENT]
+        if join is not None:
+            add_join: Any = join_pb2_grpc.add_JoinServicer_to_server
+            add_join(JoinServicer(join), server)
+            services.append(JOIN)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
         reflection.enable_server_reflection(
             [*services, health_name, reflection.SERVICE_NAME], server

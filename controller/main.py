@@ -12,21 +12,26 @@ import contextlib
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from loguru import logger
 
 from .. import __version__
 from ..api.auth import check_exposure
+from ..api.frames import ImageWanted
 from ..api.http import HttpServer, Probes, build_app
 from ..api.joining import Joined, worker_name
 from ..api.program_log import configure_logging
 from ..api.server import GrpcServer
 from ..crd_like_specs.errors import CumulusError, ValidationError
-from .config import Config, load_config
+from .config import Config, load_config, read_registries
 from .platforms.base import Platform
+from .platforms.image_engine import ImageEngine
 from .platforms.process import ProcessPlatform
+from .platforms.registries import Registries
 from .platforms.swarm import SwarmPlatform
+from .platforms.swarm_images import SwarmImages
 from .runtime.agents import Agents
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
@@ -34,6 +39,8 @@ from .runtime.desired import Admission, Desired
 from .runtime.embedded import EmbeddedAgent, kept_token
 from .runtime.executor import Executor
 from .runtime.follow import Streams
+from .runtime.image_spool import ImageSpool
+from .runtime.images import Images
 from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
@@ -56,7 +63,14 @@ EXIT_FAILED = 1
 class Controller:
     """Every part of one controller, wired. `run` is its life."""
 
-    def __init__(self, config: Config, platform: Platform, image: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        platform: Platform,
+        image: str,
+        engine: ImageEngine | None,
+        registries: Registries,
+    ) -> None:
         self.config = config
         self.platform = platform
         data = config.data_dir
@@ -64,6 +78,14 @@ class Controller:
         self.records = open_records(data / "store")
         self.logs = Logs(data / "logs")
         blobs = Blobs(data / "blobs")
+        self.images = Images(
+            engine,
+            ImageSpool(data / "images", config.image_spool),
+            registries,
+            clock,
+            wanted=self._wanted_images,
+            changed=self._images_changed,
+        )
         self.world = World(
             self.records,
             self.logs,
@@ -72,6 +94,7 @@ class Controller:
             default_image=image,
             started=clock.now(),
             best_fit=config.placement == "bestFit",
+            images=self.images.seen,
         )
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
@@ -84,6 +107,8 @@ class Controller:
             add=self._add,
             room=self._workers_changed,
             overrun=self.metrics.overrun,
+            images=self.images,
+            job_image=config.image,
         )
         executor = Executor(self.records, self.world, platform, self.logs, clock, self)
         reconciler = Reconciler(
@@ -125,6 +150,7 @@ class Controller:
             jobs=self.jobs,
             blobs=blobs,
             agents=self.agents,
+            images=self.images,
             listen=config.listen.grpc,
             tls=tls,
             tokens=tokens,
@@ -152,6 +178,13 @@ class Controller:
         self.loop.add(key)
 
     def _workers_changed(self) -> None:
+        self.room.workers_changed()
+
+    def _wanted_images(self, worker: str) -> Iterable[ImageWanted]:
+        return self.agents.wanted_images(worker)
+
+    def _images_changed(self) -> None:
+        self.agents.images_changed()
         self.room.workers_changed()
 
     # What the executor signals
@@ -182,6 +215,7 @@ class Controller:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Services and leases outlive it; the embedded agent does not."""
         await self.observer.list_once()
+        await self.images.open()
         for name in self.records.open_jobs():
             self.loop.add(name)
         for uid in self.world.uids():
@@ -192,6 +226,7 @@ class Controller:
         ports = (self._port, self.grpc.agents_port, http_port)
         logger.info("gRPC on port {}, agents on port {}, HTTP on port {}", *ports)
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
+        parts.append(self.images.run())
         parts.append(self.security.keep(self.http.renewed))
         if self.config.agent.embedded:
             parts.append((await self._embedded()).run())
@@ -212,6 +247,7 @@ class Controller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await self.images.close()
             await self.platform.close()
             self.logs.close()
             self.records.store.close()
@@ -263,11 +299,12 @@ class Controller:
         return EmbeddedAgent(command, data / "lock", data / "agent.log", secret)
 
 
-def build_platform(config: Config) -> Platform:
-    """The platform that the configuration names."""
+def build_platform(config: Config, registries: Registries) -> tuple[Platform, ImageEngine | None]:
+    """The platform that the configuration names, and what holds its images."""
     if config.platform.type == "swarm":
-        return SwarmPlatform(config.platform.endpoint)
-    return ProcessPlatform(config.data_dir / "units")
+        endpoint = config.platform.endpoint
+        return SwarmPlatform(endpoint, registries=registries), SwarmImages(endpoint)
+    return ProcessPlatform(config.data_dir / "units"), None
 
 
 async def serve(config: Config) -> None:
@@ -275,10 +312,11 @@ async def serve(config: Config) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    platform = build_platform(config)
+    registries = read_registries(config.registries)
+    platform, engine = build_platform(config, registries)
     await platform.start()
     image = await platform.image_id(config.image)
-    await Controller(config, platform, image).run(stop)
+    await Controller(config, platform, image, engine, registries).run(stop)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -24,8 +24,10 @@ from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport, NodeUsage
 from ..gen.cumulus.v1 import agent_pb2 as pb
 from ..gen.cumulus.v1 import agent_pb2_grpc
 from ..interceptor import Context
-from ..ports import AgentSession, AgentsPort, BlobsPort
+from ..ports import AgentSession, AgentsPort, BlobsPort, IdentityPort, ImagesPort
 from . import checks
+from .caller import Caller
+from .images import ImageHandlers
 
 
 class AgentServicer(agent_pb2_grpc.AgentServicer):
@@ -33,9 +35,17 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
     their token alone has let them in.
     """
 
-    def __init__(self, agents: AgentsPort, blobs: BlobsPort) -> None:
+    def __init__(
+        self,
+        agents: AgentsPort,
+        blobs: BlobsPort,
+        images: ImagesPort | None = None,
+        identities: IdentityPort | None = None,
+    ) -> None:
         self._agents = agents
         self._blobs = blobs
+        self._images = ImageHandlers(images)
+        self._identities = identities
 
     async def Connect(  # noqa: N802 (gRPC names methods like this)
         self, requests: AsyncIterator[pb.AgentMessage], context: Context
@@ -64,6 +74,21 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
                 await asyncio.wait({reader})
             await session.close()
             log.info("agent gone")
+
+    async def GetImage(self, request: pb.GetImageRequest, context: Context) -> pb.ImageArchive:  # noqa: N802
+        """What an image that this worker should have is made of."""
+        await Caller(self._identities, context).admit(request.worker)
+        return await self._images.archive(request)
+
+    async def GetImagePart(  # noqa: N802
+        self, request: pb.GetBlobRequest, context: Context
+    ) -> AsyncIterator[pb.BlobChunk]:
+        """One part of it, from an offset."""
+        await Caller(self._identities, context).admit(request.worker)
+        chunks: Any = self._images.part(request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
 
     async def GetBlob(  # noqa: N802
         self, request: pb.GetBlobRequest, context: Context
