@@ -24,6 +24,7 @@ COMMANDS = {
     "get": "cmd_get",
     "describe": "cmd_describe",
     "why": "cmd_describe",
+    "top": "cmd_top",
     "logs": "cmd_logs",
     "wait": "cmd_wait",
     "cancel": "cmd_end",

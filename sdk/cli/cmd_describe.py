@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ...api.frames import Resource
+from ...api.frames import Resource, WorkerUse
+from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.worker import Worker
 from ..client import AsyncCumulusClient
 from . import describing, session
 from .cmd_get import kind_of
@@ -26,13 +28,24 @@ def describe(
     """Explain one object: where it stands, why, and what happened before."""
     wanted = kind_of(kind)
 
-    async def look(client: AsyncCumulusClient) -> tuple[Resource, list[Lease]]:
+    async def look(
+        client: AsyncCumulusClient,
+    ) -> tuple[Resource, list[Lease], tuple[WorkerUse, ...]]:
+        obj = await client.get(wanted, name)
         found = await client.list("Lease") if wanted == "Worker" else []
         leases = [lease for lease in found if isinstance(lease, Lease)]
-        return await client.get(wanted, name), leases
+        uses = await client.usage(_worker_of(obj)) if _worker_of(obj) else ()
+        return obj, leases, uses
 
-    obj, leases = session.run(ctx, look)
-    sys.stdout.write(describing.text(obj, time.time(), leases=leases))
+    obj, leases, uses = session.run(ctx, look)
+    sys.stdout.write(describing.text(obj, time.time(), leases=leases, uses=uses))
+
+
+def _worker_of(obj: Resource) -> str:
+    """Whose use tells something about it, "" for nobody's."""
+    if isinstance(obj, Job):
+        return "" if obj.status.phase.terminal else obj.status.worker
+    return obj.metadata.name if isinstance(obj, Worker) else ""
 
 
 @app.command()

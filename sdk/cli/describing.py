@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...api.frames import Resource, Why
+from ...api.frames import Resource, Why, WorkerUse
 from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
@@ -16,25 +16,34 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import output
+from . import output, using
 
 Fields = list[tuple[str, str]]
 
 
-def text(obj: Resource, now: float, *, leases: Sequence[Lease] = ()) -> str:
-    """now: POSIX seconds; leases: for the free shares of a worker."""
+def text(
+    obj: Resource,
+    now: float,
+    *,
+    leases: Sequence[Lease] = (),
+    uses: Sequence[WorkerUse] = (),
+) -> str:
+    """now: POSIX seconds; leases: for the free shares of a worker; uses: of its worker, at least."""
     meta = obj.metadata
     fields: Fields = [("Name", meta.name)]
     if isinstance(obj, Job):
-        fields += [("Uid", meta.uid), *_job(obj, now)]
+        fields += [("Uid", meta.uid), *_job(obj, now), ("Uses", _used(obj, uses))]
     elif isinstance(obj, Lease):
         fields += _lease(obj, now)
     else:
-        fields += _worker(obj, now, leases)
+        fields += _worker(obj, now)
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
     parts = [_fields(fields)]
     if isinstance(obj, Job):
         parts += [_attempts(obj, now), reasons(obj.status.waiting_for)]
+    if isinstance(obj, Worker):
+        own = [use for use in uses if use.worker == meta.name]
+        parts += [using.devices(obj, leases, own[0] if own else None), using.jobs(own)]
     if not isinstance(obj, Lease):
         parts.append(_conditions(obj.status.conditions, now))
     return "\n".join(part for part in parts if part)
@@ -129,20 +138,24 @@ def _lease(lease: Lease, now: float) -> Fields:
     ]
 
 
-def _worker(worker: Worker, now: float, leases: Sequence[Lease]) -> Fields:
+def _used(job: Job, uses: Sequence[WorkerUse]) -> str:
+    """What the job's current attempt uses, "" where that is not known."""
+    now = (job.metadata.name, job.status.attempt)
+    found = [u for use in uses for u in use.jobs if (u.job, u.attempt) == now]
+    return using.job(found[0]) if found and not job.status.phase.terminal else ""
+
+
+def _worker(worker: Worker, now: float) -> Fields:
     status = worker.status
-    devices = [
-        f"{d.index}: {d.name} ({d.type}), memory share {d.enforcement}"
-        + (f": {d.reason}" if d.reason else "")
-        for d in status.devices
-    ]
     return [
         ("Status", output.worker_status(worker)),
         ("Platform", f"{status.platform} {status.node_id}".strip()),
-        ("Devices", ("\n" + " " * 14).join(devices)),
-        ("Free shares", output.free_shares(worker, leases)),
         ("CPUs", format_cpus(status.cpus) if status.cpus else ""),
         ("Memory", show_bytes(status.memory) if status.memory else ""),
+        ("Processes", f"at most {status.pids}" if status.pids else ""),
+        ("Disk", show_bytes(status.disk) if status.disk else ""),
+        ("Boot", status.boot_id),
+        ("Images", str(len(status.images)) if status.images else ""),
         ("Partitioner", status.partitioner),
         ("Isolation", "verified" if status.network_isolation else "no network isolation"),
         ("Agent", status.agent_version),

@@ -175,7 +175,10 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease], *, wide: bool) 
         ago(status.last_heartbeat, now),
     ]
     if wide:
-        described = ", ".join(f"{d.index}:{d.name} ({d.enforcement})" for d in devices)
+        described = "; ".join(
+            f"{d.index}:{d.name} ({d.enforcement}{f': {d.reason}' if d.reason else ''})"
+            for d in devices
+        )
         cells += [
             status.platform or "-",
             status.partitioner or "-",
@@ -197,20 +200,22 @@ def worker_status(worker: Worker) -> str:
 
 
 def free_shares(worker: Worker, leases: Sequence[Lease]) -> str:
-    """Free fraction of each device, such as `0:0.5 1:1`; ended leases hold nothing."""
+    """Free fraction of each device and the whole, such as `0:0.5/1 1:1/1`."""
+    return " ".join(f"{index}:{free}/1" for index, free in shares(worker, leases).items()) or "-"
+
+
+def shares(worker: Worker, leases: Sequence[Lease]) -> dict[int, str]:
+    """Free fraction by device, such as `0.5`; ended leases hold nothing."""
     over = (LeaseState.ENDED, LeaseState.FAILED)
     held = [
         lease
         for lease in leases
         if lease.spec.worker == worker.metadata.name and lease.status.state not in over
     ]
-    return (
-        " ".join(
-            f"{device.index}:{format_fraction(1000 - _taken(device.index, held)):g}"
-            for device in worker.status.devices
-        )
-        or "-"
-    )
+    return {
+        device.index: f"{format_fraction(1000 - _taken(device.index, held)):g}"
+        for device in worker.status.devices
+    }
 
 
 def _taken(index: int, leases: Sequence[Lease]) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 from cumulus.api import convert, status
+from cumulus.api.convert_usage import usage_to_proto
 from cumulus.api.frames import (
     Applied,
     Finished,
@@ -31,6 +32,7 @@ from cumulus.api.frames import (
     WatchItem,
     WatchType,
     Why,
+    WorkerUse,
 )
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
@@ -81,6 +83,7 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         self.calls: list[tuple[str, Any]] = []
         self.metadata: list[dict[str, str]] = []
         self.changes: list[WatchItem] = []
+        self.uses: list[WorkerUse] = []
         self.floor = 0  # watches from below it have expired
         self.never_ends = False  # jobs stay Running
         self.gap: tuple[int, int] | None = None  # records [a, b) of the log are not kept
@@ -191,6 +194,10 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         assert frames[0].digest == digest
         self.blobs[digest] = data
         return pb.PutBlobResponse(digest=digest, size=len(data))
+
+    def Usage(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("Usage", request, context)
+        return usage_to_proto(use for use in self.uses if request.worker in ("", use.worker))
 
     def ServerInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("ServerInfo", request, context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import yaml
+from cumulus.api.frames import DeviceUsage, JobUse, WorkerUse
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from cumulus.crd_like_specs.worker import Device, Worker, WorkerStatus
 
@@ -77,7 +78,7 @@ def test_workers_are_shown_cordoned_and_drained(ctl: Ctl, server: FakeServer) ->
     status = WorkerStatus(devices=(device,), cpus=16000, memory=8 << 30, conditions=ready)
     server.put(Worker(metadata=ObjectMeta(name="gpu-1"), status=status))
     assert ctl("get", "workers") == 0
-    assert ctl.out.splitlines()[1].split() == ["gpu-1", "Ready", "1", "0:1", "16", "8Gi", "-"]
+    assert ctl.out.splitlines()[1].split() == ["gpu-1", "Ready", "1", "0:1/1", "16", "8Gi", "-"]
     assert ctl("cordon", "gpu-1") == 0
     assert ctl.out == "worker/gpu-1 Ready,Cordoned\n"
     assert ctl("drain", "gpu-1") == 0
@@ -85,7 +86,41 @@ def test_workers_are_shown_cordoned_and_drained(ctl: Ctl, server: FakeServer) ->
     assert ctl("uncordon", "gpu-1") == 0
     assert ctl.out == "worker/gpu-1 Ready\n"
     assert ctl("describe", "worker", "gpu-1") == 0
-    assert "0: H200 (nvidia), memory share advisory" in ctl.out
+    assert "0       H200  nvidia  1/1         -       -     -     advisory  -\n" in ctl.out
+
+
+def test_what_is_used_is_shown_by_job_and_by_worker(ctl: Ctl, server: FakeServer) -> None:
+    gib = 1 << 30
+    assert ctl("top", "jobs") == 0
+    assert (ctl.out, "no jobs run now" in ctl.err) == ("", True)
+    devices = (
+        Device(index=0, name="H200", type="nvidia", memory=141 * gib, reason="no MPS"),
+        Device(index=1, name="H200", type="nvidia", enforcement="enforced"),
+    )
+    for name in ("gpu-1", "silent"):
+        status = WorkerStatus(devices=devices, cpus=16000, memory=64 * gib)
+        server.put(Worker(metadata=ObjectMeta(name=name), status=status))
+    small = JobUse("u1", "small", 1, -1.0, 3.0, gib, 0, 0)
+    large = JobUse("u2", "large", 2, 3.5, 3700.0, 8 * gib, 9 * gib, 4 * gib)
+    shown = (DeviceUsage(0, 5 * gib, 370), DeviceUsage(1, 0, -1))
+    server.uses = [WorkerUse("gpu-1", 1.0, 100 * gib, (small, large), shown)]
+
+    assert ctl("top") == 0
+    assert ctl.out == (
+        "NAME   ATTEMPT  WORKER  CPU   CPU-TIME  MEMORY  PEAK  GPU-MEMORY\n"
+        "large  2        gpu-1   3.50  1h1m      8Gi     9Gi   4Gi\n"
+        "small  1        gpu-1   -     3s        1Gi     -     -\n"
+    )
+    assert ctl("top", "workers") == 0
+    assert ctl.out == (
+        "NAME    CPU   CPU%  MEMORY  MEMORY%  DISK-FREE  JOBS  DEVICES\n"
+        "gpu-1   3.50  22%   9Gi     14%      100Gi      2     0:5Gi,37% 1:0\n"
+        "silent  -     -     -       -        -          -     -\n"
+    )
+    assert ctl("describe", "worker", "gpu-1") == 0
+    assert "0       H200  nvidia  1/1         141Gi   5Gi   37%   advisory  no MPS\n" in ctl.out
+    assert "large  2        gpu-1" in ctl.out
+    assert ctl("top", "leases") == 2
 
 
 # logs, wait, cancel, delete

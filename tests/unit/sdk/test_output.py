@@ -129,11 +129,11 @@ def test_the_table_of_workers_has_the_free_shares() -> None:
     ended = LEASE.model_copy(update={"status": LeaseStatus(state=LeaseState.ENDED)})
     rows = [output.header("Worker"), output.row(WORKER, NOW, leases=(LEASE, ended))]
     assert output.table(rows) == (
-        "NAME   STATUS          DEVICES  FREE         CPUS  MEMORY  SEEN\n"
-        "gpu-1  Ready,Cordoned  2        0:0.5 1:0.5  16    64Gi    1s\n"
+        "NAME   STATUS          DEVICES  FREE             CPUS  MEMORY  SEEN\n"
+        "gpu-1  Ready,Cordoned  2        0:0.5/1 1:0.5/1  16    64Gi    1s\n"
     )
     wide = output.row(WORKER, NOW, wide=True)
-    assert wide[-1] == "0:H200 (enforced), 1:H200 (advisory)"
+    assert wide[-1] == "0:H200 (enforced); 1:H200 (advisory: no MPS)"
 
 
 def test_marks_of_a_job_that_is_to_end() -> None:
@@ -182,9 +182,9 @@ def test_leases_and_workers_are_described() -> None:
     assert "Share:        0.5 of device 0,1\n" in describing.text(LEASE, NOW)
     text = describing.text(WORKER, NOW, leases=(LEASE,))
     assert (
-        "Devices:      0: H200 (nvidia), memory share enforced\n"
-        "              1: H200 (nvidia), memory share advisory: no MPS\n"
-        "Free shares:  0:0.5 1:0.5\n"
+        "DEVICE  NAME  TYPE    FREE/TOTAL  MEMORY  USED  BUSY  SHARE     WHY\n"
+        "0       H200  nvidia  0.5/1       -       -     -     enforced  -\n"
+        "1       H200  nvidia  0.5/1       -       -     -     advisory  no MPS\n"
     ) in text
 
 
