@@ -6,7 +6,6 @@ Works on Docker Engine 20.10 (API 1.41) and up. Words and choices are in `swarm_
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
