@@ -71,7 +71,7 @@ def _succeed(settings: Settings, started: float) -> bytes:
     args, kwargs = _arguments(os.path.join(settings.job_dir, "args.json"))
     sys.path.insert(0, code)
     requirements.provide(settings.job_dir, settings.env_dir, settings.work_dir, code)
-    frameworks.limit(settings.gpu_fraction)
+    frameworks.limit(settings.gpu_fraction, settings.gpu_mib)
     os.chdir(code)
     sys.argv[:] = [os.path.join(code, "main.py")]
     result = _call(_load(code), args, kwargs)

@@ -1,7 +1,8 @@
 """Asks GPU frameworks to keep to the lease's share of memory. Called by the child before main.py.
 
 Where the driver does not enforce the share this is all there is, and it is advisory: the job can
-set other limits. XLA and TensorFlow read variables; PyTorch is told once it has been imported.
+set other limits. XLA reads variables; PyTorch and TensorFlow are told once they have been imported,
+and neither is imported for it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,22 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def limit(fraction: float) -> None:
-    """fraction: of each device's memory, 0 < fraction <= 1; 0.0 where there is no GPU."""
+def limit(fraction: float, mib: Sequence[int] = ()) -> None:
+    """fraction: of each device's memory, 0 < fraction <= 1; 0.0 where there is no GPU. mib: of
+    each device in the order in which the job sees them, empty where that is not known.
+    """
     if not 0 < fraction <= 1:
         return
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{fraction:g}")
-    # TensorFlow takes all memory at once unless told to grow; it has no variable for a share.
+    # Both would take their share, or all there is, at once: a share is a ceiling, not a wish.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if fraction < 1:
         sys.meta_path.insert(0, _AfterImport("torch", lambda torch: _limit_torch(torch, fraction)))
+        if mib:
+            sys.meta_path.insert(
+                0, _AfterImport("tensorflow", lambda tf: _limit_tensorflow(tf, mib))
+            )
 
 
 class _AfterImport:
@@ -65,6 +73,19 @@ def _wrap(spec: ModuleSpec, then: Callable[[ModuleType], None]) -> None:
         then(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def _limit_tensorflow(tf: ModuleType, mib: Sequence[int]) -> None:
+    """A logical device of the share's size on each device; what the job configures itself later
+    takes its place.
+    """
+    try:
+        devices = tf.config.list_physical_devices("GPU")
+        for device, size in zip(devices, mib, strict=False):  # it may see fewer than it was given
+            share = tf.config.LogicalDeviceConfiguration(memory_limit=size)
+            tf.config.set_logical_device_configuration(device, [share])
+    except Exception as e:  # noqa: BLE001 (another TensorFlow than we know must not end the job)
+        print(f"cumulus: TensorFlow's memory share is not set: {e}", file=sys.stderr)
 
 
 def _limit_torch(torch: ModuleType, fraction: float) -> None:

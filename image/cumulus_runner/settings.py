@@ -17,8 +17,8 @@ STOP_GRACE = 0.7
 
 class Settings:
     """Folders and names. deadline: POSIX seconds of the lease's end, 0.0 where there is none;
-    gpu_fraction: of each device's memory, 0.0 where there is no GPU; data_limit: bytes for
-    RLIMIT_DATA, 0 for none.
+    gpu_fraction: of each device's memory, 0.0 where there is no GPU; gpu_mib: the same in MiB, by
+    device, empty where unknown; data_limit: bytes for RLIMIT_DATA, 0 for none.
     """
 
     __slots__ = (
@@ -28,6 +28,7 @@ class Settings:
         "env_dir",
         "gpu_device",
         "gpu_fraction",
+        "gpu_mib",
         "job_dir",
         "job_id",
         "work_dir",
@@ -43,7 +44,14 @@ class Settings:
         self.work_dir = os.path.abspath(env.get("CUMULUS_WORK_DIR") or "/work")
         self.deadline = _number("CUMULUS_DEADLINE")
         self.gpu_fraction = _number("CUMULUS_GPU_MEMORY_FRACTION")
+        self.gpu_mib = _sizes("CUMULUS_GPU_MEMORY_MIB")
         self.data_limit = int(_number("CUMULUS_RLIMIT_DATA"))
+
+
+def _sizes(name: str) -> list[int]:
+    """Whole numbers with commas; none where one of them is none."""
+    words = (os.environ.get(name) or "").split(",")
+    return [int(word) for word in words] if all(w.isdecimal() and int(w) for w in words) else []
 
 
 def _number(name: str) -> float:

@@ -124,11 +124,57 @@ def test_the_share_is_given_to_frameworks_by_their_variables(job: Job) -> None:
         import os
         def main():
             return [os.environ.get(n) for n in
-                    ("XLA_PYTHON_CLIENT_MEM_FRACTION", "TF_FORCE_GPU_ALLOW_GROWTH")]
+                    ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE",
+                     "TF_FORCE_GPU_ALLOW_GROWTH")]
     """
-    assert job.run(main).result == ["0.5", "true"]
+    assert job.run(main).result == ["0.5", "false", "true"]
     job.settings["XLA_PYTHON_CLIENT_MEM_FRACTION"] = "0.1"
-    assert job.run(main).result == ["0.1", "true"]
+    job.settings["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
+    assert job.run(main).result == ["0.1", "true", "true"]
+
+
+FAKE_TENSORFLOW = """
+class config:
+    limits = {}
+    @staticmethod
+    def list_physical_devices(kind): return ["GPU:0", "GPU:1"] if kind == "GPU" else []
+    class LogicalDeviceConfiguration:
+        def __init__(self, memory_limit): self.memory_limit = memory_limit
+    @staticmethod
+    def set_logical_device_configuration(device, shares):
+        config.limits[device] = [share.memory_limit for share in shares]
+"""
+TENSORFLOW_MAIN = """
+import sys
+assert "tensorflow" not in sys.modules  # nothing imports it for the job
+import tensorflow
+def main(): return tensorflow.config.limits
+"""
+
+
+@pytest.mark.parametrize(
+    ("mib", "limits"),
+    [
+        ("2048,4096", {"GPU:0": [2048], "GPU:1": [4096]}),
+        ("2048", {"GPU:0": [2048]}),
+        ("", {}),
+        ("2048,many", {}),
+    ],
+)
+def test_tensorflow_gets_a_logical_device_of_the_shares_size(
+    job: Job, mib: str, limits: Any
+) -> None:
+    (job.env / "tensorflow.py").write_text(FAKE_TENSORFLOW)
+    job.settings |= {"CUMULUS_GPU_MEMORY_FRACTION": "0.25", "CUMULUS_GPU_MEMORY_MIB": mib}
+    assert job.run(TENSORFLOW_MAIN).result == limits
+
+
+def test_a_tensorflow_that_is_another_one_runs_on_and_says_so(job: Job) -> None:
+    (job.env / "tensorflow.py").write_text("config = None")
+    job.settings |= {"CUMULUS_GPU_MEMORY_FRACTION": "0.25", "CUMULUS_GPU_MEMORY_MIB": "1"}
+    out = job.run("import tensorflow\ndef main(): return 1")
+    assert out.result == 1
+    assert "TensorFlow's memory share is not set" in out.stderr
 
 
 def test_without_gpu_frameworks_are_left_alone(job: Job) -> None:
