@@ -32,11 +32,12 @@ from ..api.frames import (
     WorkerUse,
 )
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
+from ..api.joining import NewToken
 from ..api.options import CHUNK_BYTES
 from ..crd_like_specs.errors import NotFoundError
 from ..crd_like_specs.job import Job
 from ..crd_like_specs.worker import Worker
-from . import follow, outcome, sources
+from . import follow, outcome, sources, trust
 from .address import DEFAULT_SERVER, Address
 from .connection import Connection, Sleep
 from .errors import JobError, WaitTimeoutError
@@ -61,7 +62,8 @@ class AsyncCumulusClient:
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 
     server_url: HOST:PORT, or https://HOST:PORT. api_key: a bearer token; it is sent over TLS or
-    to this machine only, unless `insecure`. timeout: seconds that a single call may take;
+    to this machine only, unless `insecure`. ca: file with the authority to trust (PEM), such as
+    a controller's own; it means TLS. timeout: seconds that a single call may take;
     patience: seconds that streams wait for a server that went away; sleep: for tests.
     """
 
@@ -71,6 +73,7 @@ class AsyncCumulusClient:
         api_key: str | None = None,
         *,
         insecure: bool = False,
+        ca: str | Path | None = None,
         timeout: float = 30.0,
         patience: float = 120.0,
         sleep: Sleep = asyncio.sleep,
@@ -79,6 +82,7 @@ class AsyncCumulusClient:
             Address.parse(server_url),
             token=api_key,
             insecure=insecure,
+            ca=trust.authority(ca) if ca else None,
             timeout=timeout,
             patience=patience,
             sleep=sleep,
@@ -206,6 +210,16 @@ class AsyncCumulusClient:
         """cordoned: it takes no new jobs; drain: its running ones are moved away too."""
         request = pb.CordonRequest(worker=worker, cordoned=cordoned, drain=drain)
         return convert.worker_from_proto(await self._connection.call("Cordon", request))
+
+    async def create_join_token(self, *, ttl: float | str = 3600, worker: str = "") -> NewToken:
+        """What lets one machine become a worker, once. Admins only.
+
+        ttl: seconds, or text such as `90m`, at most 24 h; worker: the name that it must take, ""
+        its own. Its text is shown here only.
+        """
+        request = pb.CreateJoinTokenRequest(ttl=trust.lifetime(ttl), worker=worker)
+        made = await self._connection.call("CreateJoinToken", request)
+        return NewToken(made.token, made.expires_at, made.controller)
 
     # Observed state out
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import grpc
@@ -53,6 +54,7 @@ class Connection:
     """Lazily opened, reusable, to be closed.
 
     token: sent as a bearer token, over TLS or to this machine only unless `insecure`.
+    ca: PEM certificate of the authority to trust instead of the system's; it means TLS.
     timeout: seconds a single call may take. patience: seconds a stream's server may be away
     before UnavailableError. sleep: awaited between tries; tests give their own.
     """
@@ -63,10 +65,13 @@ class Connection:
         *,
         token: str | None = None,
         insecure: bool = False,
+        ca: bytes | None = None,
         timeout: float = 30.0,
         patience: float = 120.0,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        if ca is not None:
+            address = replace(address, tls=True)
         if token and not (address.tls or address.local or insecure):
             raise ValidationError(
                 f"the token would travel unencrypted to {address.target}: "
@@ -75,6 +80,7 @@ class Connection:
         self.address = address
         self.timeout = timeout
         self.patience = patience
+        self._ca = ca
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._sleep = sleep
         self._channel: grpc.aio.Channel | None = None
@@ -161,7 +167,7 @@ class Connection:
         if self._channel is None:
             target = self.address.target
             if self.address.tls:
-                credentials = grpc.ssl_channel_credentials()
+                credentials = grpc.ssl_channel_credentials(self._ca)
                 self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
             else:
                 self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
@@ -175,18 +181,38 @@ class Connection:
             error = status.from_grpc(e)
             if _says_nothing(e, error):
                 if e.code() is grpc.StatusCode.UNAVAILABLE:
+                    distrusted = _distrusted(error.message)
+                    why = distrusted or _why(error.message, tls=self.address.tls)
                     error = UnavailableError(
-                        f"cannot reach the controller at {self.address.target}: "
-                        f"{_why(error.message)}"
+                        f"cannot reach the controller at {self.address.target}: {why}"
                     )
+                    if distrusted:
+                        raise error from e  # no patience mends that
                 raise BrokenError(error) from e
             raise error from e
 
 
-def _why(details: str) -> str:
+def _distrusted(details: str) -> str:
+    """What is wrong with the server's certificate, "" where it was not looked at or is right."""
+    if "CERTIFICATE_VERIFY_FAILED" in details:
+        return (
+            "its certificate is not of an authority that is trusted here: "
+            "give the controller's own with --ca FILE (in Python: ca)"
+        )
+    if "is not in peer certificate" in details or "Hostname Verification" in details:
+        return "its certificate is for other names than this one"
+    return ""
+
+
+def _why(details: str, *, tls: bool) -> str:
     """The reason at the end of what gRPC tells of its way there."""
     if "WRONG_VERSION_NUMBER" in details:  # told as `…: OK`
         return "it does not answer in TLS: does it speak TLS?"
+    if not tls and "failed to connect" in details and "Socket closed" in details:
+        return (
+            "it closed the connection at once: if it expects TLS, "
+            "give https://HOST:PORT, or its authority with --ca FILE (in Python: ca)"
+        )
     why = details.rsplit(": ", 1)[-1]
     return why if "[" in why else why.rstrip("]")
 

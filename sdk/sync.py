@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar, final
 
 from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why, WorkerUse
+from ..api.joining import NewToken
 from ..crd_like_specs.job import Job
 from ..crd_like_specs.worker import Worker
 from . import handle
@@ -47,11 +48,12 @@ class CumulusClient:
         api_key: str | None = None,
         *,
         insecure: bool = False,
+        ca: str | Path | None = None,
         timeout: float = 30.0,
         patience: float = 120.0,
     ) -> None:
         self._client = AsyncCumulusClient(
-            server_url, api_key, insecure=insecure, timeout=timeout, patience=patience
+            server_url, api_key, insecure=insecure, ca=ca, timeout=timeout, patience=patience
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._turn, name="cumulus-client", daemon=True)
@@ -107,6 +109,10 @@ class CumulusClient:
     def cordon(self, worker: str, *, cordoned: bool = True, drain: bool = False) -> Worker:
         """See AsyncCumulusClient.cordon."""
         return self._do(self._client.cordon(worker, cordoned=cordoned, drain=drain))
+
+    def create_join_token(self, *, ttl: float | str = 3600, worker: str = "") -> NewToken:
+        """See AsyncCumulusClient.create_join_token."""
+        return self._do(self._client.create_join_token(ttl=ttl, worker=worker))
 
     def get(self, kind: str, name: str) -> Resource:
         """See AsyncCumulusClient.get."""

@@ -80,7 +80,10 @@ def open_channel(identity: IdentityFiles, controller: str) -> grpc.aio.Channel:
 
 
 class Identity:
-    """controller: HOST:PORT to dial, as it was told beside the folder or as the folder says."""
+    """controller: HOST:PORT to dial, as it was told beside the folder or as the folder says.
+
+    Two connections: `link` for all that is small and soon, `bulk` for images.
+    """
 
     def __init__(self, folder: Path, controller: str, clock: Clock) -> None:
         self._folder = folder
@@ -88,6 +91,7 @@ class Identity:
         self._clock = clock
         self._files = load_identity(folder)
         self.link = Link(open_channel(self._files, controller))
+        self.bulk = Link(open_channel(self._files, controller))
         self._stub: Any = agent_pb2_grpc.AgentStub(self.link.as_channel)  # type: ignore[no-untyped-call]
         self._not_before = 0.0
         if life_of(self._files).ends < clock.wall():
@@ -132,7 +136,8 @@ class Identity:
 
     async def _use(self, files: IdentityFiles) -> None:
         self._files = files
-        await self.link.exchange(open_channel(files, self._controller))
+        for link in (self.link, self.bulk):
+            await link.exchange(open_channel(files, self._controller))
 
 
 def _read(path: Path) -> bytes:

@@ -188,5 +188,8 @@ def _understood(error: grpc.aio.AioRpcError, controller: str) -> CumulusError:
         )
     found = status.from_grpc(error)
     if type(found) is UnavailableError:
-        return UnavailableError(f"cannot reach the controller at {controller}: {found.message}")
+        why = found.message.rsplit(": ", 1)[-1]  # gRPC tells its own way there first
+        if "ALPN" in details or "Socket closed" in details:
+            why = "it takes no calls: expected the clients' gRPC port, 50051 unless configured"
+        return UnavailableError(f"cannot reach the controller at {controller}: {why}")
     return found

@@ -38,8 +38,8 @@ from .clock import SystemClock
 from .devices import Devices
 from .engine import Engine
 from .env_cache import EnvCache, units_in_use
-from .image_store import DockerImages
 from .identity import Identity
+from .image_store import DockerImages
 from .isolation import Isolation
 from .join_command import main as join_main
 from .link import Link
@@ -113,6 +113,7 @@ async def serve(options: Options) -> int:
     clock = SystemClock()
     identity = Identity(options.identity, options.controller, clock) if options.identity else None
     link = identity.link if identity else Link(_channel(options))
+    bulk = identity.bulk if identity else Link(_channel(options))
     agent = Agent(
         options.name,
         machine,
@@ -122,11 +123,12 @@ async def serve(options: Options) -> int:
         version=version("cumulus"),
         pause_ceiling=ceiling(options.controller),
         metadata=(("authorization", f"Bearer {options.token}"),) if options.token else (),
+        bulk=bulk.as_channel,
     )
     try:
         code = await _until([agent.run(), *([identity.keep()] if identity else [])], stopped)
     finally:
-        await link.close()
+        await asyncio.gather(link.close(), bulk.close())
     await machine.runtime.close()
     if engine is not None:
         await engine.close()

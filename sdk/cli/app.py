@@ -35,6 +35,7 @@ COMMANDS = {
     "schema": "cmd_schema",
     "config": "cmd_config",
     "info": "cmd_info",
+    "token": "cmd_token",
 }
 
 
@@ -93,6 +94,9 @@ def root(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Send the token unencrypted too.")
     ] = False,
+    ca: Annotated[
+        str | None, typer.Option(help="File with the authority to trust (PEM); it means TLS.")
+    ] = None,
 ) -> None:
     """Run jobs on fractions of a GPU for a bounded time.
 
@@ -104,7 +108,7 @@ def root(
     130 interrupted (the job goes on); 141 the reader of stdout went away; 143 the job was
     cancelled; 70 a bug of cumulusctl.
     """
-    ctx.obj = Given(server, context, token_file, insecure)
+    ctx.obj = Given(server, context, token_file, insecure, ca)
 
 
 @app.command()

@@ -28,10 +28,10 @@ def _names(incomplete: str) -> list[str]:
 def get_contexts() -> None:
     """List the contexts; * marks the one in use."""
     found = settings.load(settings.config_path())
-    rows = [["CURRENT", "NAME", "SERVER", "TOKEN-FILE"]]
+    rows = [["CURRENT", "NAME", "SERVER", "TOKEN-FILE", "CA-FILE"]]
     for name, one in sorted(found.contexts.items()):
         mark = "*" if name == found.current else ""
-        rows.append([mark, name, one.server, one.token_file or "-"])
+        rows.append([mark, name, one.server, one.token_file or "-", one.ca_file or "-"])
     sys.stdout.write(output.table(rows))
 
 
@@ -52,6 +52,9 @@ def set_context(
     name: Annotated[str, typer.Argument(autocompletion=_names)],
     server: Annotated[str | None, typer.Option(help="HOST:PORT or https://HOST:PORT.")] = None,
     token_file: Annotated[str | None, typer.Option(help="File that holds the token.")] = None,
+    ca_file: Annotated[
+        str | None, typer.Option(help="File with the authority to trust (PEM).")
+    ] = None,
     insecure: Annotated[
         bool | None, typer.Option("--insecure/--secure", help="Send the token unencrypted too.")
     ] = None,
@@ -68,6 +71,8 @@ def set_context(
         one = replace(one, server=server)
     if token_file is not None:
         one = replace(one, token_file=token_file)
+    if ca_file is not None:
+        one = replace(one, ca_file=ca_file)
     if insecure is not None:
         one = replace(one, insecure=insecure)
     contexts = {**found.contexts, name: one}

@@ -13,3 +13,4 @@ class Given:
     context: str | None = None
     token_file: str | None = None
     insecure: bool = False
+    ca: str | None = None

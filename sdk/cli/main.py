@@ -86,7 +86,10 @@ def _reword(error: Exception) -> None:
 
 def _failed(error: Exception) -> int:
     from ...api import status  # noqa: PLC0415 (see _command)
-    from ...crd_like_specs.errors import CumulusError  # noqa: PLC0415 (same)
+    from ...crd_like_specs.errors import (  # noqa: PLC0415 (same)
+        CumulusError,
+        UnauthenticatedError,
+    )
     from .. import outcome  # noqa: PLC0415 (same)
     from ..errors import JobError, WaitTimeoutError  # noqa: PLC0415 (same)
     from . import talk  # noqa: PLC0415 (same)
@@ -100,6 +103,10 @@ def _failed(error: Exception) -> int:
         talk.complain(error.message)
         return max(1, outcome.exit_code(error.job))
     talk.complain(error.message)
+    if isinstance(error, UnauthenticatedError):
+        talk.say(
+            "the token is --token-file's, CUMULUS_TOKEN_FILE's, CUMULUS_TOKEN's or the context's"
+        )
     return (
         outcome.EXIT_TIMED_OUT if isinstance(error, WaitTimeoutError) else status.exit_code(error)
     )

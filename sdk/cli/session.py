@@ -32,7 +32,9 @@ def run(
     target = settings.resolve(given(ctx))
 
     async def main() -> T:
-        client = AsyncCumulusClient(target.server, target.token, insecure=target.insecure)
+        client = AsyncCumulusClient(
+            target.server, target.token, insecure=target.insecure, ca=target.ca
+        )
         async with client:
             return await work(client)
 

@@ -18,18 +18,19 @@ from ...crd_like_specs.errors import NotFoundError, Problem, ValidationError
 from ..address import DEFAULT_SERVER, Address
 from .given import Given
 
-_FIELDS = {"server": str, "token_file": str, "insecure": bool}
+_FIELDS = {"server": str, "token_file": str, "ca_file": str, "insecure": bool}
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """One controller. token_file: path of a file that holds the bearer token; insecure: send it
-    unencrypted too.
+    unencrypted too; ca_file: path of a PEM file with the authority to trust, which means TLS.
     """
 
     server: str
     token_file: str = ""
     insecure: bool = False
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Target:
     server: str
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
+    ca: str | None = None
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -95,8 +97,8 @@ def save(path: Path, config: Config) -> None:
 def resolve(given: Given, environ: Mapping[str, str] = os.environ) -> Target:
     """--server, --context, CUMULUS_SERVER, the current context, this machine: the first counts.
 
-    The token is --token-file's, CUMULUS_TOKEN_FILE's or CUMULUS_TOKEN's. A context's own token
-    goes to that context's server only.
+    The token is --token-file's, CUMULUS_TOKEN_FILE's or CUMULUS_TOKEN's, the authority --ca's or
+    CUMULUS_CA_FILE's. A context's own token and authority are for that context's server only.
     """
     context = Context(given.server or environ.get("CUMULUS_SERVER") or DEFAULT_SERVER)
     if given.server is None and (given.context or not environ.get("CUMULUS_SERVER")):
@@ -111,7 +113,9 @@ def resolve(given: Given, environ: Mapping[str, str] = os.environ) -> Target:
     token = _token(file) if file else environ.get("CUMULUS_TOKEN")
     if not token and context.token_file:
         token = _token(context.token_file)
-    return Target(context.server, token or None, given.insecure or context.insecure)
+    ca = given.ca or environ.get("CUMULUS_CA_FILE") or context.ca_file
+    trusted = str(Path(ca).expanduser()) if ca else None
+    return Target(context.server, token or None, given.insecure or context.insecure, trusted)
 
 
 def _token(path: str) -> str:
