@@ -128,7 +128,7 @@ class Controller:
         self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add)
         self.jobs = JobsService(
             Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
-            Views(self.records, self.world, platform, clock, config.image, python),
+            Views(self.records, self.world, platform, clock, config.image),
             Streams(self.records, self.logs),
         )
         self._clock = clock
@@ -316,8 +316,7 @@ async def serve(config: Config) -> None:
     platform, engine = build_platform(config, registries)
     await platform.start()
     image = await platform.image_id(config.image)
-    python = await platform.python_of(config.image)
-    await Controller(config, platform, image, engine, registries, python).run(stop)
+    await Controller(config, platform, image, engine, registries).run(stop)
 
 
 def main(arguments: list[str] | None = None) -> None:
