@@ -70,6 +70,7 @@ class Controller:
         image: str,
         engine: ImageEngine | None,
         registries: Registries,
+        python: str,
     ) -> None:
         self.config = config
         self.platform = platform
@@ -128,7 +129,7 @@ class Controller:
         self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add)
         self.jobs = JobsService(
             Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
-            Views(self.records, self.world, platform, clock, config.image),
+            Views(self.records, self.world, platform, clock, config.image, python),
             Streams(self.records, self.logs),
         )
         self._clock = clock
@@ -316,7 +317,8 @@ async def serve(config: Config) -> None:
     platform, engine = build_platform(config, registries)
     await platform.start()
     image = await platform.image_id(config.image)
-    await Controller(config, platform, image, engine, registries).run(stop)
+    python = await platform.python_of(config.image)
+    await Controller(config, platform, image, engine, registries, python).run(stop)
 
 
 def main(arguments: list[str] | None = None) -> None:

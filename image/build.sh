@@ -58,6 +58,11 @@ build() { # target, tag
     DOCKER_BUILDKIT=0 docker build --quiet --target "$1" --tag "$2" \
         --build-arg "BASE_IMAGE=$BASE" --build-arg "PYTHON=$PYTHON" \
         --label "$LABEL=$SOURCE" --label dev.cumulus.owned=1 "$CONTEXT" >/dev/null
+    # Functions that are sent as bytecode need the same Python: the controller tells clients.
+    version=$(docker run --rm --network none --entrypoint "$PYTHON" "$2" \
+        -c 'import sys; print(*sys.version_info[:2], sep=".")')
+    echo "FROM $2" | DOCKER_BUILDKIT=0 docker build --quiet --tag "$2" \
+        --label "dev.cumulus.python=$version" - >/dev/null
     say "$2 is ready: $(docker image inspect "$2" --format '{{.Id}}')"
 }
 build job cumulus-job:latest

@@ -80,5 +80,8 @@ class Platform(Protocol):
     async def image_id(self, reference: str) -> str:
         """`sha256:…` of an image on this engine; Permanent("ImageMissing") with what to do."""
 
+    async def python_of(self, reference: str) -> str:
+        """Version of the Python that runs jobs with code in this image, such as `3.11`, or ""."""
+
     def changes(self) -> AsyncIterator[None]:
         """Yields whenever something may have changed; only a hint to list again."""

@@ -137,6 +137,10 @@ class FakePlatform:
             raise Permanent(f"image {reference!r} is not on this platform", reason="ImageMissing")
         return self._images[reference]
 
+    async def python_of(self, reference: str) -> str:  # noqa: ARG002 (there is none in any image)
+        """Not known."""
+        return ""
+
     def changes(self) -> AsyncIterator[None]:
         """A hint after each change."""
         return self._hints.listen()

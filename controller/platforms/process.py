@@ -112,6 +112,10 @@ class ProcessPlatform:
         """The pseudo id that stands for "no image"."""
         return IMAGE
 
+    async def python_of(self, reference: str) -> str:  # noqa: ARG002 (there are no images here)
+        """Jobs run on this very interpreter."""
+        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
     def changes(self) -> AsyncIterator[None]:
         """A hint at each start, removal and end of a unit."""
         return self._hints.listen()

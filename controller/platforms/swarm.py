@@ -23,7 +23,7 @@ from ...crd_like_specs.errors import (
     Permanent,
     Temporary,
 )
-from ...crd_like_specs.identity import LABEL_OWNED, NETWORK_ISOLATED, parse_unit
+from ...crd_like_specs.identity import LABEL_OWNED, LABEL_PYTHON, NETWORK_ISOLATED, parse_unit
 from ...crd_like_specs.images import is_id, is_reference
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
@@ -186,13 +186,16 @@ class SwarmPlatform:
 
     async def image_id(self, reference: str) -> str:
         """`sha256:…` of an image on the manager's engine."""
+        return str((await self._image(reference))["Id"])
+
+    async def _image(self, reference: str) -> dict[str, Any]:
         if not is_reference(reference):
             raise Permanent(
                 f"{reference!r} is no image reference: expected name[:tag], name@digest or an id",
                 reason="ImageMissing",
             )
         try:
-            found = await self._engine.call(
+            found: dict[str, Any] = await self._engine.call(
                 f"look up image {reference}", lambda c: get_json(c, f"/images/{reference}/json")
             )
         except NotFoundError as e:
@@ -202,7 +205,12 @@ class SwarmPlatform:
                 "(docker pull, docker build or docker load), or in a configured registry",
                 reason="ImageMissing",
             ) from e
-        return str(found["Id"])
+        return found
+
+    async def python_of(self, reference: str) -> str:
+        """As image/build.sh labels it."""
+        found = await self._image(reference)
+        return str((found["Config"].get("Labels") or {}).get(LABEL_PYTHON, ""))
 
     def changes(self) -> AsyncIterator[None]:
         """Hints from Docker's events."""

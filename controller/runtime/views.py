@@ -34,16 +34,25 @@ PAGE_BYTES: Final = 8 << 20
 
 
 class Views:
-    """See the module docstring. image: reference of the default job image."""
+    """See the module docstring. image: reference of the default job image; python: its version
+    of Python, "" where unknown.
+    """
 
     def __init__(
-        self, records: Records, world: World, platform: Platform, clock: Clock, image: str
+        self,
+        records: Records,
+        world: World,
+        platform: Platform,
+        clock: Clock,
+        image: str,
+        python: str = "",
     ) -> None:
         self._records = records
         self._world = world
         self._platform = platform
         self._clock = clock
         self._image = image
+        self._python = python
 
     async def get(self, kind: str, name: str) -> Resource:
         """One object; jobs by name or uid."""
@@ -159,6 +168,7 @@ class Views:
             workers=sum(w.ready for w in self._world.workers(self._clock.now())),
             active_jobs=sum(self._records.count_in(phase) for phase in ACTIVE),
             notices=self._platform.notices,
+            python=self._python,
         )
 
     def _names(self, table: str, phases: tuple[Phase, ...]) -> Sequence[str]:

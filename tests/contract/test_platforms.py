@@ -5,6 +5,7 @@ real Swarm keep.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -153,6 +154,7 @@ async def test_an_image_that_is_not_there_is_refused_at_once(bench: Bench) -> No
 async def test_an_image_is_known_by_reference_and_by_id(bench: Bench) -> None:
     found = await bench.platform.image_id(bench.image)
     assert await bench.platform.image_id(found) == found
+    assert re.fullmatch(r"(3\.\d+)?", await bench.platform.python_of(bench.image))
     assert found.startswith("sha256:") or bench.platform.name == "process"
 
 

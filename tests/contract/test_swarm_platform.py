@@ -195,3 +195,11 @@ async def test_an_engine_that_does_not_answer_is_told_in_one_sentence(tmp_path: 
         await platform.start()
     assert caught.value.reason == "EngineUnreachable"
     await platform.close()
+
+
+async def test_the_job_image_tells_the_python_that_it_runs(bench: Bench) -> None:
+    """Of the image that the bench runs, not of the machine."""
+    program = 'import sys; print(*sys.version_info[:2], sep=".")'
+    assert await said(bench, f"python3 -c '{program}'") == [
+        await bench.platform.python_of("cumulus-job:latest")
+    ]

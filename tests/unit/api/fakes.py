@@ -186,7 +186,7 @@ class FakeJobs:
         return (WorkerUse(worker or "w", 7.0, 8, (job,), (DeviceUsage(0, 9, 10),)),)
 
     async def server_info(self) -> ServerInfo:
-        return ServerInfo("0.1.0", "process", "img", 1, 2, ("does not isolate",))
+        return ServerInfo("0.1.0", "process", "img", 1, 2, ("does not isolate",), "3.11")
 
 
 class FakeWriter:
