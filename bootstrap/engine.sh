@@ -49,11 +49,14 @@ engine_needs() {
   need iptables iptables
 }
 
+# What Docker makes of its own accord, its packages leave behind.
 install_engine_packages() {
   local folder
-  for folder in /var/lib/docker /var/lib/containerd; do
+  for folder in /var/lib/docker /var/lib/containerd /opt/containerd; do
     [ -d "$folder" ] || did folder "$folder"
   done
+  [ -e /etc/docker/key.json ] || did link /etc/docker/key.json
+  getent group docker >/dev/null || did group docker
   install_recorded "${NEEDED[@]}"
   packages_needs # what apt offers is known for sure by now
   [ "${#NEEDED[@]}" -eq 0 ] || install_recorded "${NEEDED[@]}"
@@ -137,6 +140,7 @@ undo_engine() {
   if was_done service cumulus-dockerd; then
     log "stopping the Docker Engine"
     remove_service cumulus-dockerd
+    forget service cumulus-dockerd
   elif was_done package docker.io; then
     ! has_systemd || quietly systemctl stop docker.socket docker
   elif [ -n "$lines" ] && has_systemd; then

@@ -43,6 +43,10 @@ remove_recorded() {
     quietly apt-get -q -y -o DPkg::Lock::Timeout=300 purge "${names[@]}"
   fi
   for name in "${names[@]}"; do forget package "$name"; done
+  while read -r name; do
+    ! getent group "$name" >/dev/null || quietly groupdel "$name"
+    forget group "$name"
+  done < <(recorded group)
 }
 
 # Ubuntu 22.04 has 3.10 by default and 3.11 beside it.
@@ -109,6 +113,7 @@ remove_links_and_folders() {
   done < <(recorded link)
   while read -r path; do
     log "removing $path"
+    umount -q -R "$path" 2>/dev/null || true # the engine mounts its folder on itself
     rm -rf --one-file-system "$path"
     forget folder "$path"
   done < <(recorded folder)

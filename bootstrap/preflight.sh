@@ -8,14 +8,16 @@ NEED_FREE_GIB=${NEED_FREE_GIB:-8}
 refuse() { die "this machine cannot be used: $*"; }
 
 check_system() {
-  local ID='' ID_LIKE='' PRETTY_NAME=''
+  local family pretty
   # shellcheck source=/dev/null
-  [ ! -r /etc/os-release ] || . /etc/os-release
-  case " $ID $ID_LIKE " in
+  family=$(. /etc/os-release 2>/dev/null && echo " ${ID:-} ${ID_LIKE:-} ")
+  # shellcheck source=/dev/null
+  pretty=$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME:-}")
+  case $family in
     *" debian "* | *" ubuntu "*) ;;
-    *) refuse "it is ${PRETTY_NAME:-no known system}: Debian 12 or Ubuntu 22.04, or newer ones, work" ;;
+    *) refuse "it is ${pretty:-no known system}: Debian 12 or Ubuntu 22.04, or newer ones, work" ;;
   esac
-  command -v apt-get >/dev/null || refuse "${PRETTY_NAME} has no apt-get here"
+  command -v apt-get >/dev/null || refuse "$pretty has no apt-get here"
   [ "$(id -u)" -eq 0 ] || refuse "you are $(id -un): please run this as root, such as with sudo -E"
 }
 

@@ -18,7 +18,7 @@ DIED=
 begin_log() {
   [ -z "$DRY_RUN" ] || return 0
   install -d -m 755 /var/log/cumulus
-  LOG_FILE=/var/log/cumulus/$WHAT.log
+  LOG_FILE=/var/log/cumulus/${WHAT%.sh}-setup.log
   [ "$(stat -c %s "$LOG_FILE" 2>/dev/null || echo 0)" -lt 1000000 ] || mv "$LOG_FILE" "$LOG_FILE.1"
   touch "$LOG_FILE"
   trap 'leave $?' EXIT
