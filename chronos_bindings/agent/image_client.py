@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import grpc
 import grpc.aio
@@ -12,9 +14,9 @@ from ...api.frames import ImageArchive, ImagePart
 from ...api.gen.cumulus.v1 import agent_pb2 as pb
 from ...api.gen.cumulus.v1 import agent_pb2_grpc
 from ...crd_like_specs.errors import Temporary
-from .transfer import Metadata, Transfer
+from .transfer import Metadata, Transfer, raise_if_cancelled
 
-REASON = "ImageUnavailable"
+REASON: Final = "ImageUnavailable"
 
 
 class GrpcImages:
@@ -33,6 +35,9 @@ class GrpcImages:
         request = pb.GetImageRequest(id=image, worker=self._worker)
         try:
             found = await self._stub.GetImage(request, metadata=self._metadata)
+        except asyncio.CancelledError as e:
+            raise_if_cancelled()
+            raise Temporary(f"image {image}: the connection was exchanged", reason=REASON) from e
         except grpc.aio.AioRpcError as e:
             raise Temporary(f"image {image}: {e.details()}", reason=REASON) from e
         return ImageArchive(tuple(ImagePart(p.path, p.digest, p.size) for p in found.parts))

@@ -74,10 +74,13 @@ def ceiling(target: str) -> float:
 
 
 def channel_options(target: str) -> Options:
-    """CHANNEL_OPTIONS, and gRPC's own pauses between attempts no longer than ours."""
+    """CHANNEL_OPTIONS, and gRPC's own pauses between attempts no longer than ours. Each channel has
+    a connection of its own, so that the stream's never has an image's gigabytes in front of it.
+    """
     longest = int(ceiling(target) * 1000)
     return (
         *CHANNEL_OPTIONS,
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", longest),

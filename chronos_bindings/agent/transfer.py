@@ -85,6 +85,9 @@ class Transfer:
                         await asyncio.to_thread(file.write, chunk.data)
                     have += len(chunk.data)
                     arrived(have)
+        except asyncio.CancelledError as e:
+            raise_if_cancelled()
+            raise Temporary(f"{digest}: the connection was exchanged", reason=self.reason) from e
         except grpc.aio.AioRpcError as e:
             if have and e.code() is grpc.StatusCode.INVALID_ARGUMENT:
                 _forget(part)  # it is longer than the blob: begin anew
@@ -93,6 +96,15 @@ class Transfer:
         if have != total:
             _forget(part)
             raise Temporary(f"{digest}: {have} of {total} bytes came", reason=self.reason)
+
+
+def raise_if_cancelled() -> None:
+    """Go on with a cancellation that is this task's own: a call ends in one, too, where its
+    channel is closed under it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _size(path: Path) -> int:

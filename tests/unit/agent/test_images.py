@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 from cumulus.api.frames import ImageArchive, ImagePart
 from cumulus.chronos_bindings.agent.clock import SystemClock
+from cumulus.chronos_bindings.agent.image_client import GrpcImages
 from cumulus.chronos_bindings.agent.image_parts import check
 from cumulus.chronos_bindings.agent.images import Images
+from cumulus.chronos_bindings.agent.link import Link
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from image_kit import (
     Cable,
@@ -52,12 +55,16 @@ class Worker:
     def __init__(self, served: Served, source: Any, folder: Path, store: MemoryStore) -> None:
         self.served, self.store, self.folder = served, store, folder
         self.said: list[str] = []
+        self.exchange_at: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self._exchanges: list[asyncio.Future[None]] = []
         self.images = Images(store, source, folder, Hasty(), changed=self._changed, spare=0)
         self._task = asyncio.ensure_future(self.images.run())
 
     def _changed(self) -> None:
         condition = self.images.condition()
         self.said.append(f"{condition.reason}: {condition.message}")
+        for words in [w for w in self.exchange_at if w in condition.message]:
+            self._exchanges.append(asyncio.ensure_future(self.exchange_at.pop(words)()))
 
     def want(self, *images: Saved) -> None:
         self.images.set_wanted(self.served.want("w", *images))
@@ -142,6 +149,25 @@ async def test_a_break_costs_what_was_on_its_way_and_nothing_more(tmp_path: Path
         assert worker.store.by_id == {JOB.id: JOB.layers}
         # Less than two pieces are on their way at a time, and lost with the connection.
         assert cable.down < len(JOB.archive) + 2.2 * MIB
+
+
+async def test_a_renewed_certificate_costs_no_transfer(tmp_path: Path) -> None:
+    async with serving(MemoryEngine(JOB), tmp_path / "spool") as (served, cable, port):
+        link = Link(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
+        source = GrpcImages(link.as_channel, "w")
+        worker = Worker(served, source, tmp_path / "parts", MemoryStore())
+        for after in ("asking", "30 %", "60 %"):
+            worker.exchange_at[after] = lambda: link.exchange(  # as `Identity` does
+                grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+            )
+        worker.want(JOB)
+        await worker.until("AllPresent")
+        assert worker.exchange_at == {}
+        assert worker.store.by_id == {JOB.id: JOB.layers}
+        assert any(said.startswith("ImageUnavailable") for said in worker.said)
+        assert cable.down < len(JOB.archive) + 2 * 2.2 * MIB
+        await worker.stop()
+        await link.close()
 
 
 @pytest.mark.parametrize("have", [0, 1, MIB - 1, MIB, MIB + 1, len(BASE) - 1, len(BASE)])
