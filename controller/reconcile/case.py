@@ -8,6 +8,7 @@ from functools import cached_property
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Attempt, Cause, Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.worker import Device
 from .actions import Action, Plan
 from .cleanup import in_contact, take_down, worker_of
 from .observed import Seen, ServiceSeen, WorkerSeen
@@ -60,6 +61,12 @@ class Case:
     def worker(self, lease: Lease) -> WorkerSeen | None:
         """The lease's worker, if it exists."""
         return worker_of(lease, self.seen.workers)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those of the attempt's worker, as far as it is known."""
+        worker = self.worker(self.lease) if self.lease else None
+        return worker.worker.status.devices if worker else ()
 
     def in_contact(self, lease: Lease) -> bool:
         """True while the agent that holds the lease can be told anything."""

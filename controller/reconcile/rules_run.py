@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import LeaseState
+from . import share_words
 from .actions import CollectLogs, Plan, PutLease, RemoveService
 from .case import DRAINED, Case
 from .observed import ServiceSeen, ServiceState
@@ -268,18 +269,25 @@ def _own_end(case: Case, service: ServiceSeen) -> Plan:
             reason="OutOfMemory",
             message=f"used more than its memory limit and was killed (exit code {code})",
         )
+    devices = case.devices
+    crash = share_words.crashed(case.lease, devices, code)
     if result is not None and not result.ok:
+        refused = share_words.refused(case.lease, devices, result)
         return case.end(
             "failed",
             Phase.FAILED,
             cause=Cause.ERROR,
-            reason=result.error_type or "Error",
-            message=result.error,
+            reason=share_words.EXCEEDED if refused else result.error_type or "Error",
+            message=refused or crash or result.error,
         )
     reason = "Signalled" if code is not None and code > 128 else "ExitCode"
     text = (
         f"killed by signal {code - 128}" if reason == "Signalled" and code else f"exit code {code}"
     )
     return case.end(
-        "failed", Phase.FAILED, cause=Cause.ERROR, reason=reason, message=service.message or text
+        "failed",
+        Phase.FAILED,
+        cause=Cause.ERROR,
+        reason=reason,
+        message=service.message or crash or text,
     )
