@@ -105,16 +105,16 @@ def fails_alone(system: System, greedy: str) -> str:
 
 
 def test_who_takes_more_than_its_share_fails_alone_on_swarm(swarm: System) -> None:
-    print(fails_alone(swarm, manifest("greedy", **code(GREEDY))))
+    assert "killed by SIG" in fails_alone(swarm, manifest("greedy", **code(GREEDY)))
 
 
 def test_so_does_a_job_with_an_image_of_its_own(swarm: System) -> None:
     command = {"image": IMAGE, "command": ["python3", "-c", GREEDY], "network": "Egress"}
-    print(fails_alone(swarm, manifest("greedy", **command)))
+    assert "killed by SIG" in fails_alone(swarm, manifest("greedy", **command))
 
 
 def test_so_it_does_on_the_process_platform(process: System) -> None:
-    print(fails_alone(process, manifest("greedy", **code(GREEDY))))
+    assert "killed by SIG" in fails_alone(process, manifest("greedy", **code(GREEDY)))
 
 
 def test_what_is_used_is_shown(swarm: System) -> None:
