@@ -11,6 +11,7 @@ set -euo pipefail
 
 need git git
 need mmdebstrap mmdebstrap
+need docker-registry docker-registry
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || NEEDED+=(debian-archive-keyring)
 [ "$(id -u)" -eq 0 ] || need newuidmap uidmap
 need_python
