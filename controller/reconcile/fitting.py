@@ -9,6 +9,7 @@ is free through a whole interval is therefore least at its start or where a clai
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final
@@ -141,7 +142,7 @@ def lacking(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking] = 
 
 def usable(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking]) -> Free:
     """What a job that starts now may use for all its time."""
-    return free_during(seen, claims, now, now + takes(ask), now) if claims else seen.free
+    return Profile(seen, claims, now).during(0, now + takes(ask)) if claims else seen.free
 
 
 def devices_for(
@@ -191,27 +192,42 @@ def booked(ask: Ask, job: str, worker: str, devices: tuple[int, ...], start: flo
 
 def frees_at(booking: Booking, now: float) -> float:
     """When its room is free: what is over and not yet gone is so in a moment."""
-    return max(booking.end, now + SOON)
+    return booking.end if booking.end > now else now + SOON
 
 
-def free_during(
-    seen: WorkerSeen, claims: Sequence[Booking], start: float, end: float, now: float
-) -> Free:
-    """What is free through all of [start, end), room kept by `claims` counted as taken."""
-    points = [start, *(claim.start for claim in claims if start < claim.start < end)]
-    return _least([_free_at(seen, claims, point, now) for point in points])
+class Profile:
+    """What is free of a worker from now on: it changes at `times` and stays in between.
 
+    Room grows where a lease or a claim ends and shrinks where a claim begins.
+    """
 
-def _free_at(seen: WorkerSeen, claims: Sequence[Booking], point: float, now: float) -> Free:
-    left = Ledger(seen.free)
-    if point > now:
+    def __init__(self, seen: WorkerSeen, claims: Sequence[Booking], now: float) -> None:
+        left = Ledger(seen.free)
+        changes: dict[float, list[tuple[int, Booking]]] = {}
         for lease in seen.held:
-            if frees_at(lease, now) <= point:
-                left.give_back(lease)
-    for claim in claims:
-        if claim.start <= point < claim.end:
-            left.take(claim)
-    return left.free()
+            changes.setdefault(frees_at(lease, now), []).append((1, lease))
+        for claim in claims:
+            if claim.start <= now:
+                left.add(claim, -1)
+            else:
+                changes.setdefault(claim.start, []).append((-1, claim))
+            changes.setdefault(claim.end, []).append((1, claim))
+        self.times = [now]
+        self._frees = [left.free()]
+        for moment in sorted(changes):
+            for sign, booking in changes[moment]:
+                left.add(booking, sign)
+            self.times.append(moment)
+            self._frees.append(left.free())
+
+    def at(self, start: int) -> Free:
+        """What is free at `times[start]`."""
+        return self._frees[start]
+
+    def during(self, start: int, end: float) -> Free:
+        """What is free from `times[start]` on, all the time until `end`."""
+        stop = bisect_left(self.times, end, start + 1)
+        return _least(self._frees[start:stop])
 
 
 def _least(frees: Sequence[Free]) -> Free:
@@ -227,7 +243,7 @@ def _least(frees: Sequence[Free]) -> Free:
 
 
 class Ledger:
-    """A `Free` that changes: bookings are taken from it and given back."""
+    """A `Free` that changes."""
 
     __slots__ = ("cpus", "memory", "milli", "pids")
 
@@ -237,19 +253,12 @@ class Ledger:
         self.memory = free.memory
         self.pids = free.pids
 
-    def take(self, booking: Booking) -> None:
-        """Room is used."""
-        self._add(booking, -1)
-
-    def give_back(self, booking: Booking) -> None:
-        """Room is free again."""
-        self._add(booking, 1)
-
     def free(self) -> Free:
         """What is left as it stands."""
         return Free(dict(self.milli), self.cpus, self.memory, self.pids)
 
-    def _add(self, booking: Booking, sign: int) -> None:
+    def add(self, booking: Booking, sign: int) -> None:
+        """Room is free again (1), or used (-1)."""
         for device in booking.devices:
             if device in self.milli:
                 self.milli[device] += sign * booking.milli

@@ -28,6 +28,8 @@ from .observed import Booking, WorkerSeen
 from .timing import START_ALLOWANCE
 
 MOST_CHANGES: Final = 2
+WORTH_SAYING: Final = 0.05
+"""A change that leaves less than this share of what was asked helps nobody."""
 _MIB: Final = 1 << 20
 _LEAST_MEMORY: Final = 16 * _MIB  # as the spec's own limits have it
 _LEAST_PIDS: Final = 8
@@ -83,7 +85,7 @@ def _reduced(
             changed, kept = value, kept * share
             texts.append(text)
         else:
-            if lacking(changed, seen, now, claims) is None:
+            if kept >= WORTH_SAYING and lacking(changed, seen, now, claims) is None:
                 yield Fix(" and ".join(texts), changed, kept)
 
 

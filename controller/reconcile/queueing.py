@@ -19,10 +19,10 @@ from typing import Final
 from .asking import Ask
 from .fitting import (
     Ledger,
+    Profile,
     away,
     booked,
     devices_for,
-    free_during,
     frees_at,
     outlasts_rental,
     short,
@@ -71,7 +71,9 @@ class Start:
 
 def clamped(start: Start, now: float) -> float:
     """`at` as of now: what should be free already is so in a moment."""
-    return now if not start.at else max(start.at, now + SOON)
+    if not start.at:
+        return now
+    return start.at if start.at > now else now + SOON
 
 
 class Forecast:
@@ -91,7 +93,7 @@ class Forecast:
         Workers that are away count as not there: nobody knows when they come back.
         """
         best: tuple[WorkerSeen, Start] | None = None
-        soonest = float("inf")
+        soonest = (float("inf"), 0.0)
         known = self._known[ask] = self._known.pop(ask, {})
         for seen in workers:
             name = seen.worker.metadata.name
@@ -109,8 +111,9 @@ class Forecast:
             if start is None:
                 continue
             at = clamped(start, now)
-            if at < soonest and not outlasts_rental(ask, seen.worker, at):
-                best, soonest = (seen, start), at
+            # Of several that overrun, the one that was due first stays the one.
+            if (at, start.at) < soonest and not outlasts_rental(ask, seen.worker, at):
+                best, soonest = (seen, start), (at, start.at)
                 if at <= now:
                     break
         return best
@@ -170,16 +173,19 @@ def start_on(
     """When it fits on this worker at the latest, respecting claims; None: not as things are."""
     if unable(ask, seen.worker) or away(seen):
         return None
-    ends = {frees_at(lease, now): lease.job for lease in reversed(seen.held)}
-    ends |= {claim.end: claim.job for claim in claims if claim.end > now}
-    for point in (now, *sorted(ends)):
-        if outlasts_rental(ask, seen.worker, point):
+    after = {frees_at(lease, now): lease.job for lease in reversed(seen.held)}
+    after |= {claim.end: claim.job for claim in claims}
+    profile = Profile(seen, claims, now)
+    for index, moment in enumerate(profile.times):
+        if outlasts_rental(ask, seen.worker, moment):
             return None
-        free = free_during(seen, claims, point, point + takes(ask), now)
+        if short(ask, seen.worker, profile.at(index)):
+            continue
+        free = profile.during(index, moment + takes(ask))
         if short(ask, seen.worker, free) is None:
             devices = devices_for(ask, seen.worker, free, best_fit=best_fit)
             assert devices is not None, "nothing is short"
-            return Start(0.0 if point == now else point, devices, ends.get(point, ""))
+            return Start(moment if index else 0.0, devices, after.get(moment, ""))
     return None
 
 
@@ -194,7 +200,7 @@ def _start_unclaimed(ask: Ask, seen: WorkerSeen, *, best_fit: bool) -> Start | N
         return Start(0.0, devices)
     left = Ledger(seen.free)
     for lease in sorted(seen.held, key=lambda lease: (lease.end, lease.job)):
-        left.give_back(lease)
+        left.add(lease, 1)
         if short(ask, seen.worker, left) is None:
             devices = devices_for(ask, seen.worker, left, best_fit=best_fit)
             assert devices is not None, "nothing is short"

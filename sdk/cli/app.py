@@ -32,6 +32,7 @@ COMMANDS = {
     "cordon": "cmd_workers",
     "uncordon": "cmd_workers",
     "drain": "cmd_workers",
+    "set": "cmd_workers",
     "schema": "cmd_schema",
     "config": "cmd_config",
     "info": "cmd_info",

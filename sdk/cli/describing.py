@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...api.frames import Resource, Why, WorkerUse
+from ...crd_like_specs.instants import show_instant
 from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
@@ -36,7 +37,7 @@ def text(
     elif isinstance(obj, Lease):
         fields += _lease(obj, now)
     else:
-        fields += _worker(obj, now)
+        fields += _worker(obj, now, leases)
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
     parts = [_fields(fields)]
     if isinstance(obj, Job):
@@ -56,11 +57,13 @@ def why(answer: Why) -> str:
 
 
 def reasons(found: Sequence[WorkerReason]) -> str:
-    """A table of workers that cannot take the job, and whether they ever could."""
+    """A table of workers that cannot take the job, whether they ever could, and what would help."""
     if not found:
         return ""
-    rows = [["WORKER", "COULD-EVER", "REASON"]]
-    rows += [[one.worker, "yes" if one.ever else "no", one.reason] for one in found]
+    rows = [["WORKER", "COULD-EVER", "REASON", "FITS-NOW-WITH"]]
+    rows += [[one.worker, "yes" if one.ever else "no", one.reason, one.fix] for one in found]
+    if not any(one.fix for one in found):
+        rows = [cells[:-1] for cells in rows]
     return output.table(rows)
 
 
@@ -145,10 +148,10 @@ def _used(job: Job, uses: Sequence[WorkerUse]) -> str:
     return using.job(found[0]) if found and not job.status.phase.terminal else ""
 
 
-def _worker(worker: Worker, now: float) -> Fields:
+def _worker(worker: Worker, now: float, leases: Sequence[Lease]) -> Fields:
     status = worker.status
     return [
-        ("Status", output.worker_status(worker)),
+        ("Status", output.worker_status(worker, leases)),
         ("Platform", f"{status.platform} {status.node_id}".strip()),
         ("CPUs", format_cpus(status.cpus) if status.cpus else ""),
         ("Memory", show_bytes(status.memory) if status.memory else ""),
@@ -160,7 +163,7 @@ def _worker(worker: Worker, now: float) -> Fields:
         ("Isolation", "verified" if status.network_isolation else "no network isolation"),
         ("Agent", status.agent_version),
         ("Last seen", _when(status.last_heartbeat, now)),
-        ("Available", _until(worker.spec.available_until or 0.0, now)),
+        ("Available", _rental(worker.spec.available_until, now)),
     ]
 
 
@@ -200,6 +203,13 @@ def _conditions(found: Sequence[Condition], now: float) -> str:
         for c in found
     ]
     return output.table(rows)
+
+
+def _rental(until: float | None, now: float) -> str:
+    if until is None:
+        return ""
+    left = f"in {output.span(until - now)}" if until > now else "over"
+    return f"until {show_instant(until)} ({left})"
 
 
 def _when(moment: float, now: float) -> str:

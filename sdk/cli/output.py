@@ -167,7 +167,7 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease], *, wide: bool) 
     devices = status.devices
     cells = [
         worker.metadata.name,
-        worker_status(worker),
+        worker_status(worker, leases),
         str(len(devices)),
         free_shares(worker, leases),
         format_cpus(status.cpus) if status.cpus else "-",
@@ -188,15 +188,27 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease], *, wide: bool) 
     return cells
 
 
-def worker_status(worker: Worker) -> str:
-    """Ready or NotReady as its condition says (Unknown without), and what the operator wants."""
+def worker_status(worker: Worker, leases: Sequence[Lease]) -> str:
+    """Ready or NotReady as its condition says (Unknown without), and what the operator wants;
+    Drained once nothing is left of what was there.
+    """
     ready = worker.status.condition("Ready")
     words = ["Unknown" if ready is None else "Ready" if ready.status else "NotReady"]
+    if worker.spec.fenced:
+        words.append("Fenced")
     if worker.spec.drain:
-        words.append("Draining")
+        words.append("Draining" if live(leases, worker.metadata.name) else "Drained")
     elif worker.spec.cordoned:
         words.append("Cordoned")
     return ",".join(words)
+
+
+def live(leases: Sequence[Lease], worker: str) -> list[Lease]:
+    """Those of the worker that may still hold something."""
+    over = (LeaseState.ENDED, LeaseState.FAILED)
+    return [
+        lease for lease in leases if lease.spec.worker == worker and lease.status.state not in over
+    ]
 
 
 def free_shares(worker: Worker, leases: Sequence[Lease]) -> str:
@@ -206,12 +218,7 @@ def free_shares(worker: Worker, leases: Sequence[Lease]) -> str:
 
 def shares(worker: Worker, leases: Sequence[Lease]) -> dict[int, str]:
     """Free fraction by device, such as `0.5`; ended leases hold nothing."""
-    over = (LeaseState.ENDED, LeaseState.FAILED)
-    held = [
-        lease
-        for lease in leases
-        if lease.spec.worker == worker.metadata.name and lease.status.state not in over
-    ]
+    held = live(leases, worker.metadata.name)
     return {
         device.index: f"{format_fraction(1000 - _taken(device.index, held)):g}"
         for device in worker.status.devices

@@ -82,7 +82,7 @@ def test_workers_are_shown_cordoned_and_drained(ctl: Ctl, server: FakeServer) ->
     assert ctl("cordon", "gpu-1") == 0
     assert ctl.out == "worker/gpu-1 Ready,Cordoned\n"
     assert ctl("drain", "gpu-1") == 0
-    assert ctl.out == "worker/gpu-1 Ready,Draining\n"
+    assert ctl.out == "worker/gpu-1 Ready,Drained\n"
     assert ctl("uncordon", "gpu-1") == 0
     assert ctl.out == "worker/gpu-1 Ready\n"
     assert ctl("describe", "worker", "gpu-1") == 0
