@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from ...crd_like_specs.lease import Lease, LeaseState
 from .actions import Action, ForgetLease, Plan, ReleaseLease, RemoveService
+from .fleet import named
 from .observed import Seen, ServiceSeen, WorkerSeen
 from .timing import FORGET_MARGIN, PLATFORM_RETRY, earliest
 
 
 def worker_of(lease: Lease, workers: Sequence[WorkerSeen]) -> WorkerSeen | None:
     """The lease's worker, if it exists."""
-    return next((w for w in workers if w.worker.metadata.name == lease.spec.worker), None)
+    return named(workers, lease.spec.worker)
 
 
 def in_contact(lease: Lease, workers: Sequence[WorkerSeen]) -> bool:

@@ -108,17 +108,21 @@ Claims = Mapping[str, Sequence[Booking]]
 class WorkerSeen:
     """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
-    `agent_silent_for`: seconds since the agent was last heard. held: the leases on it.
-    awaits: why jobs in the job image have to wait there, "" where they don't.
+    heard_at: POSIX seconds at which the agent was last heard, where it is not ready. held: the
+    leases on it. awaits: why jobs in the job image have to wait there, "" where they don't.
     """
 
     worker: Worker
     free: Free
     ready: bool
     known: bool = True
-    agent_silent_for: float = 0.0
+    heard_at: float = 0.0
     held: tuple[Booking, ...] = ()
     awaits: str = ""
+
+    def silent_for(self, now: float) -> float:
+        """Seconds since the agent was last heard."""
+        return max(0.0, now - self.heard_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Seen:
 
     services: tuple[ServiceSeen, ...] = ()
     leases: tuple[Lease, ...] = ()
-    workers: tuple[WorkerSeen, ...] = ()
+    workers: Sequence[WorkerSeen] = ()
     claims: Claims = field(default_factory=dict)
     best_fit: bool = False
     logs: LogsSeen = field(default_factory=LogsSeen)

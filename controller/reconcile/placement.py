@@ -25,6 +25,7 @@ from .fitting import (
     unable,
     usable,
 )
+from .fleet import with_room
 from .observed import Claims, Free, WorkerSeen
 from .reasons import reason
 
@@ -44,7 +45,7 @@ class Refusals:
     """Why no worker can take the job now; asked for worker by worker, in their order."""
 
     ask: Ask
-    workers: tuple[WorkerSeen, ...]
+    workers: Sequence[WorkerSeen]
     now: float
     claims: Claims
 
@@ -110,7 +111,7 @@ def find(
     """`place` for whoever has the ask at hand."""
     best: Placement | None = None
     least: tuple[int, ...] = ()
-    for seen in workers:
+    for seen in with_room(ask, workers):
         found = fit(ask, seen, now, claims, best_fit=best_fit)
         if found is None:
             continue
@@ -119,7 +120,7 @@ def find(
         left = _left_over(ask, seen, found.devices)
         if best is None or left < least:
             best, least = found, left
-    return best or Refusals(ask, tuple(workers), now, claims)
+    return best or Refusals(ask, workers, now, claims)
 
 
 def fit(

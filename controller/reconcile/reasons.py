@@ -89,7 +89,7 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.DEVICES: _devices,
     Lack.RENTAL: _rental,
     Lack.CONTACT: lambda told: (
-        f"is not ready (agent silent for {told.seen.agent_silent_for:.0f} s or node down)"
+        f"is not ready (agent silent for {told.seen.silent_for(told.now):.0f} s or node down)"
     ),
     Lack.JOB_IMAGE: lambda told: told.seen.awaits,
     Lack.FENCED: lambda _: "is fenced",

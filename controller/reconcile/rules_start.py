@@ -13,6 +13,7 @@ from .actions import CreateService, Plan, PutLease
 from .asking import ask_of, asked
 from .case import DRAINED, Case
 from .fitting import rental_left
+from .fleet import rented
 from .observed import WorkerSeen
 from .placement import Placement, Refusals, find, largest
 from .rules_image import in_order, on_its_way
@@ -203,7 +204,7 @@ def _wait_for_room(case: Case, found: Refusals) -> Plan:
 def _next_rental(case: Case) -> float | None:
     """When the next worker's rental becomes too short for this job: then the reasons change."""
     duration = case.job.spec.duration
-    left = (rental_left(w.worker, case.now) for w in case.seen.workers)
+    left = (rental_left(w.worker, case.now) for w in rented(case.seen.workers))
     return earliest(*(case.now + n - duration + 1 for n in left if n is not None and n >= duration))
 
 
@@ -234,7 +235,7 @@ def await_lease(case: Case) -> Plan | None:
             message="the lease ended before the job could start",
         )
     worker = case.worker(lease)
-    if worker is None or (not worker.ready and worker.agent_silent_for > LEASE_PATIENCE):
+    if worker is None or (not worker.ready and worker.silent_for(case.now) > LEASE_PATIENCE):
         message = f"worker {lease.spec.worker} fell silent before the job started"
         return case.unstarted("worker-silent", "WorkerSilent", message, 0.0)
     if state is not LeaseState.HELD or not worker.ready:

@@ -219,7 +219,6 @@ class Agents:
             await self._records.put_worker(seen(Worker(metadata=meta)))
         elif await self._records.change_worker(name, seen) == old:
             return False
-        self._world.worker_changed()
         return True
 
     async def _put_status(self, name: str, seen: LeaseStatus | None, now: float) -> None:

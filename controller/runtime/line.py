@@ -6,7 +6,7 @@ Owned by `world.py`, which says when anything it is computed from has moved.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from ...crd_like_specs.job import Job, Phase
@@ -28,7 +28,7 @@ class Fleet(Protocol):
 
     best_fit: bool
 
-    def workers(self, now: float) -> tuple[WorkerSeen, ...]:
+    def workers(self, now: float) -> Sequence[WorkerSeen]:
         """By name."""
 
     def leases_of(self, uid: str) -> tuple[Lease, ...]:

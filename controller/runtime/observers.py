@@ -132,8 +132,6 @@ class PlatformObserver:
                 await self._records.change_worker(name, partial(with_ready, ready=ready, now=now))
             except StoreError as error:  # a full disk: what can be read goes on being read
                 logger.error("worker {}: readiness cannot be written down: {}", name, error)
-        if workers:
-            self._world.worker_changed()
 
     def check_readiness(self, *, force: bool = False) -> set[str]:
         """Jobs on a worker that came or went are looked at, and those that wait for room.

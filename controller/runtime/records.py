@@ -139,6 +139,8 @@ class Records:
         self.leases: dict[str, Lease] = {}
         self.workers: dict[str, Worker] = {}
         self._on_worker: dict[str, dict[str, None]] = {}
+        self.worker_listeners: list[Callable[[str], None]] = []
+        """Told the name of each worker whose record is another one now."""
         for job in self.jobs_in(Phase.PENDING):
             self._note_waiting(job)
         for record in store.list(LEASES)[0]:
@@ -319,9 +321,15 @@ class Records:
         record = self.store.get(WORKERS, name)
         if record is None:
             self.workers.pop(name, None)
+            self._tell_of_worker(name)
             return
         current = written is not None and written.metadata.resource_version == record.rv
         self.workers[name] = written if written is not None and current else _typed(Worker, record)
+        self._tell_of_worker(name)
+
+    def _tell_of_worker(self, name: str) -> None:
+        for listener in self.worker_listeners:
+            listener(name)
 
     # How
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseSpec
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import NodeSeen
+from ..reconcile.fleet import Fleet
 from ..reconcile.image_seen import ImageSeen, awaited
 from ..reconcile.observed import (
     Booking,
@@ -28,13 +29,8 @@ from ..reconcile.observed import (
 from ..reconcile.timing import START_ALLOWANCE
 from .line import Line
 from .records import Records
+from .silences import CONTACT_SECONDS, KNOWN_SECONDS, Silences
 from .usage import Usage
-
-CONTACT_SECONDS: Final = 5.0
-"""An agent not heard for so long is out of contact (it speaks every second)."""
-
-KNOWN_SECONDS: Final = 120.0
-"""A worker silent for less is expected back, so a job that fits it waits rather than fails."""
 
 
 class Logs(Protocol):
@@ -88,6 +84,12 @@ class World:
         self._free_of: dict[str, Free] = {}
         self._held_on: dict[str, tuple[Booking, ...]] = {}
         self._awaits: dict[str, str] = {}
+        self._fleet = Fleet()
+        self._stale: dict[str, None] = dict.fromkeys(records.workers)
+        self._closed: set[str] = set()  # workers in the fleet that are not ready
+        self._silences = Silences()
+        self._looked_at = float("-inf")
+        records.worker_listeners.append(self._worker_changed)
         self.best_fit = best_fit
         self.line = Line(records, self)
         """The queue of jobs that wait for room."""
@@ -153,23 +155,29 @@ class World:
         """Every node of the platform; returns the ids of those that went up or down."""
         fresh = {node.node_id: node for node in nodes}
         old = self._nodes if self._nodes is not None else {}
-        self._nodes = fresh
-        return {
+        first, self._nodes = self._nodes is None, fresh
+        changed = {
             node_id
             for node_id in fresh.keys() | old.keys()
             if _up(fresh.get(node_id)) != _up(old.get(node_id))
         }
+        if changed or first:
+            self._look_at_all()
+        return changed
 
     def agent_heard(self, worker: str, now: float) -> bool:
         """Its agent spoke; returns whether it had been out of contact until now."""
         came = not self._in_contact(worker, now)
         self._heard[worker] = now
         self._connected.add(worker)
+        if came or worker in self._closed:
+            self._stale[worker] = None
         return came
 
     def agent_left(self, worker: str) -> None:
         """Its agent's stream broke."""
         self._connected.discard(worker)
+        self._stale[worker] = None
 
     def lease_changed(self, name: str, uid: str) -> None:
         """Call after a lease's record was written or deleted; uid: of its job."""
@@ -178,6 +186,7 @@ class World:
         self.line.moved()
         if lease is not None:
             self._held_on.pop(lease.spec.worker, None)
+            self._stale[lease.spec.worker] = None
         if lease is not None and not known:
             self._take_up(lease)
         elif lease is None and known:
@@ -187,11 +196,12 @@ class World:
             self._used[spec.worker].add(spec, -1)
             self._free_of.pop(spec.worker, None)
             self._held_on.pop(spec.worker, None)
+            self._stale[spec.worker] = None
 
-    def worker_changed(self) -> None:
-        """Call after a worker's record was written."""
-        self._free_of.clear()
-        self._awaits.clear()
+    def _worker_changed(self, name: str) -> None:
+        self._free_of.pop(name, None)
+        self._awaits.pop(name, None)
+        self._stale[name] = None
         self.line.moved()
 
     # What the plan is told
@@ -239,10 +249,26 @@ class World:
         names = sorted(self._leases_by_uid.get(uid, ()))
         return tuple(self._records.leases[n] for n in names if n in self._records.leases)
 
-    def workers(self, now: float) -> tuple[WorkerSeen, ...]:
-        """Every worker with what is free on it, by name."""
-        known = self._records.workers
-        return tuple(self.worker_seen(known[name], now) for name in sorted(known))
+    def workers(self, now: float) -> Fleet:
+        """Every worker with what is free on it, by name; as of now, and not to be kept."""
+        if now < self._looked_at:
+            self._look_at_all()  # a clock that was set back
+        self._looked_at = now
+        for name in self._silences.over(now, self._heard, self._started):
+            self._stale[name] = None
+        for name in self._stale:
+            worker = self._records.workers.get(name)
+            if worker is None:
+                self._fleet.drop(name)
+                self._closed.discard(name)
+                continue
+            seen = self.worker_seen(worker, now)
+            self._fleet.put(seen)
+            if seen.known:
+                self._silences.watch(name, now)
+            (self._closed.discard if seen.ready else self._closed.add)(name)
+        self._stale.clear()
+        return self._fleet
 
     def worker_seen(self, worker: Worker, now: float) -> WorkerSeen:
         """One worker with what is free on it."""
@@ -254,7 +280,7 @@ class World:
             free=self._free(worker),
             ready=contact and self.node_up(worker.status.node_id),
             known=contact or silent < KNOWN_SECONDS,
-            agent_silent_for=max(0.0, silent),
+            heard_at=self._heard.get(name, self._started),
             held=self._held(name),
             awaits=self._awaits_of(worker),
         )
@@ -315,6 +341,9 @@ class World:
         self._leases_by_uid.setdefault(spec.job, {})[lease.metadata.name] = spec
         self._used.setdefault(spec.worker, _Used()).add(spec, 1)
         self._free_of.pop(spec.worker, None)
+
+    def _look_at_all(self) -> None:
+        self._stale = dict.fromkeys(self._records.workers)
 
     def _touch(self, name: str) -> None:
         self._serial += 1

@@ -142,7 +142,7 @@ def worker_seen(
         of.status.cpus if cpus is None else cpus,
         of.status.memory if memory is None else memory,
     )
-    return WorkerSeen(of, free, ready=ready, known=known, agent_silent_for=silent)
+    return WorkerSeen(of, free, ready=ready, known=known, heard_at=T - silent)
 
 
 def seen(*things: Any, workers: tuple[WorkerSeen, ...] | None = None, **fields: Any) -> Seen:

@@ -101,7 +101,7 @@ async def test_a_silent_agent_is_out_of_contact_then_unknown(kit: Kit) -> None:
     (seen,) = kit.world.workers(T + 4.9)
     assert seen.ready
     (seen,) = kit.world.workers(T + 5)
-    assert (seen.ready, seen.known, seen.agent_silent_for) == (False, True, 5)
+    assert (seen.ready, seen.known, seen.silent_for(T + 5)) == (False, True, 5)
     (seen,) = kit.world.workers(T + 120)
     assert not seen.known
     kit.world.agent_left("n1")
@@ -114,7 +114,7 @@ async def test_workers_of_before_a_restart_are_known_for_a_while(kit: Kit) -> No
     await kit.report("n1")
     again = World(kit.records, kit.logs, kit.blobs, platform="x", default_image="", started=T)
     (seen,) = again.workers(T + 1)
-    assert (seen.ready, seen.known, seen.agent_silent_for) == (False, True, 1)
+    assert (seen.ready, seen.known, seen.silent_for(T + 1)) == (False, True, 1)
 
 
 async def test_a_node_that_is_down_takes_its_worker_with_it(kit: Kit) -> None:
