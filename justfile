@@ -12,6 +12,10 @@ test *args:
 soak *args:
     ./bootstrap/test.sh -m soak {{args}}
 
+# what only a machine with an NVIDIA GPU can show
+gpu *args:
+    .venv/bin/python -m pytest tests/gpu -m gpu {{args}}
+
 # Cumulus beside bare Swarm, TinyDB and sqlite; writes tests/bench/RESULTS.md
 bench *args:
     .venv/bin/python -m tests.bench {{args}}
