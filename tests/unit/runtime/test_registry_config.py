@@ -60,7 +60,7 @@ def test_a_wrong_entry_is_named(
 
 
 def test_a_server_is_listed_once(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="r.org is given more than once"):
+    with pytest.raises(ValidationError, match=r"r\.org is given more than once"):
         config(tmp_path, {"server": "r.org"}, {"server": "r.org"})
 
 
