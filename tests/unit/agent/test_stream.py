@@ -22,6 +22,7 @@ from cumulus.api.frames import (
     LogStream,
     LookNow,
     NodeReport,
+    NodeUsage,
     UnitRecord,
     Wanted,
 )
@@ -146,6 +147,14 @@ class Place:
         self.clock = clock or SystemClock()
         self.runtime = FakeRuntime(FakeClock())
         self.partitioner = LedgerPartitioner([0])
+        self.looks = 0
+
+    async def use(self) -> NodeUsage:
+        """The first look fails, as on a disk that is gone for a moment."""
+        self.looks += 1
+        if self.looks == 1:
+            raise FileNotFoundError(2, "No such file or directory", "data")
+        return NodeUsage(1.0, disk_free=self.looks)
 
     async def open(self, port: int = 0) -> None:
         self.server = grpc.aio.server()
@@ -163,6 +172,7 @@ class Place:
             facts=FakeFacts(),
             devices=(Device(index=0, name="ledger", type="cpu"),),
             env_of=lambda _devices, _milli: {},
+            usage=self.use,
         )
         self.agent = Agent(
             "w",
@@ -309,6 +319,13 @@ async def test_a_controller_that_comes_back_finds_everything_running(place: Plac
 async def test_heartbeats_where_nothing_changes(hasty: Place) -> None:
     await hasty.controller.until(lambda: len(hasty.controller.of(Heartbeat)) >= 2)
     assert len(hasty.controller.of(NodeReport)) == hasty.controller.sessions
+
+
+async def test_what_is_used_is_told_while_somebody_hears_it(hasty: Place) -> None:
+    hasty.controller.tell_wanted(Wanted())
+    await hasty.controller.until(lambda: len(hasty.controller.of(NodeUsage)) >= 2)
+    first, then = hasty.controller.of(NodeUsage)[:2]
+    assert 1 < first.disk_free < then.disk_free
 
 
 async def test_a_controller_that_falls_silent_is_left(hasty: Place) -> None:
