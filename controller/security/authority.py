@@ -44,9 +44,11 @@ class Authority:
         try:
             private_folder(folder)
             key_file, file = folder / "ca.key", folder / "ca.crt"
-            if not file.exists():  # the key is written first: without the other it vouches for none
-                key = keys.new_key()
-                write_private(key_file, keys.key_pem(key))
+            if not file.exists():
+                if not key_file.exists():
+                    write_private(key_file, keys.key_pem(keys.new_key()))
+                # Of a key that was there what it signed goes on being trusted.
+                key = _key(key_file)
                 write_private(file, keys.certificate_pem(made.new_authority(key, now)), _PUBLIC)
                 logger.info("made an authority of its own: {}", file)
             found = cls(folder, *_read(key_file, file))
@@ -93,15 +95,26 @@ class Authority:
             return False
 
 
-def _read(key_file: Path, file: Path) -> tuple[keys.Key, x509.Certificate]:
-    hint = f"restore {file.parent} from a backup, or delete it: then every worker must join anew"
+def _key(file: Path) -> keys.Key:
     try:
-        key = keys.read_key(key_file.read_bytes())
-        certificate = keys.read_certificate(file.read_bytes())
+        return keys.read_key(file.read_bytes())
     except FileNotFoundError as e:
-        raise StoreError(f"{e.filename} is missing: {hint}") from e
-    except (ValueError, ValidationError) as e:
-        raise StoreError(f"{key_file} or {file.name} is damaged: {hint}") from e
+        raise StoreError(f"{file} is missing: {_hint(file)}") from e
+    except ValidationError as e:
+        raise StoreError(f"{file} is damaged: {_hint(file)}") from e
+
+
+def _read(key_file: Path, file: Path) -> tuple[keys.Key, x509.Certificate]:
+    key = _key(key_file)
+    try:
+        certificate = keys.read_certificate(file.read_bytes())
+    except ValidationError as e:
+        raise StoreError(f"{file} is damaged: {_hint(file)}") from e
     if keys.key_hash(key.public_key()) != keys.key_hash(certificate.public_key()):
-        raise StoreError(f"{key_file} is not the key of {file.name}: {hint}")
+        raise StoreError(f"{key_file} is not the key of {file.name}: {_hint(file)}")
     return key, certificate
+
+
+def _hint(file: Path) -> str:
+    where = file.parent
+    return f"restore {where} from a backup, or delete it: then every worker must join anew"

@@ -10,11 +10,16 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2_grpc
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
-from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
 from cumulus.api.options import MAX_REQUEST_BYTES
-from cumulus.api.server import AGENT, CUMULUS, TlsFiles
-from cumulus.crd_like_specs.errors import UnavailableError, ValidationError
+from cumulus.api.server import AGENT, CUMULUS, JOIN, TlsFiles
+from cumulus.crd_like_specs.errors import (
+    ForbiddenError,
+    Permanent,
+    UnavailableError,
+    ValidationError,
+)
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -101,6 +106,17 @@ async def test_a_port_in_use_is_said_clearly(world: World) -> None:
     ):
         async with World(listen=f"127.0.0.1:{world.port}"):
             pass
+
+
+async def test_without_an_authority_no_machine_joins(world: World) -> None:
+    error = await error_of(world.cumulus.CreateJoinToken(pb.CreateJoinTokenRequest()))
+    assert isinstance(error, Permanent)
+    assert "set tls.auto" in error.message
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await soon(world.channel.unary_unary(f"/{JOIN}/Authority")(b""))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    error = await error_of(world.agent.Renew(agent_pb2.RenewRequest()))
+    assert isinstance(error, ForbiddenError)
 
 
 @pytest.fixture

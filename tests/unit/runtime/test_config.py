@@ -63,6 +63,41 @@ def test_ports_that_no_socket_takes(tmp_path: Path, port: str) -> None:
         load_config(file)
 
 
+@pytest.mark.parametrize(
+    ("text", "agents"),
+    [
+        ("", "127.0.0.1:50051"),  # without certificates agents come where clients do
+        ("tls: {auto: true}", "127.0.0.1:50052"),
+        ("tls: {auto: true}\nlisten: {grpc: 0.0.0.0:7}", "0.0.0.0:50052"),
+        ("tls: {auto: true}\nlisten: {grpc: '[::1]:0'}", "[::1]:0"),
+        ("tls: {auto: true}\nlisten: {agents: 10.0.0.1:9}", "10.0.0.1:9"),
+    ],
+)
+def test_agents_come_with_certificates_to_a_listener_of_their_own(
+    tmp_path: Path, text: str, agents: str
+) -> None:
+    config = load_config(write(tmp_path / "c.yaml", text))
+    assert config.agents_listen == agents
+    assert (agents in config.listeners) is (config.tls.auto or agents == config.listen.grpc)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tls: {cert: a}", "tls: .*both cert and key, or neither"),
+        ("tls: {key: a}", "tls: .*both cert and key, or neither"),
+        ("tls: {auto: true, cert: a, key: b}", "tls: .*either auto, or cert and key"),
+        ("tls: {auto: true, ca: a}", "tls: .*either auto, or cert and key"),
+        ("advertise: h:50051", "advertise: .*without a port"),
+        ("advertise: 'a b'", "advertise: .*no host"),
+        ("listen: {agents: here}", "listen.agents: .*expected HOST:PORT"),
+    ],
+)
+def test_what_contradicts_itself(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        load_config(write(tmp_path / "c.yaml", text))
+
+
 def test_a_tokens_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"gone: cannot be read: No such file"):
         read_tokens(tmp_path / "gone")
