@@ -13,6 +13,12 @@ DEFAULT_REGISTRY: Final = "docker.io"
 IMAGES_PRESENT: Final = "ImagesPresent"
 """Type of a worker's condition: whether it has every image that it should have."""
 
+NETWORK_ISOLATED: Final = "NetworkIsolated"
+"""Type of a worker's condition: whether jobs without a network have been seen to have none."""
+
+IMAGE_MISSING: Final = "ImageMissing"
+"""Its reason while that could not be tried, for want of the job image."""
+
 FETCHING: Final = "Fetching"
 DISK_TOO_FULL: Final = "DiskTooFull"
 """Reasons of that condition while it is false; there are more."""

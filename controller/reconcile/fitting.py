@@ -17,6 +17,7 @@ from typing import Final
 from ...crd_like_specs.constraints import WORKER_LABEL, satisfied
 from ...crd_like_specs.worker import Device, Worker
 from .asking import Ask
+from .image_seen import isolation_untried
 from .observed import Booking, Free, WorkerSeen
 from .timing import RENTAL_MARGIN, SOON, START_ALLOWANCE
 
@@ -64,7 +65,7 @@ def unable(ask: Ask, worker: Worker) -> Lack | None:
         return Lack.LABEL
     if ask.image and status.platform == "process":
         return Lack.IMAGES
-    if ask.isolated and status.platform == "swarm" and not status.network_isolation:
+    if _not_isolated(ask, worker) and not isolation_untried(worker):
         return Lack.ISOLATION
     if ask.cpus > status.cpus:
         return Lack.ALL_CPUS
@@ -99,8 +100,15 @@ def away(seen: WorkerSeen) -> Lack | None:
     return Lack.CORDONED if wanted.cordoned else None
 
 
+def _not_isolated(ask: Ask, worker: Worker) -> bool:
+    status = worker.status
+    return ask.isolated and status.platform == "swarm" and not status.network_isolation
+
+
 def _awaiting(ask: Ask, seen: WorkerSeen) -> Lack | None:
-    return Lack.JOB_IMAGE if seen.awaits and not ask.image else None
+    if (seen.awaits and not ask.image) or _not_isolated(ask, seen.worker):
+        return Lack.JOB_IMAGE
+    return None
 
 
 def rental_left(worker: Worker, start: float) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ...crd_like_specs.images import IMAGES_PRESENT, familiar
+from ...crd_like_specs.images import IMAGE_MISSING, IMAGES_PRESENT, NETWORK_ISOLATED, familiar
 from ...crd_like_specs.worker import Worker
 
 
@@ -24,6 +24,12 @@ class ImageSeen:
 def has_image(worker: Worker, reference: str) -> bool:
     """Whether the worker says that it has the image of this name or id."""
     return familiar(reference) in worker.status.images
+
+
+def isolation_untried(worker: Worker) -> bool:
+    """True while the worker cannot try whether it isolates jobs, for want of the job image."""
+    said = worker.status.condition(NETWORK_ISOLATED)
+    return said is not None and not said.status and said.reason == IMAGE_MISSING
 
 
 def awaited(worker: Worker, image: str) -> str:

@@ -91,7 +91,9 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.CONTACT: lambda told: (
         f"is not ready (agent silent for {told.seen.silent_for(told.now):.0f} s or node down)"
     ),
-    Lack.JOB_IMAGE: lambda told: told.seen.awaits,
+    Lack.JOB_IMAGE: lambda told: (
+        told.seen.awaits or "has no job image yet to check with whether it isolates jobs"
+    ),
     Lack.FENCED: lambda _: "is fenced",
     Lack.DRAINED: lambda _: "is being drained",
     Lack.CORDONED: lambda _: "is cordoned",

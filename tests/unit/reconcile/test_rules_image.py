@@ -11,7 +11,13 @@ from cumulus.controller.reconcile.image_seen import ImageSeen, awaited
 from cumulus.controller.reconcile.observed import WorkerSeen
 from cumulus.controller.reconcile.plan import plan
 from cumulus.controller.reconcile.rules_image import on_its_way
-from cumulus.crd_like_specs.images import DISK_TOO_FULL, FETCHING, IMAGES_PRESENT
+from cumulus.crd_like_specs.images import (
+    DISK_TOO_FULL,
+    FETCHING,
+    IMAGE_MISSING,
+    IMAGES_PRESENT,
+    NETWORK_ISOLATED,
+)
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import LeaseState
 from cumulus.crd_like_specs.meta import Condition
@@ -122,6 +128,16 @@ def test_jobs_in_the_job_image_wait_while_a_worker_is_being_given_it() -> None:
     assert [(r.reason, r.ever) for r in decision.status.waiting_for] == [(told, True)]
     assert placed(job(), workers=(coming, having(JOB_IMAGE, name="n2"))) == "n2"
     assert placed(job(image="tool:1"), workers=(coming,), image=HELD) == "n1"
+
+
+def test_a_worker_that_could_not_try_its_isolation_yet_is_waited_for() -> None:
+    untried = Condition(type=NETWORK_ISOLATED, status=False, reason=IMAGE_MISSING)
+    failed = untried.model_copy(update={"reason": "Reachable"})
+    for said, rule in ((untried, "wait-for-room"), (failed, "unschedulable")):
+        bare = worker_seen(worker(status={"network_isolation": False, "conditions": (said,)}))
+        for of in (job(), job(image="tool:1")):
+            assert placed(of, workers=(bare,), image=HELD) == rule
+        assert placed(job(network="Egress"), workers=(bare,)) == "n1"
 
 
 @pytest.mark.parametrize(
