@@ -158,7 +158,7 @@ def largest(ask: Ask, workers: Sequence[WorkerSeen], now: float) -> str:
     devices = ", ".join(f"{d.type} {d.name}" for d in status.devices) or "no GPU"
     rented = ""
     if outlasts_rental(ask, best, now) and best.spec.available_until is not None:
-        rented = f", rented until {show_clock(best.spec.available_until, now)}"
+        rented = f", rented until {show_clock(best.spec.available_until, now, early=True)}"
     return (
         f"worker {best.metadata.name} with {len(status.devices)} device(s) ({devices}), "
         f"{format_cpus(status.cpus)} CPU, {show_bytes(status.memory)} memory{rented}"

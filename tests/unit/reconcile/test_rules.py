@@ -36,6 +36,11 @@ CANCELLED = {"cancellation_timestamp": T + 5}
 STOPPING = {"stopping": "Cancelled"}
 DELETED = {"deletion_timestamp": T + 5}
 AWAY = (worker_seen(ready=False, silent=60.0),)
+GONE = (worker_seen(ready=False, known=False, silent=600.0),)
+DRAIN = (worker_seen(worker(drain=True)), worker_seen(worker("n2")))
+MOVING = {"stopping": "Drained", "worker": "n1"}
+CLOSED = (worker_seen(worker(cordoned=True)), worker_seen(worker("n2", drain=True)))
+SMALL = (worker_seen(worker(devices=0)), *GONE)
 
 
 def fresh() -> Job:
@@ -51,6 +56,19 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "too large but waits": (job(gpu={"count": 64}, whenUnschedulable="Wait"), seen(), T, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
     "no room now": (job(), seen(workers=(worker_seen(milli={0: 499}),)), T, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
     "known worker away": (job(), seen(workers=AWAY), T, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
+    "all workers gone": (job(), seen(workers=GONE), T, "no-workers", (), Phase.FAILED, {"reason": "NoWorkers", "message": "No GPU workers available"}),
+    "all workers gone, but it was accepted": (job(status={"reason": "WaitingForRoom"}), seen(workers=GONE), T, "wait-for-room", (), None, {}),
+    "all workers gone, and it waits": (job(whenUnschedulable="Wait"), seen(workers=GONE), T, "wait-for-room", (), None, {}),
+    "no worker at all, and it waits": (job(whenUnschedulable="Wait"), seen(workers=()), T, "wait-for-room", (), None, {"reason": "NoWorkers", "message": "No GPU workers available"}),
+    "too large for all that ever were": (job(status={"reason": "WaitingForRoom"}, gpu={"count": 64}), seen(workers=GONE), T, "no-workers", (), Phase.FAILED, {"reason": "NoWorkers"}),
+    "all workers closed": (job(), seen(workers=CLOSED), T, "no-workers", (), Phase.FAILED, {"message": "No GPU workers available"}),
+    "all workers fenced": (job(), seen(workers=(worker_seen(worker(fenced=True)),)), T, "no-workers", (), Phase.FAILED, {"reason": "NoWorkers"}),
+    "all rentals over": (job(), seen(workers=(worker_seen(worker(available_until=T)),)), T, "no-workers", (), Phase.FAILED, {"reason": "NoWorkers"}),
+    "all workers closed since it was accepted": (job(status={"reason": "WaitingForRoom"}), seen(workers=CLOSED), T, "wait-for-room", (), None, {}),
+    "all workers closed, a later attempt": (job(status={"attempt": 2}), seen(workers=CLOSED), T, "wait-for-room", (), None, {}),
+    "the only one large enough is closed": (job(), seen(workers=(*CLOSED, SMALL[0])), T, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
+    "the only one large enough is gone": (job(), seen(workers=SMALL), T, "unschedulable", (), Phase.FAILED, {"reason": "Unschedulable"}),
+    "longer than any rental": (job(), seen(workers=(worker_seen(worker(available_until=T + 100)),)), T, "unschedulable", (), Phase.FAILED, {"message": "asks for 1 x 0.5 GPU, 1 CPU, 1Gi memory for 1m; the largest that exists: worker n1 with 1 device(s) (nvidia H200), 8 CPU, 32Gi memory, rented until 00:18 UTC"}),
     "code missing": (job(), seen(blob_present=False), T, "code-missing", (), Phase.FAILED, {"reason": "CodeMissing"}),
     "back-off": (job(status={"retry_at": T + 9}), seen(), T, "back-off", (), None, {}),
     "suspended": (job(suspend=True), seen(), T, "suspended", (), None, {"reason": "Suspended"}),
@@ -110,6 +128,18 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "cancel too late": (job(Phase.RUNNING, meta=CANCELLED), seen(service(DONE, exit_code=0, finished_at=T + 4), lease(), OK), T + 6, "succeeded", (), Phase.SUCCEEDED, {}),
     "suspend while running": (job(Phase.RUNNING, suspend=True), seen(service(RUN), lease()), T + 6, "stopping", (), None, {"stopping": "Suspended"}),
     "suspend worked": (job(Phase.RUNNING, suspend=True), seen(service(FAIL, exit_code=143), lease(revoked="Suspended"), EMPTY), T + 7, "suspended", (), Phase.PENDING, {"attempt": 2}),
+    "drain while leasing": (job(Phase.LEASING), seen(lease(), workers=DRAIN), T + 6, "drained", (), Phase.PENDING, {"attempt": 2, "reason": "Drained"}),
+    "drain while running": (job(Phase.RUNNING), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stopping", (), None, {"stopping": "Drained"}),
+    "drain revokes": (job(Phase.RUNNING, status=MOVING), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stop", (PutLease,), None, {"stop_by": T + 21}),
+    "drain worked": (job(Phase.RUNNING, status=MOVING), seen(service(FAIL, exit_code=143, finished_at=T + 7), lease(revoked="Drained"), EMPTY, workers=DRAIN), T + 8, "drained", (), Phase.PENDING, {"attempt": 2, "reason": "Drained", "message": "worker n1 is drained; it starts anew elsewhere"}),
+    "drain vanished": (job(Phase.RUNNING, status=MOVING), seen(lease(revoked="Drained"), workers=DRAIN), T + 8, "drained", (), Phase.PENDING, {"attempt": 2}),
+    "drain goes on though taken back": (job(Phase.RUNNING, status=MOVING), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {}),
+    "drain came too late": (job(Phase.RUNNING, status=MOVING), seen(service(DONE, exit_code=0, finished_at=T + 7), lease(revoked="Drained"), OK, workers=DRAIN), T + 8, "succeeded", (), Phase.SUCCEEDED, {}),
+    "drain, an image stops with 0": (job(Phase.RUNNING, status=MOVING, image="x"), seen(service(DONE, exit_code=0, finished_at=T + 7), lease(revoked="Drained"), EMPTY, workers=DRAIN), T + 8, "drained", (), Phase.PENDING, {"attempt": 2}),
+    "failed by itself while draining": (job(Phase.RUNNING, retry={"limit": 1}), seen(service(FAIL, exit_code=1, finished_at=T + 3), lease(), BAD, workers=DRAIN), T + 3, "failed", (), Phase.PENDING, {"attempt": 2, "reason": "Retrying"}),
+    "cancelled while draining": (job(Phase.RUNNING, meta=CANCELLED), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stopping", (), None, {"stopping": "Cancelled"}),
+    "drained, then elsewhere": (job(status={"attempt": 2, "reason": "Drained"}), seen(workers=DRAIN), T + 9, "place", (PutLease,), Phase.LEASING, {"worker": "n2"}),
+    "drained, nowhere else": (job(status={"attempt": 2, "reason": "Drained"}), seen(workers=DRAIN[:1]), T + 9, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
     "suspend while leasing": (job(Phase.LEASING, suspend=True), seen(lease()), T + 6, "suspend", (), Phase.PENDING, {"attempt": 2}),
     "priority changed": (job(Phase.RUNNING, meta={"generation": 2}, priority=5), seen(service(RUN), lease()), T, "follow-generation", (), None, {"observed_generation": 2}),
     "spec changed while running": (job(Phase.RUNNING, meta={"generation": 2}, status={"run_hash": "old"}), seen(service(RUN), lease()), T, "stopping", (), None, {"stopping": "Superseded"}),
