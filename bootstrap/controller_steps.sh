@@ -141,7 +141,7 @@ client_do() {
   own_dir "${XDG_CONFIG_HOME:-$HOME/.config}"
   own_dir "${XDG_CONFIG_HOME:-$HOME/.config}/cumulus"
   quietly in_venv cumulusctl config set-context local --server "https://127.0.0.1:50051" \
-    --token-file "$DATA/admin.token" --ca "$DATA/pki/ca.crt"
+    --token-file "$DATA/admin.token" --ca-file "$DATA/pki/ca.crt"
   wait_until 30 client_done || quietly in_venv cumulusctl --context local get workers
 }
 
@@ -154,12 +154,13 @@ report() {
   fi
   say_boot
   if [ "$CHANGED" -eq 0 ]; then log "nothing had to be changed"; fi
-  token=$(in_venv cumulusctl --context local token create)
+  token=$(in_venv cumulusctl --context local token create 2>/dev/null) ||
+    quietly in_venv cumulusctl --context local token create
   log "the controller is ready; cumulusctl works on this machine"
   cat <<TEXT
 
 On your own machine, with copies of $DATA/pki/ca.crt and $DATA/admin.token (keep that one secret, mode 600):
-  cumulusctl config set-context cumulus --server https://$ADVERTISE:50051 --ca ca.crt --token-file admin.token
+  cumulusctl config set-context cumulus --server https://$ADVERTISE:50051 --ca-file ca.crt --token-file admin.token
 
 On each worker, from a checkout of this version, as root (the token is good for one worker, for an hour;
 \`cumulusctl token create\` prints another):

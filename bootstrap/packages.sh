@@ -80,12 +80,15 @@ base_do() { install_recorded "${NEEDED[@]}"; }
 
 programs_what() { echo "the programs of this checkout ($(source_hash)) in $VENV"; }
 programs_done() {
-  [ "$(cat "$VENV/.cumulus-source" 2>/dev/null)" = "$(source_hash)" ] &&
+  [ ! -e "$PREFIX/unfinished" ] && [ "$(cat "$VENV/.cumulus-source" 2>/dev/null)" = "$(source_hash)" ] &&
     "$VENV/bin/python" -c 'import cumulus' 2>/dev/null
 }
 programs_do() {
   local copy
   own_folder "$PREFIX"
+  # What was broken off here may look whole to pip and not be: it is made anew.
+  [ ! -e "$PREFIX/unfinished" ] || rm -rf "$VENV"
+  touch "$PREFIX/unfinished"
   make_venv
   quietly in_venv pip install --no-cache-dir --require-hashes -r requirements.lock
   # pip builds where the source lies, and a checkout stays as it is.
@@ -95,6 +98,7 @@ programs_do() {
   quietly in_venv pip install --no-cache-dir --no-deps --no-build-isolation --force-reinstall "$copy"
   rm -rf "$copy"
   source_hash >"$VENV/.cumulus-source"
+  rm "$PREFIX/unfinished"
 }
 
 # What someone else put there stays.

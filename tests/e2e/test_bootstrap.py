@@ -1,0 +1,235 @@
+"""controller.sh and worker.sh on bare Debian machines: the way that a worker takes, from nothing
+to its jobs and back to nothing. The tests follow each other on the same two machines.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bare
+import pytest
+from ctl import wait_for
+from netns import Lan
+from rented import Office, Rented, Run
+
+STEPS = [
+    "base",
+    "programs",
+    "identity",
+    "daemon",
+    "packages",
+    "chronos",
+    "engine",
+    "swarm",
+    "agent",
+]
+LIMIT = 300  # seconds from bare to Ready, all broken off runs counted in
+DATA = "var/lib/cumulus/worker"
+ALIVE = (  # what changes on a worker by itself
+    *bare.TRACES, "var/lib/docker", "var/lib/containerd", f"{DATA}/status.json", f"{DATA}/blobs",
+    f"{DATA}/images", "root/.docker", "var/lib/misc", "opt/containerd",
+)  # fmt: skip
+BACKUPS = ("etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subuid-", "etc/subgid-")
+
+
+@pytest.fixture(scope="module")
+def lan() -> Iterator[Lan]:
+    with Lan() as lan:
+        yield lan
+
+
+@pytest.fixture(scope="module")
+def office(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Office:
+    office = Office(lan, tmp_path_factory.mktemp("office"))
+    run = office.set_up()
+    assert run.code == 0, run.text()
+    return office
+
+
+class Site:
+    """The worker's machine, and what the tests before saw of it."""
+
+    def __init__(self, machine: Rented) -> None:
+        self.machine = machine
+        self.tree = bare.tree(machine.root, (*bare.TRACES, *BACKUPS))
+        self.packages = machine.packages()
+        self.seconds = 0.0
+
+    def worker(self, *arguments: str, token: str = "", **options: object) -> Run:
+        run = self.machine.script("worker.sh", *arguments, token=token, **options)  # type: ignore[arg-type]
+        assert run.shown == []
+        return run
+
+
+@pytest.fixture(scope="module")
+def site(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(Rented(lan, "gpu-1", tmp_path_factory.mktemp("gpu-1")))
+
+
+def agent_status(site: Site) -> dict[str, object]:
+    return dict(json.loads((site.machine.root / DATA / "status.json").read_text()))
+
+
+def test_the_controller_is_set_up_once(office: Office) -> None:
+    run = office.set_up()
+    assert run.code == 0, run.text()
+    assert run.steps == []
+    assert "nothing had to be changed" in run.text()
+    commands = [line for line in run.lines if "worker.sh --controller" in line]
+    assert [f"--controller {office.address}:50051" in command for command in commands] == [True]
+    config = office.root / "root/.config/cumulus/config.yaml"
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert office.ctl("get", "jobs").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (["--controller", "{office}:50051", "--dry-run"], 0, "9 steps would be done; nothing was changed"),
+        (["--controller", "{office}:1"], 1, "port 1 of {office} (the controller) does not answer"),
+        (["--controller", "nowhere"], 2, "--controller 'nowhere': expected HOST:PORT"),
+        (["--controller", "{office}:50051", "--label", "a b"], 2, "--label 'a b': expected KEY=VALUE"),
+        (["--controller", "{office}:50051", "--available-until", "1999-01-01"], 2, "is past"),
+        (["--nonsense"], 2, "unknown argument '--nonsense'"),
+        (["--uninstall"], 0, "nothing was installed here by worker.sh"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_in_a_line_and_changes_nothing(
+    site: Site, office: Office, arguments: list[str], code: int, why: str
+) -> None:
+    run = site.worker(*(word.format(office=office.address) for word in arguments))
+    assert run.code == code, run.text()
+    assert why.format(office=office.address) in run.last
+    assert bare.tree(site.machine.root, (*bare.TRACES, *BACKUPS)) == site.tree
+
+
+def test_a_plain_container_is_refused_with_what_works(site: Site, office: Office) -> None:
+    script = f"{bare.CHECKOUT}/bootstrap/worker.sh"
+    without = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+    run = site.machine.run(
+        *without, script, "--controller", f"{office.address}:50051", "--dry-run", check=False
+    )
+    assert run.returncode == 1
+    assert "no CAP_SYS_ADMIN: a plain container?" in run.stderr
+    assert "a VM instance, not a container" in run.stderr
+
+
+def test_broken_off_at_every_step_it_goes_on(site: Site, office: Office) -> None:
+    """And wrong tokens, and a closed port, are told in a line on the way."""
+    there = ["--controller", f"{office.address}:50051", "--label", "zone=attic"]
+    root = site.machine.root
+    expired, token = office.token("--ttl", "1s"), office.token()
+    used = office.token()
+    office.run("/opt/cumulus/venv/bin/cumulus-agent", "join", "--controller", there[1],
+               "--data", "/tmp/other", "--name", "other", env={"CUMULUS_JOIN_TOKEN": used})  # fmt: skip
+
+    def killed(step: str, when: Callable[[], bool] | None = None) -> None:
+        run = site.worker(*there, token=token, stop=step, when=when)
+        assert run.steps[-1:] == [step], run.text()
+        assert run.code == -9, run.text()
+        site.seconds += run.seconds
+
+    def refused(why: str, token: str) -> None:
+        run = site.worker(*there, token=token)
+        assert run.code == 1
+        assert re.search(why, run.last), run.text()
+        site.seconds += run.seconds
+
+    killed("base")
+    killed("programs")
+    killed("programs", (root / "opt/cumulus/venv/bin/f2py").exists)
+    killed("identity")
+    refused("a join token is needed", "")
+    refused("this is no join token", "cmlj1.nonsense")
+    refused("expired", expired)
+    refused("used", used)
+    office.port_closed(2377, closed=True)
+    refused(r"port 2377 of \S+ \(the Swarm's manager\) does not answer", token)
+    office.port_closed(2377, closed=False)
+    killed("daemon")
+    killed("packages")
+    killed("packages", lambda: any((root / "var/lib/dpkg/updates").iterdir()))
+    killed("chronos")
+    killed("engine")
+    killed("swarm")
+    killed("agent")
+    run = site.worker(*there, token=token)
+    site.seconds += run.seconds
+    assert run.code == 0, run.text()
+    assert f"this machine is a worker of {there[1]}: ready" in run.text()
+    assert any(line.endswith("shares are held by: chronos") for line in run.lines), run.text()
+    assert "NetworkIsolated: yes" in run.text()
+    assert site.seconds < LIMIT
+
+
+def test_the_controller_sees_it_and_runs_a_job_there(site: Site, office: Office) -> None:
+    assert site.machine.name in office.worker("gpu-1")
+    assert " Ready " in office.worker("gpu-1")
+    shown = json.loads(office.ctl("get", "workers", "gpu-1", "-o", "json").stdout)
+    assert shown["metadata"]["labels"]["zone"] == "attic"
+    job = f"{bare.CHECKOUT}/crd_like_specs/examples/hello.yaml"
+    done = office.ctl("apply", job, "--wait")
+    assert json.loads(done.stdout.splitlines()[-1])["greeting"] == "hello, cumulus"
+
+
+def test_run_again_it_changes_nothing(site: Site, office: Office) -> None:
+    def state() -> object:
+        info = json.loads(site.machine.run("docker", "info", "--format", "{{json .}}").stdout)
+        engine = {key: info[key] for key in ("ID", "Swarm", "DefaultRuntime", "LoggingDriver")}
+        pid = (site.machine.root / DATA / "lock").read_text()
+        return bare.tree(site.machine.root, ALIVE), site.machine.packages(), engine, pid
+
+    before = state()
+    run = site.worker("--controller", f"{office.address}:50051")
+    assert run.code == 0, run.text()
+    assert run.steps == []
+    assert "nothing had to be changed" in run.text()
+    assert state() == before
+    run = site.worker("--controller", f"{office.address}:50051", "--dry-run")
+    assert "0 steps would be done" in run.last
+    assert state() == before
+
+
+def test_no_secret_is_left_in_logs(site: Site) -> None:
+    identity = json.loads((site.machine.root / DATA / "identity/identity.json").read_text())
+    logs = "".join(p.read_text() for p in (site.machine.root / "var/log/cumulus").iterdir())
+    assert "step identity: done" in logs
+    assert identity["swarm_join_token"] not in logs
+    assert not re.search(r"cmlj1\.[0-9a-f]{16}\.", logs)
+    assert site.machine.run("stat", "-c", "%a", f"/{DATA}/identity/worker.key").stdout == "600\n"
+
+
+def test_the_engine_listens_on_no_network_but_for_the_swarm(site: Site) -> None:
+    """Requirement 14.6: remote connections are Swarm's own, by mutual TLS."""
+    listening = site.machine.run("ss", "-Hltnp").stdout
+    ports = {
+        int(row.split()[3].rpartition(":")[2]) for row in listening.splitlines() if "dockerd" in row
+    }
+    assert ports == {7946}
+
+
+def test_a_killed_agent_and_a_killed_machine_come_back(site: Site, office: Office) -> None:
+    before = int((site.machine.root / DATA / "lock").read_text())
+    site.machine.run("kill", "-9", str(before))
+    wait_for(lambda: int((site.machine.root / DATA / "lock").read_text() or before) != before, 60)
+    wait_for(lambda: agent_status(site)["contact"], 60)
+    machine = site.machine.machine
+    machine.power_off()
+    wait_for(lambda: " Ready " not in office.worker("gpu-1"), 60)
+    machine.power_on()
+    site.machine.run("cumulus-supervise", "boot")
+    wait_for(lambda: " Ready " in office.worker("gpu-1"), 60)
+
+
+def test_uninstalled_it_is_as_it_was(site: Site, office: Office) -> None:
+    run = site.worker("--uninstall")
+    assert run.code == 0, run.text()
+    now = bare.tree(site.machine.root, (*bare.TRACES, *BACKUPS))
+    changed = {k: (site.tree.get(k), now.get(k)) for k in {*now, *site.tree} if now.get(k) != site.tree.get(k)}  # fmt: skip
+    assert changed == {}
+    assert site.machine.packages() == site.packages
+    wait_for(lambda: " Ready " not in office.worker("gpu-1"), 60)
+    assert not Path(site.machine.root / "tmp/chronos_locks").exists()
