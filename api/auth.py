@@ -116,7 +116,7 @@ def check_exposure(listen: Iterable[str], *, tls: bool, tokens: bool, insecure: 
             [
                 Problem(
                     f"others could reach {address}, and {missing} {'are' if ' ' in missing or missing == 'tokens' else 'is'} "
-                    "not configured: configure TLS and tokens, listen on 127.0.0.1, "
+                    "not configured: set tls.auto, or tls.cert, tls.key and tokensFile; listen on 127.0.0.1; "
                     "or accept it with --insecure",
                     path="listen",
                 )

@@ -1,0 +1,23 @@
+"""What a real Swarm says to a machine that is to join it."""
+
+from __future__ import annotations
+
+import docker
+import pytest
+from cumulus.controller.platforms.swarm import SwarmPlatform
+
+
+@pytest.mark.docker
+async def test_it_is_the_swarms_own_token_and_the_managers_own_address() -> None:
+    platform = SwarmPlatform()
+    await platform.start()
+    client = docker.from_env()
+    try:
+        told = await platform.worker_join()
+        assert told.token == client.swarm.attrs["JoinTokens"]["Worker"]
+        assert told.token not in repr(told)
+        managers = client.info()["Swarm"]["RemoteManagers"]
+        assert told.manager in {manager["Addr"] for manager in managers}
+    finally:
+        client.close()
+        await platform.close()
