@@ -9,6 +9,9 @@ from pydantic import Field
 from .instants import Instant
 from .meta import API_VERSION, Condition, Model, ObjectMeta
 
+DISK_PRESSURE = "DiskPressure"
+"""Condition of a worker whose disk is nearly full: what runs goes on, nothing new begins."""
+
 
 class Device(Model):
     """One GPU (or OpenCL device) of a worker.

@@ -24,16 +24,16 @@ import psutil
 from ...crd_like_specs.errors import DriverError
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ...crd_like_specs.meta import Condition
-from ...crd_like_specs.worker import WorkerStatus
+from ...crd_like_specs.worker import DISK_PRESSURE, WorkerStatus
 from .docker_streams import EventStream
 from .engine import Engine
 from .isolation import Verdict
 from .threads import pieces
 
 NETWORK_ISOLATED: Final = "NetworkIsolated"
-DISK_PRESSURE: Final = "DiskPressure"
 _IMAGE_EVENTS: Final = {"type": ["image"]}
-_CHECK: Final = 30.0  # seconds between looks at the firewall and the disk
+_CHECK: Final = 30.0  # seconds between looks at the firewall
+_DISK_CHECK: Final = 5.0  # and at the disk: jobs fill it fast
 _LEAST_DISK: Final = 2 << 30  # bytes free below which a worker is short of disk
 
 Pause = Callable[[float], Awaitable[None]]
@@ -66,11 +66,26 @@ class Conditions:
 
     def disk(self, folder: Path) -> Condition:
         """Whether the disk of `folder` is nearly full."""
-        free = shutil.disk_usage(folder).free
-        if free < _LEAST_DISK:
+        if short_of_disk(folder):
             least = f"{_LEAST_DISK >> 30} GiB"
             return self.of(DISK_PRESSURE, True, "DiskNearlyFull", f"less than {least} free")
         return self.of(DISK_PRESSURE, False, "EnoughDisk", "")
+
+
+def short_of_disk(folder: Path) -> bool:
+    """Whether the disk of `folder` is nearly full."""
+    return shutil.disk_usage(folder).free < _LEAST_DISK
+
+
+async def disk_turns(folder: Path, pause: Pause) -> AsyncIterator[None]:
+    """Whenever the disk has become nearly full, and when it no longer is. Endless."""
+    was = await asyncio.to_thread(short_of_disk, folder)
+    while True:
+        await pause(_DISK_CHECK)
+        now = await asyncio.to_thread(short_of_disk, folder)
+        if now != was:
+            was = now
+            yield
 
 
 class DockerFacts:
@@ -129,6 +144,7 @@ class DockerFacts:
         watchers = [
             asyncio.create_task(self._watch_images(news)),
             asyncio.create_task(self._watch_rules(news)),
+            asyncio.create_task(self._watch_disk(news)),
         ]
         for watcher in watchers:
             watcher.add_done_callback(lambda _: news.set())
@@ -165,19 +181,25 @@ class DockerFacts:
                 news.set()  # the engine restarts, perhaps with another address or other labels
             await self._pause(1.0)
 
+    async def _watch_disk(self, news: asyncio.Event) -> None:
+        async for _ in disk_turns(self._data, self._pause):
+            news.set()
+
     async def _watch_rules(self, news: asyncio.Event) -> None:
         """Sets rules again that someone flushed, and checks then and after a failure."""
         while True:
             await self._pause(_CHECK)
-            news.set()  # the disk may have filled
             if self._verdict is None or not self._verdict.ok:
                 self._verdict = None
+                news.set()
                 continue
             try:
                 if await self._isolation.ensure_node_config():
                     self._verdict = None
+                    news.set()
             except DriverError as e:
                 self._verdict = Verdict(ok=False, reason=e.reason, message=e.message)
+                news.set()
 
 
 class ProcessFacts:
@@ -223,8 +245,7 @@ class ProcessFacts:
 
     async def changes(self) -> AsyncIterator[None]:
         """See `NodeFacts`: only the disk can change."""
-        while True:
-            await self._pause(_CHECK)
+        async for _ in disk_turns(self._data, self._pause):
             yield
 
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Final
 
 from ...crd_like_specs.constraints import WORKER_LABEL, satisfied
-from ...crd_like_specs.worker import Device, Worker
+from ...crd_like_specs.worker import DISK_PRESSURE, Device, Worker
 from .asking import Ask
 from .image_seen import isolation_untried
 from .observed import Booking, Free, WorkerSeen
@@ -38,6 +38,7 @@ class Lack(Enum):
     FENCED = "fenced"
     DRAINED = "drained"
     CORDONED = "cordoned"
+    DISK = "disk"  # nearly full
     CPUS = "cpus"  # too few are free
     MEMORY = "memory"
     PIDS = "pids"
@@ -52,7 +53,8 @@ class Lack(Enum):
 
 _PASSING: Final = frozenset(
     {
-        Lack.CONTACT, Lack.FENCED, Lack.DRAINED, Lack.CORDONED, Lack.JOB_IMAGE,
+        Lack.CONTACT, Lack.FENCED, Lack.DRAINED, Lack.CORDONED, Lack.DISK,
+        Lack.JOB_IMAGE,
         Lack.CPUS, Lack.MEMORY, Lack.PIDS, Lack.GPU, Lack.CLAIMED,
     }
 )  # fmt: skip
@@ -97,7 +99,10 @@ def away(seen: WorkerSeen) -> Lack | None:
         return Lack.CONTACT
     if wanted.drain:
         return Lack.DRAINED
-    return Lack.CORDONED if wanted.cordoned else None
+    if wanted.cordoned:
+        return Lack.CORDONED
+    disk = seen.worker.status.condition(DISK_PRESSURE)
+    return Lack.DISK if disk is not None and disk.status else None
 
 
 def _not_isolated(ask: Ask, worker: Worker) -> bool:

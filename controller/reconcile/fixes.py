@@ -70,7 +70,9 @@ def fix_for(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking] = 
     return Fix("")
 
 
-_BEYOND_THE_JOB: Final = frozenset({Lack.IMAGES, Lack.ISOLATION, Lack.CONTACT, Lack.FENCED})
+_BEYOND_THE_JOB: Final = frozenset(
+    {Lack.IMAGES, Lack.ISOLATION, Lack.CONTACT, Lack.FENCED, Lack.DISK}
+)
 
 
 def _reduced(

@@ -97,6 +97,7 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.FENCED: lambda _: "is fenced",
     Lack.DRAINED: lambda _: "is being drained",
     Lack.CORDONED: lambda _: "is cordoned",
+    Lack.DISK: lambda _: "has a disk that is nearly full",
     Lack.CPUS: lambda told: (
         f"has {format_cpus(max(0, told.free.cpus))} CPU free, "
         f"{format_cpus(told.ask.cpus)} asked for"

@@ -4,9 +4,10 @@ import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from cumulus.chronos_bindings.agent import firewall
+from cumulus.chronos_bindings.agent import firewall, node_facts
 from cumulus.chronos_bindings.agent.cgroups import processes
 from cumulus.chronos_bindings.agent.firewall import Ran, Rule
 from cumulus.chronos_bindings.agent.isolation import PROBE, read_verdict, targets
@@ -139,6 +140,25 @@ def test_a_condition_keeps_since_when_it_is_so(tmp_path: Path) -> None:
     assert conditions.of("A", True, "other", "m").since == 1.0
     assert conditions.of("A", False, "r", "m").since == 2.0
     assert Conditions(lambda: 0.0).disk(tmp_path).type == "DiskPressure"
+
+
+async def test_a_disk_that_fills_is_told_once_and_so_is_room_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = iter([9, 9, 1, 1, 9, 9])
+    monkeypatch.setattr(
+        node_facts.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free) << 30)
+    )
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    turns = node_facts.disk_turns(tmp_path, pause)
+    await anext(turns)
+    assert len(pauses) == 2
+    await anext(turns)
+    assert len(pauses) == 4
 
 
 def test_images_are_ids_and_tags() -> None:

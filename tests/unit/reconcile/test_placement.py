@@ -8,7 +8,11 @@ import pytest
 from cumulus.controller.reconcile.observed import WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, Refusals, place
 from cumulus.crd_like_specs.job import JobSpec
+from cumulus.crd_like_specs.meta import Condition
+from cumulus.crd_like_specs.worker import DISK_PRESSURE
 from make import T, spec, worker, worker_seen
+
+FULL = {"conditions": (Condition(type=DISK_PRESSURE, status=True, reason="", message=""),)}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,7 @@ from make import T, spec, worker, worker_seen
         (spec(gpu={"type": "amd"}), worker_seen(), "has 0 device(s) of type amd, 1 asked for", False),
         (spec(), worker_seen(ready=False, silent=7), "is not ready (agent silent for 7 s or node down)", True),
         (spec(), worker_seen(worker(cordoned=True)), "is cordoned", True),
+        (spec(), worker_seen(worker(status=FULL)), "has a disk that is nearly full", True),
         (spec(), worker_seen(worker(drain=True)), "is being drained", True),
         (spec(resources={"cpus": 2}), worker_seen(cpus=1500), "has 1500m CPU free, 2 asked for", True),
         (spec(), worker_seen(memory=1 << 29), "has 512Mi memory free, 1Gi asked for", True),
