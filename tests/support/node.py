@@ -18,6 +18,7 @@ from netns import Lan, Machine
 SOCKET = "/run/docker.sock"
 LOCKS = "/tmp/chronos_locks"
 AGENT_DATA = "/var/lib/cumulus/agent"
+DISK_BYTES = 4 << 30
 
 
 class Program:
@@ -72,7 +73,9 @@ class Node:
 
     def __init__(self, lan: Lan, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
-        folder.mkdir(parents=True, exist_ok=True)
+        self.data = folder / "var-lib-cumulus"
+        self.data.mkdir(parents=True)
+        self._make_disk()
         (folder / "daemon.json").write_text("{}")
         self.machine = Machine(lan, name, folder, own=(LOCKS,), env=dict(os.environ))
         self.address = self.machine.address
@@ -84,6 +87,14 @@ class Node:
         made = Program(self.machine, name, self.folder, words)
         self.programs.append(made)
         return made
+
+    def _make_disk(self) -> None:
+        """Its own for what Cumulus keeps, so that it can be filled; it takes what is written only."""
+        disk = self.folder / "disk"
+        with disk.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", disk], check=True)
+        subprocess.run(["mount", "-o", "loop", disk, self.data], check=True)
 
     # Power and engine
 
@@ -105,6 +116,7 @@ class Node:
     def remove(self) -> None:
         self.power_off()
         self.machine.remove()
+        subprocess.run(["umount", self.data], check=True)
         shutil.rmtree(self.folder / "var-lib-docker", ignore_errors=True)
 
     @property
@@ -167,7 +179,7 @@ class Node:
         return [path.name for path in self.locks.glob("partition_*.lock")]
 
     def staged(self) -> list[str]:
-        staging = self.folder / "var-lib-cumulus" / "agent" / "staging"
+        staging = self.data / "agent" / "staging"
         return [path.name for path in staging.iterdir()] if staging.exists() else []
 
     def left(self) -> dict[str, list[str]]:

@@ -7,12 +7,13 @@ records at every change, and the files that Chronos itself keeps, as often as th
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from cluster import Cluster, Worker
 from cumulus.api.frames import WatchType
 from cumulus.crd_like_specs.identity import LABEL_ATTEMPT, LABEL_JOB, LABEL_UID
 from cumulus.crd_like_specs.lease import Lease, LeaseState
-from cumulus.sdk import CumulusClient
+from cumulus.sdk import AsyncCumulusClient
 
 WHOLE = 1000
 HOLDS = (LeaseState.HELD, LeaseState.ENDING)
@@ -133,7 +134,7 @@ class Shares:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._client = CumulusClient(cluster.server)
+        self._stop: Callable[[], object] | None = None
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=part, daemon=True) for part in (self._records, self._files)
@@ -155,7 +156,8 @@ class Shares:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._client.close()
+        if self._stop is not None:
+            self._stop()
         for thread in self._threads:
             thread.join()
 
@@ -168,11 +170,22 @@ class Shares:
 
     def _records(self) -> None:
         try:
-            for item in self._client.watch("Lease"):
+            asyncio.run(self._watch())
+        except asyncio.CancelledError:
+            assert self._over.is_set()
+
+    async def _watch(self) -> None:
+        task = asyncio.current_task()
+        assert task
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        async with (
+            AsyncCumulusClient(self._cluster.server) as client,
+            aclosing(client.watch("Lease")) as items,
+        ):
+            async for item in items:
                 if isinstance(item.resource, Lease):
                     self._take(item.type, item.resource)
-        except CancelledError:
-            assert self._over.is_set()
 
     def _take(self, kind: WatchType, lease: Lease) -> None:
         if kind is WatchType.DELETED:
