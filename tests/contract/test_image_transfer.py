@@ -15,7 +15,7 @@ from typing import Any
 
 import docker
 import pytest
-from ctl import wait_for
+import registry_kit
 from cumulus.api.frames import ImageWanted
 from cumulus.chronos_bindings.agent.clock import SystemClock
 from cumulus.chronos_bindings.agent.engine import Engine
@@ -31,13 +31,11 @@ from cumulus.crd_like_specs.identity import unit_name
 from image_kit import Cable, Served, client, noise, serving
 from netns import Lan
 from node import Node, Program
+from registry_kit import PASSWORD, REGISTRY
 from system import IMAGE
 
 DERIVED = "cumulus-test-derived:1"
-REGISTRY = "127.0.0.1:5000"
 PRIVATE = f"{REGISTRY}/team/tool:1"
-# Of the password `s3cret`, as `htpasswd -B` writes it.
-HTPASSWD = "cumulus:$2y$05$uEXkKLhojyl3ZuAffitw8ODbGVi5pE5T.FOPrDGkm1d2fvpqom8Oa\n"
 MIB = 1 << 20
 
 pytestmark = pytest.mark.docker
@@ -153,35 +151,9 @@ async def test_an_image_above_one_that_is_there_sends_only_what_is_new(
 
 @pytest.fixture(scope="module")
 def registry(node: Node) -> Iterator[Program]:
-    """A real one that asks for a password, on the worker's loopback; it holds `PRIVATE`."""
-    (node.folder / "htpasswd").write_text(HTPASSWD)
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(node.folder / "registry")}},
-        "http": {"addr": REGISTRY},
-        "auth": {"htpasswd": {"realm": "test", "path": str(node.folder / "htpasswd")}},
-    }
-    path = node.folder / "registry.yaml"
-    path.write_text(json.dumps(config))
-    program = node.program("registry", "docker-registry", "serve", str(path))
-    program.start()
-    _make_tool(node)
-
-    def pushed() -> bool:
-        """The registry takes the image"""
-        assert program.running, program.said()
-        lines = node.docker.images.push(
-            PRIVATE,
-            auth_config={"username": "cumulus", "password": "s3cret"},
-            stream=True,
-            decode=True,
-        )
-        return not any("error" in line for line in lines)
-
-    wait_for(pushed, 60)
-    node.docker.images.remove(PRIVATE)
-    yield program
-    program.stop()
+    """On the worker's loopback; it holds `PRIVATE`."""
+    with registry_kit.registry(node, PRIVATE, lambda: _make_tool(node)) as program:
+        yield program
 
 
 def _make_tool(node: Node) -> None:
@@ -208,7 +180,7 @@ def auth(username: str = "", password: str = "") -> str:
 
 async def test_a_private_image_is_pulled_with_the_credentials(store: DockerImages) -> None:
     assert await store.find(PRIVATE) is None
-    await store.pull(PRIVATE, auth("cumulus", "s3cret"))
+    await store.pull(PRIVATE, auth("cumulus", PASSWORD))
     assert (await store.find(PRIVATE) or "").startswith("sha256:")
 
 
@@ -216,10 +188,10 @@ async def test_a_private_image_is_pulled_with_the_credentials(store: DockerImage
     ("name", "username", "password", "words"),
     [
         (PRIVATE, "cumulus", "wrong", "does not give image"),
-        (PRIVATE, "nobody", "s3cret", "does not give image"),
+        (PRIVATE, "nobody", PASSWORD, "does not give image"),
         (PRIVATE, "", "", "does not give image"),
-        (f"{REGISTRY}/team/tool:2", "cumulus", "s3cret", "has no image"),
-        (f"{REGISTRY}/team/other", "cumulus", "s3cret", "has no image"),
+        (f"{REGISTRY}/team/tool:2", "cumulus", PASSWORD, "has no image"),
+        (f"{REGISTRY}/team/other", "cumulus", PASSWORD, "has no image"),
     ],
 )
 async def test_a_refusal_says_who_refused_what(
@@ -228,7 +200,7 @@ async def test_a_refusal_says_who_refused_what(
     with pytest.raises(Permanent, match=f"registry {REGISTRY} {words}") as caught:
         await store.pull(name, auth(username, password))
     assert caught.value.reason == "ImageMissing"
-    assert "s3cret" not in caught.value.message
+    assert PASSWORD not in caught.value.message
 
 
 async def test_a_registry_that_is_away_is_asked_again_later(store: DockerImages) -> None:
@@ -240,7 +212,7 @@ async def test_a_registry_that_is_away_is_asked_again_later(store: DockerImages)
 async def test_credentials_are_tried_at_start(node: Node, registry: Program) -> None:
     images = SwarmImages(node.url)
     await images.open()
-    assert await images.refuses(auth("cumulus", "s3cret")) == ""
+    assert await images.refuses(auth("cumulus", PASSWORD)) == ""
     assert "401 Unauthorized" in await images.refuses(auth("cumulus", "wrong"))
     images.close()
     assert registry.running
@@ -252,7 +224,7 @@ async def test_a_service_is_pulled_with_the_credentials_too(node: Node, registry
     with suppress(docker.errors.ImageNotFound):
         node.docker.images.remove(PRIVATE, force=True)
     told = {}
-    for number, password in enumerate(("wrong", "s3cret"), 1):
+    for number, password in enumerate(("wrong", PASSWORD), 1):
         registries = Registries([Registry(REGISTRY, "cumulus", password)])
         platform = SwarmPlatform(node.url, registries=registries)
         await platform.start()
@@ -266,7 +238,7 @@ async def test_a_service_is_pulled_with_the_credentials_too(node: Node, registry
         await platform.close()
     assert "no such image" in told["wrong"].message.lower()
     # It was pulled, or nobody could know that there is no such command in it.
-    assert told["s3cret"].exit_code == 127
+    assert told[PASSWORD].exit_code == 127
 
 
 def _service(name: str, node: Node) -> ServiceSpec:
