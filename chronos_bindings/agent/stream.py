@@ -112,6 +112,7 @@ class Stream:
         self._beat_due = False
         self._contact = False
         self._last: NodeReport | None = None
+        self._told = ""
         self._usage: NodeUsage | None = None
         self._heard = 0.0
 
@@ -179,6 +180,7 @@ class Stream:
         if self._contact:
             self._contact = False
             self._peer.contact(False)
+            self._told = ""
 
     def _explain(self, done: set[asyncio.Task[None]], *, had_contact: bool) -> None:
         """Say why the connection ended, in one line; bugs of ours are not swallowed."""
@@ -192,7 +194,10 @@ class Stream:
         if had_contact:
             logger.warning("contact with the controller lost: {}", words)
             return
-        logger.debug("no contact with the controller: {}", words)
+        # Said once, whether refused or not reached: an agent asks again every few seconds.
+        level = "DEBUG" if words == self._told else "WARNING"
+        self._told = words
+        logger.log(level, "no contact with the controller: {}", words)
         raise UnavailableError(words)
 
     async def _read(self, call: Any) -> None:

@@ -37,6 +37,7 @@ from cumulus.chronos_bindings.ledger import LedgerPartitioner
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from cumulus.crd_like_specs.lease import LeaseSpec, LeaseState
 from cumulus.crd_like_specs.worker import Device
+from loguru import logger
 
 from .conftest import digest_of, unit, zipped
 from .fakes import FakeClock, FakeFacts, FakePreparer, FakeRuntime
@@ -58,6 +59,7 @@ class Controller(agent_pb2_grpc.AgentServicer):
         self.break_blobs_after = 0
         self.asked: list[tuple[str, int, str]] = []
         self.acking = True
+        self.refuse = ""
         self.news = asyncio.Condition()
         self._out: asyncio.Queue[pb.ControllerMessage | None] = asyncio.Queue()
 
@@ -65,6 +67,10 @@ class Controller(agent_pb2_grpc.AgentServicer):
         self, requests: Any, context: Any
     ) -> AsyncIterator[pb.ControllerMessage]:
         self.sessions += 1
+        if self.refuse:
+            async with self.news:
+                self.news.notify_all()
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, self.refuse)
         self.metadata = dict(context.invocation_metadata())
         out = self._out = asyncio.Queue()
         reader = asyncio.ensure_future(self._read(requests))
@@ -319,6 +325,22 @@ async def test_a_controller_that_comes_back_finds_everything_running(place: Plac
 async def test_heartbeats_where_nothing_changes(hasty: Place) -> None:
     await hasty.controller.until(lambda: len(hasty.controller.of(Heartbeat)) >= 2)
     assert len(hasty.controller.of(NodeReport)) == hasty.controller.sessions
+
+
+async def test_a_refusal_is_said_once(place: Place) -> None:
+    controller = place.controller
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        await controller.until(lambda: controller.said)
+        controller.refuse = "removed"
+        controller.cut()
+        await controller.until(lambda: controller.sessions >= 4)
+    finally:
+        logger.remove(sink)
+    assert [line for line in lines if "removed" in line] == [
+        "no contact with the controller: UNAUTHENTICATED: removed\n"
+    ]
 
 
 async def test_what_is_used_is_told_while_somebody_hears_it(hasty: Place) -> None:
