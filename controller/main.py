@@ -96,6 +96,7 @@ class Controller:
             started=clock.now(),
             best_fit=config.placement == "bestFit",
             images=self.images.seen,
+            marked=clock.marked,
         )
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)

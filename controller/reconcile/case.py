@@ -10,8 +10,9 @@ from ...crd_like_specs.job import Attempt, Cause, Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Device
 from .actions import Action, Plan
-from .cleanup import in_contact, take_down, worker_of
-from .observed import Seen, ServiceSeen, WorkerSeen
+from .certainty import alone_at, disconnected_at, due_at, over_at
+from .cleanup import take_down, times_of, worker_of
+from .observed import LeaseTimes, Seen, ServiceSeen, WorkerSeen
 from .timing import earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
@@ -70,7 +71,38 @@ class Case:
 
     def in_contact(self, lease: Lease) -> bool:
         """True while the agent that holds the lease can be told anything."""
-        return in_contact(lease, self.seen.workers)
+        worker = self.worker(lease)
+        return worker is not None and worker.contact
+
+    def fenced(self, lease: Lease) -> bool:
+        """True where an operator vouches that nothing runs on the lease's worker."""
+        worker = self.worker(lease)
+        return worker is not None and worker.worker.spec.fenced
+
+    def times(self, lease: Lease) -> LeaseTimes:
+        """Of the lease, by the controller's clock."""
+        return times_of(lease, self.seen)
+
+    def over_at(self, lease: Lease) -> float | None:
+        """From when on nothing of it runs, as far as time tells; see `certainty.py`."""
+        return over_at(lease, self.times(lease), self.worker(lease))
+
+    def alone_at(self, lease: Lease) -> float:
+        """By when its agent has ended it alone if it stays silent; see `certainty.py`."""
+        return alone_at(lease, self.times(lease), self.worker(lease))
+
+    def due_at(self, lease: Lease) -> float | None:
+        """When its worker should have ended it; see `certainty.py`."""
+        return due_at(lease, self.times(lease), self.worker(lease))
+
+    def disconnected_at(self, lease: Lease) -> float | None:
+        """When its agent ends it for want of contact, at the latest; see `certainty.py`."""
+        return disconnected_at(lease, self.worker(lease))
+
+    def disconnected(self, lease: Lease) -> bool:
+        """True where its agent was silent for so long that it has ended it for that by now."""
+        cut = self.disconnected_at(lease)
+        return cut is not None and self.now >= cut
 
     @property
     def stopping(self) -> str:
@@ -180,6 +212,18 @@ class Case:
         attempt = self._ended(Phase.CANCELLED, None, reason, message)
         return self.again(rule, attempt, retry_at=self.now + delay, reason=reason, message=message)
 
+    def stopped(self, reason: str) -> Plan:
+        """The attempt is over as it was wished; reason: of `stopping`."""
+        if reason == "Suspended":
+            text = "suspended; it starts anew when resumed"
+            return self.unstarted("suspended", reason, text, 0.0)
+        if reason == "Superseded":
+            return self.unstarted("superseded", reason, "a changed spec was applied", 0.0)
+        if reason == DRAINED:
+            text = f"worker {self.status.worker} is drained; it starts anew elsewhere"
+            return self.unstarted("drained", reason, text, 0.0)
+        return self.end("stopped", Phase.CANCELLED, reason=reason, message="was stopped on request")
+
     def again(
         self, rule: str, ended: Attempt | None, *, retry_at: float, reason: str, message: str
     ) -> Plan:
@@ -206,7 +250,7 @@ class Case:
         """The next clean-up steps of earlier attempts, and of the current one if asked to."""
         services = self.seen.services if current else self.stale_services
         leases = self.seen.leases if current else self.stale_leases
-        return take_down(services, leases, self.seen.workers, self.now)
+        return take_down(self.seen, services, leases, self.now)
 
     @property
     def anything_left(self) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...crd_like_specs.lease import Lease, LeaseState
+from ...crd_like_specs.lease import Lease
 from .actions import Action, ForgetLease, Plan, ReleaseLease, RemoveService
+from .certainty import over_at
 from .fleet import named
-from .observed import Seen, ServiceSeen, WorkerSeen
-from .timing import FORGET_MARGIN, PLATFORM_RETRY, earliest
+from .observed import LeaseTimes, Seen, ServiceSeen, WorkerSeen
+from .timing import PLATFORM_RETRY, earliest
 
 
 def worker_of(lease: Lease, workers: Sequence[WorkerSeen]) -> WorkerSeen | None:
@@ -20,19 +21,20 @@ def worker_of(lease: Lease, workers: Sequence[WorkerSeen]) -> WorkerSeen | None:
     return named(workers, lease.spec.worker)
 
 
-def in_contact(lease: Lease, workers: Sequence[WorkerSeen]) -> bool:
-    """True while the agent that holds the lease can be told anything."""
-    worker = worker_of(lease, workers)
-    return worker is not None and worker.ready
+def times_of(lease: Lease, seen: Seen) -> LeaseTimes:
+    """By the controller's clock; of a lease it has no such times of, what its record says."""
+    known = seen.times.get(lease.metadata.name)
+    if known is not None:
+        return known
+    return LeaseTimes(lease.status.expires_at, lease.metadata.deletion_timestamp or 0.0)
 
 
 def take_down(
-    services: Sequence[ServiceSeen],
-    leases: Sequence[Lease],
-    workers: Sequence[WorkerSeen],
-    now: float,
+    seen: Seen, services: Sequence[ServiceSeen], leases: Sequence[Lease], now: float
 ) -> tuple[tuple[Action, ...], float | None]:
-    """The next steps, and when to look again; ((), None) where nothing is left or news decides."""
+    """The next steps for these of what is seen, and when to look again; ((), None) where nothing
+    is left or news decides.
+    """
     actions: list[Action] = [RemoveService(service.name) for service in services]
     there = {service.name for service in services}
     wake: float | None = None
@@ -42,16 +44,12 @@ def take_down(
             continue
         if lease.metadata.deletion_timestamp is None:
             actions.append(ReleaseLease(name))
-        elif lease.status.state is LeaseState.ENDED:
+            continue
+        over = over_at(lease, times_of(lease, seen), worker_of(lease, seen.workers))
+        if over is not None and now >= over:
             actions.append(ForgetLease(name))
-        elif not in_contact(lease, workers):
-            # Its agent ends it alone; a lease that was never held never ran anything.
-            end = lease.status.expires_at
-            over = end + FORGET_MARGIN if end else now
-            if now >= over:
-                actions.append(ForgetLease(name))
-            else:
-                wake = earliest(wake, over)
+        else:
+            wake = earliest(wake, over)
     return tuple(actions), wake
 
 
@@ -59,5 +57,5 @@ def plan_orphan(seen: Seen, now: float) -> Plan:
     """What bears our label but belongs to no job is taken down, in the same order."""
     if not seen.observed:
         return Plan("platform-unseen", (), None, now + PLATFORM_RETRY)
-    actions, wake = take_down(seen.services, seen.leases, seen.workers, now)
+    actions, wake = take_down(seen, seen.services, seen.leases, now)
     return Plan("orphan", actions, None, wake)

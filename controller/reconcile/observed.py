@@ -104,12 +104,22 @@ Claims = Mapping[str, Sequence[Booking]]
 """Worker → what is kept there for jobs that are ahead in the queue."""
 
 
+class Unready(str, Enum):
+    """Why a worker takes no jobs now; the first that holds."""
+
+    FENCED = "Fenced"  # an operator vouched that nothing runs there
+    OUT_OF_CONTACT = "OutOfContact"  # its agent is silent
+    NODE_DOWN = "NodeDown"  # its agent speaks, but the platform can't reach its node
+    NOT_CLEAN = "NotClean"  # it came (back) with things that nobody wants any more
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker as placement sees it. `ready`: its agent is in contact and its node is up;
+    """A worker as placement sees it. `ready`: it takes jobs; `unready`: else why not;
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
     heard_at: POSIX seconds at which the agent was last heard, where it is not ready. held: the
     leases on it. awaits: why jobs in the job image have to wait there, "" where they don't.
+    `contact`: its agent can be told things; `node_up`: the platform reaches it.
     """
 
     worker: Worker
@@ -119,10 +129,25 @@ class WorkerSeen:
     heard_at: float = 0.0
     held: tuple[Booking, ...] = ()
     awaits: str = ""
+    contact: bool = True
+    node_up: bool = True
+    unready: Unready | None = None
 
     def silent_for(self, now: float) -> float:
         """Seconds since the agent was last heard."""
         return max(0.0, now - self.heard_at)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """What the controller knows of a lease by its own clock, whatever a worker's clock says.
+
+    ends: POSIX seconds by which the lease's time is over on its worker (0: it was never held);
+    released: since when it is not wanted (0: it is).
+    """
+
+    ends: float = 0.0
+    released: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +156,10 @@ class Seen:
 
     services and leases: only this job's, of any attempt. workers: by name. claims: room that is
     kept for jobs ahead of this one. best_fit: fill the fullest worker first, not the first one.
-    default_image: id of the job image. image: that of this job. observed: False while the platform could not be listed;
-    then absence proves nothing.
+    default_image: id of the job image. image: that of this job. observed: False while the
+    platform could not be listed; then absence proves nothing.
+    times: of leases, by name. since: service → POSIX seconds of the controller since when it was
+    seen in its present state.
     """
 
     services: tuple[ServiceSeen, ...] = ()
@@ -146,3 +173,5 @@ class Seen:
     image: ImageSeen = field(default_factory=ImageSeen)
     observed: bool = True
     blob_present: bool = True
+    times: Mapping[str, LeaseTimes] = field(default_factory=dict)
+    since: Mapping[str, float] = field(default_factory=dict)

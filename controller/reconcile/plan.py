@@ -12,7 +12,7 @@ from typing import Final
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Cause, Job, Phase
-from . import rules_end, rules_image, rules_run, rules_start
+from . import rules_end, rules_image, rules_lost, rules_run, rules_start
 from .actions import Plan
 from .case import Case
 from .observed import Seen
@@ -34,8 +34,9 @@ LIVE: Final = (
     Rule("supersede", rules_start.supersede),
     Rule("ended", rules_run.ended),
     Rule("vanished", rules_run.vanished),
-    Rule("lost", rules_run.lost),
-    Rule("lease-lost", rules_run.lease_lost),
+    Rule("fenced", rules_lost.fenced),
+    Rule("lost", rules_lost.lost),
+    Rule("lease-lost", rules_lost.lease_lost),
     Rule("stop", rules_run.stop),
     Rule("overdue", rules_run.overdue),
     Rule("follow", rules_run.follow),

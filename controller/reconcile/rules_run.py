@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
-from ...crd_like_specs.lease import LeaseState
+from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from . import share_words
 from .actions import CollectLogs, Plan, PutLease, RemoveService
 from .case import DRAINED, Case
 from .observed import ServiceSeen, ServiceState
+from .rules_lost import by_worker, ended_by_worker, silence
 from .timing import (
     CLOCK_SLACK,
-    FORGET_MARGIN,
+    CLOCKS_AGREE,
     LOGS_CEILING,
     LOGS_PATIENCE,
     OVERRUN_PATIENCE,
@@ -34,9 +35,11 @@ def vanished(case: Case) -> Plan | None:
     if case.service is not None or case.status.phase.rank <= Phase.LEASING.rank:
         return None
     if case.stopping:
-        return _stopped(case, case.stopping)
+        return case.stopped(case.stopping)
     if _lease_over(case):
         return _timed_out(case)
+    if case.lease is not None and case.disconnected(case.lease):
+        return ended_by_worker(case, DISCONNECTED)
     return case.end(
         "vanished",
         Phase.FAILED,
@@ -58,10 +61,11 @@ def ended(case: Case) -> Plan | None:
         return waiting
     reason = case.stopping
     if reason and not _finished_before_stop(case, service) and not _done_anyway(case, reason):
-        return _stopped(case, reason)
+        return case.stopped(reason)
     if service.state is ServiceState.FAILED and _ended_with_lease(case, service):
         return _timed_out(case)
-    return _own_end(case, service)
+    lost = by_worker(case, service) if service.state is ServiceState.FAILED else ""
+    return ended_by_worker(case, lost) if lost else _own_end(case, service)
 
 
 def stop(case: Case) -> Plan | None:
@@ -85,48 +89,12 @@ def stop(case: Case) -> Plan | None:
 
 def overdue(case: Case) -> Plan | None:
     """The lease is over and the service still isn't: the agent should have ended it."""
-    service, end = case.service, _lease_end(case)
-    if service is None or not end or case.now < end + OVERRUN_PATIENCE:
+    service, due = case.service, _due(case)
+    if service is None or due is None or case.now < due + OVERRUN_PATIENCE:
         return None
     if service.state is ServiceState.LOST:
         return None  # its node is out of reach: `lost` waits for the agent's own enforcement
     return case.act("overdue", (RemoveService(service.name),))
-
-
-def lost(case: Case) -> Plan | None:
-    """The node is down. The job is elsewhere only once it can't be running there any more."""
-    service, lease = case.service, case.lease
-    if service is None or service.state is not ServiceState.LOST:
-        return None
-    end = _lease_end(case)
-    gone = lease is None or lease.status.state is LeaseState.ENDED
-    over = end + FORGET_MARGIN if end else case.now
-    if not gone and case.now < over:
-        return case.wait(
-            "lost",
-            over,
-            reason="WorkerLost",
-            message=f"worker {case.status.worker} is down; its agent ends the lease by itself "
-            f"in {over - case.now:.0f} s, then the job can go elsewhere",
-        )
-    return case.end(
-        "lost",
-        Phase.FAILED,
-        cause=Cause.WORKER_LOST,
-        reason="WorkerLost",
-        message=f"worker {case.status.worker} went down",
-    )
-
-
-def lease_lost(case: Case) -> Plan | None:
-    """Its lease is gone or can't be held: nothing may use a device without one."""
-    lease = case.lease
-    if case.service is None or (lease is not None and lease.status.state is not LeaseState.FAILED):
-        return None
-    message = lease.status.message if lease else "the lease's record is gone"
-    return case.end(
-        "lease-lost", Phase.FAILED, cause=Cause.WORKER_LOST, reason="LeaseLost", message=message
-    )
 
 
 def follow(case: Case) -> Plan | None:
@@ -134,13 +102,12 @@ def follow(case: Case) -> Plan | None:
     service = case.service
     if service is None:
         return None
-    end = _lease_end(case)
-    wake = end + OVERRUN_PATIENCE if end else None
+    end, due = _lease_end(case), _due(case)
+    wake = due + OVERRUN_PATIENCE if due is not None else None
     if service.state is ServiceState.PENDING and case.status.phase is Phase.RUNNING:
         return case.wait("running", wake)  # an older listing; what was seen running was
     if service.state is ServiceState.PENDING:
-        lease = case.lease
-        by = (lease.status.held_at if lease else case.now) + START_PATIENCE
+        by = _held_at(case) + START_PATIENCE
         if case.now >= by:
             return case.end(
                 "never-started",
@@ -160,28 +127,41 @@ def follow(case: Case) -> Plan | None:
         "running",
         wake,
         phase=Phase.RUNNING,
-        reason="",
-        message="",
+        **silence(case),
         started_at=case.status.started_at or service.started_at or case.now,
         expires_at=end,
     )
 
 
 def _lease_end(case: Case) -> float:
-    """When the lease ends, POSIX seconds; 0.0 where it was never held."""
+    """When the lease ends by its worker's clock, POSIX seconds; 0.0 where it was never held."""
     return (case.lease.status.expires_at if case.lease else 0.0) or case.status.expires_at
 
 
+def _due(case: Case) -> float | None:
+    """When the service should be over by our clock; None where its lease was never held."""
+    if case.lease is None:
+        return case.status.expires_at or None
+    return case.due_at(case.lease)
+
+
+def _held_at(case: Case) -> float:
+    """Since when the lease is held, by our clock."""
+    lease = case.lease
+    ends = case.times(lease).ends if lease else 0.0
+    return ends - lease.spec.duration if lease and ends else case.now
+
+
 def _lease_over(case: Case) -> bool:
-    end = _lease_end(case)
-    return bool(end) and case.now >= end
+    ends = case.times(case.lease).ends if case.lease else case.status.expires_at
+    return bool(ends) and case.now >= ends
 
 
 def _await_logs(case: Case, service: ServiceSeen) -> Plan | None:
     """None once every line is safe, or once no more will come."""
     if case.seen.logs.complete:
         return None
-    since = service.finished_at or case.now
+    since = case.seen.since.get(service.name) or service.finished_at or case.now
     waited = case.now - since
     if waited >= LOGS_CEILING:
         return None
@@ -194,7 +174,10 @@ def _await_logs(case: Case, service: ServiceSeen) -> Plan | None:
 def _finished_before_stop(case: Case, service: ServiceSeen) -> bool:
     """True where it ended by itself, before anyone could have stopped it."""
     revoked = case.lease is not None and bool(case.lease.spec.revoked)
-    return not revoked or (0 < service.finished_at < case.stop_since)
+    at, seen_at = service.finished_at, case.seen.since.get(service.name)
+    if seen_at is not None and abs(at - seen_at) > CLOCKS_AGREE:
+        at = seen_at  # its engine's clock is not ours
+    return not revoked or (0 < at < case.stop_since)
 
 
 def _done_anyway(case: Case, reason: str) -> bool:
@@ -204,16 +187,25 @@ def _done_anyway(case: Case, reason: str) -> bool:
 
 
 def _ended_with_lease(case: Case, service: ServiceSeen) -> bool:
-    end = _lease_end(case)
+    end, lease = _lease_end(case), case.lease
     if not end:
         return False
-    if service.finished_at:
+    ends = case.times(lease).ends if lease else end
+    seen_at = case.seen.since.get(service.name)
+    over = lease is not None and lease.status.state in (LeaseState.ENDING, LeaseState.ENDED)
+    if service.finished_at and (seen_at is None or _clocks_agree(service, seen_at, end, ends)):
         return service.finished_at >= end - CLOCK_SLACK
-    over = case.lease is not None and case.lease.status.state in (
-        LeaseState.ENDING,
-        LeaseState.ENDED,
-    )
+    if seen_at is not None:
+        said = over and lease is not None and lease.status.reason == EXPIRED
+        return seen_at >= ends - (CLOCKS_AGREE if said else CLOCK_SLACK)
     return over or case.now >= end
+
+
+def _clocks_agree(service: ServiceSeen, seen_at: float, end: float, ends: float) -> bool:
+    """Whether what the worker's clock said of the lease, and its engine's of the service, can be
+    compared: neither is far from ours.
+    """
+    return abs(ends - end) < CLOCKS_AGREE and service.finished_at < seen_at + CLOCKS_AGREE
 
 
 def _timed_out(case: Case) -> Plan:
@@ -224,17 +216,6 @@ def _timed_out(case: Case) -> Plan:
         reason="DurationExceeded",
         message=f"exceeded its duration of {case.job.spec.duration} s and was killed",
     )
-
-
-def _stopped(case: Case, reason: str) -> Plan:
-    if reason == "Suspended":
-        return case.unstarted("suspended", reason, "suspended; it starts anew when resumed", 0.0)
-    if reason == "Superseded":
-        return case.unstarted("superseded", reason, "a changed spec was applied", 0.0)
-    if reason == DRAINED:
-        message = f"worker {case.status.worker} is drained; it starts anew elsewhere"
-        return case.unstarted("drained", reason, message, 0.0)
-    return case.end("stopped", Phase.CANCELLED, reason=reason, message="was stopped on request")
 
 
 def _rejected(case: Case, service: ServiceSeen) -> Plan:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ...crd_like_specs.errors import NO_WORKERS
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Cause, Phase
-from ...crd_like_specs.lease import Lease, LeaseSpec, LeaseState
+from ...crd_like_specs.lease import DISCONNECTED, RESTARTED, Lease, LeaseSpec, LeaseState
 from ...crd_like_specs.meta import ObjectMeta
 from .actions import CreateService, Plan, PutLease
 from .asking import ask_of, asked
@@ -173,6 +173,7 @@ def _take(case: Case, found: Placement) -> Plan:
             pids=spec.resources.pids,
             duration=spec.duration,
             not_before=case.now,
+            stop_after_disconnect=spec.stop_after_disconnect,
         ),
     )
     return case.act(
@@ -226,6 +227,10 @@ def await_lease(case: Case) -> Plan | None:
         return None  # it had a service: `vanished` decides
     if state is LeaseState.FAILED:
         return _refused(case, lease)
+    worker = case.worker(lease)
+    lost = _lost(case, lease, worker)
+    if lost is not None:
+        return lost
     if state in (LeaseState.ENDING, LeaseState.ENDED):
         return case.end(
             "expired-unstarted",
@@ -234,10 +239,7 @@ def await_lease(case: Case) -> Plan | None:
             reason="DurationExceeded",
             message="the lease ended before the job could start",
         )
-    worker = case.worker(lease)
-    if worker is None or (not worker.ready and worker.silent_for(case.now) > LEASE_PATIENCE):
-        message = f"worker {lease.spec.worker} fell silent before the job started"
-        return case.unstarted("worker-silent", "WorkerSilent", message, 0.0)
+    assert worker is not None, "one without a worker was lost, or has ended"
     if state is not LeaseState.HELD or not worker.ready:
         preparing = "preparing on its worker" if state is LeaseState.PREPARING else ""
         fetching = on_its_way(worker.worker, case.seen.image.reference) if preparing else ""
@@ -259,6 +261,26 @@ def await_lease(case: Case) -> Plan | None:
         message="",
         expires_at=lease.status.expires_at,
     )
+
+
+def _lost(case: Case, lease: Lease, worker: WorkerSeen | None) -> Plan | None:
+    """Its worker was lost before the job could start there: it starts elsewhere, uncounted."""
+    name, said = lease.spec.worker, lease.status.reason
+    if case.fenced(lease):
+        message = f"worker {name} was fenced before the job started"
+        return case.unstarted("worker-fenced", "Fenced", message, 0.0)
+    if said in (DISCONNECTED, RESTARTED):
+        message = f"worker {name} was lost before the job started"
+        return case.unstarted("worker-lost", said, message, 0.0)
+    if lease.status.state in (LeaseState.ENDING, LeaseState.ENDED):
+        return None
+    waited = case.now - lease.spec.not_before if case.in_contact(lease) else 0.0
+    if worker is not None and worker.ready:
+        return None
+    if worker is None or max(worker.silent_for(case.now), waited) > LEASE_PATIENCE:
+        message = f"worker {name} was out of reach before the job started"
+        return case.unstarted("worker-silent", "WorkerSilent", message, 0.0)
+    return None
 
 
 def _refused(case: Case, lease: Lease) -> Plan:

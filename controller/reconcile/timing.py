@@ -28,8 +28,16 @@ LOGS_PATIENCE: Final = 5.0
 LOGS_CEILING: Final = 30.0
 """After so long without complete logs a job ends with the ones there are."""
 
-FORGET_MARGIN: Final = 5.0
-"""Beyond a lease's end, before a worker that is out of reach counts as free of it."""
+FORGET_MARGIN: Final = 10.0
+"""Beyond the time at which a worker ends a lease alone, before nothing of it counts as running:
+its agent has TERM and KILL behind it by then, also where it was just being started anew."""
+
+DRIFT: Final = 0.001
+"""Part of a span of time by which two machines' clocks may come to differ over it."""
+
+REMOVAL_MARGIN: Final = 20.0
+"""From the removal of a service to its container being gone, on a node that the platform reaches:
+its own moment before SIGTERM, the grace, SIGKILL."""
 
 IMAGE_LOOK: Final = 1.0
 """Between looks at whether the engine's images have been listed since a job came."""
@@ -50,6 +58,11 @@ comes before it, stopping the container and sending its last lines after it."""
 
 RENTAL_END: Final = 10.0
 """The part of it that must be left once the lease is held and its end is known."""
+DISCONNECT_SLACK: Final = 10.0
+"""An agent counts its silence from an earlier moment than the controller, by less than this."""
+
+CLOCKS_AGREE: Final = 5.0
+"""A worker's clock that is further from ours is not used to tell what came first."""
 
 CLOCK_SLACK: Final = 0.1
 """An end this close before the lease's own counts as caused by it (clocks and rounding)."""

@@ -6,16 +6,12 @@ sent whole whenever it may have changed. Implements `api.ports.AgentsPort` on th
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Final
+from collections.abc import Callable
 
 from loguru import logger
 
 from ...api.frames import (
-    ControllerFrame,
-    Heartbeat,
     ImageWanted,
     LeaseWanted,
     LogAck,
@@ -27,20 +23,17 @@ from ...api.frames import (
 )
 from ...crd_like_specs.errors import StoreError
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
+from ...crd_like_specs.lease import EXPIRED, Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from .clock import Clock
 from .images import Images
+from .lease_reports import has_looked, log_lease, observed, of_former_boot
 from .logs import Logs
 from .readiness import READY, with_ready
 from .records import Records
-from .shielded import to_the_end
+from .session import Session
 from .world import World
-
-BEAT_SECONDS: Final = 1.0
-
-_RANK: Final = {state: rank for rank, state in enumerate(LeaseState)}
 
 
 class Agents:
@@ -79,9 +72,8 @@ class Agents:
 
     async def session(self, worker: str, peer: str) -> Session:
         """Open one; an older session of the same worker ends."""
-        older = self._sessions.get(worker)
-        if older is not None:
-            older.end()
+        self.end_session(worker)
+        self._world.agent_left(worker)
         session = self._sessions[worker] = Session(self, worker)
         logger.bind(worker=worker).info("agent connected from {}", peer)
         return session
@@ -110,6 +102,12 @@ class Agents:
         for session in list(self._sessions.values()):
             session.wake()
 
+    def end_session(self, worker: str) -> None:
+        """End the worker's session, if it has one."""
+        session = self._sessions.get(worker)
+        if session is not None:
+            session.end()
+
     def close(self) -> None:
         """End every session."""
         for session in list(self._sessions.values()):
@@ -118,7 +116,10 @@ class Agents:
     # What sessions hand over
 
     def wanted(self, worker: str) -> Wanted:
-        """Everything wanted on the worker now."""
+        """Everything wanted on the worker now; on a fenced one nothing is, so that it cleans itself."""
+        known = self._records.workers.get(worker)
+        if known is not None and known.spec.fenced:
+            return Wanted()
         leases = self._records.leases_on(worker)
         composed = (self._compose(x) for x in leases if x.metadata.deletion_timestamp is None)
         wanted = tuple(item for item in composed if item is not None)
@@ -139,13 +140,20 @@ class Agents:
         """The worker's whole state: its record, and the status of every lease on it."""
         now, name = self._clock.now(), report.worker
         came = self._world.agent_heard(name, now)
-        changed = await self._put_worker(report)
         seen = {lease.name: lease.status for lease in report.leases}
+        anew, looked = self._started_anew(report), has_looked(report)
         for lease in self._records.leases_on(name):
-            await self._put_status(lease.metadata.name, seen.get(lease.metadata.name), now)
             if came:
                 self._add(lease.spec.job_name)
-        if changed or came:
+            status = seen.get(lease.metadata.name)
+            if status is None and anew:
+                status = of_former_boot(lease)
+            if status is not None or looked:
+                await self._put_status(lease.metadata.name, status, now)
+        cleaned = self._world.agent_reported(name, clean=self._is_clean(report))
+        # Last, since it notes the boot: should this controller die before, it is told again.
+        changed = await self._put_worker(report)
+        if changed or came or cleaned:
             self._room()
 
     async def logs(self, batch: LogBatch, worker: str = "") -> LogAck:
@@ -199,7 +207,6 @@ class Agents:
         """Whether the record is another one now."""
         name, labels = report.worker, dict(report.labels)
         status = report.status.model_copy(update={"last_heartbeat": 0.0})
-        up = self._world.node_up(status.node_id)
         now = self._clock.now()
 
         def seen(worker: Worker) -> Worker:
@@ -211,7 +218,7 @@ class Agents:
             else:
                 reported = status
             worker = worker.model_copy(update={"metadata": meta, "status": reported})
-            return with_ready(worker, ready=up, now=now)
+            return with_ready(worker, self._world.unready(worker, now), now)
 
         old = self._records.workers.get(name)
         if old is None:
@@ -224,22 +231,44 @@ class Agents:
     async def _put_status(self, name: str, seen: LeaseStatus | None, now: float) -> None:
         """seen: None where the worker does not hold it."""
         old = self._records.leases.get(name)
-        new = await self._records.change_lease(name, lambda lease: _observed(lease, seen))
+        ends = self._clock.mark
+        new = await self._records.change_lease(name, lambda x: observed(x, seen, ends, now))
         if old is None or new is None or new.status == old.status:
             return
         self._world.lease_changed(name, new.spec.job)
         if new.status.state is LeaseState.ENDED and old.status.state is not LeaseState.ENDED:
-            self._note_overrun(new, now)
+            self._note_overrun(new)
         if new.status.state is not old.status.state:
-            _log_lease(old.status, new)
+            log_lease(old.status, new)
         self._add(new.spec.job_name)
 
-    def _note_overrun(self, lease: Lease, now: float) -> None:
-        """Only a lease that came to its own end can have run over it."""
-        end = lease.status.expires_at
-        released = lease.metadata.deletion_timestamp
-        if end and now >= end and not lease.spec.revoked and (released is None or released >= end):
-            self._overrun(now - end)
+    def _note_overrun(self, lease: Lease) -> None:
+        """By its agent's own measure, however late it is told. Only a lease that came to its own
+        end can have run over it.
+        """
+        seen = lease.status
+        if seen.reason == EXPIRED and seen.ended_at:
+            self._overrun(max(0.0, seen.ended_at - seen.expires_at))
+
+    def _started_anew(self, report: NodeReport) -> bool:
+        """Whether the machine was started since its last report, so that nothing of before runs."""
+        known = self._records.workers.get(report.worker)
+        old, new = known.status.boot_id if known is not None else "", report.status.boot_id
+        return bool(old and new) and old != new
+
+    def _is_clean(self, report: NodeReport) -> bool:
+        """Whether all that the worker holds is wanted there, and it knows what runs."""
+        if not has_looked(report):
+            return False
+        wanted = {
+            lease.metadata.name
+            for lease in self._records.leases_on(report.worker)
+            if lease.metadata.deletion_timestamp is None
+        }
+        return all(
+            lease.name in wanted or lease.status.state is LeaseState.ENDED
+            for lease in report.leases
+        )
 
     def _job_of(self, lease: Lease) -> Job | None:
         """The lease's job; None where it is gone (another may bear its name)."""
@@ -267,99 +296,3 @@ class Agents:
             # Nobody is given a password without need: what is held has its image already.
             registry_auth=self._images.auth(image) if self._images and preparing else "",
         )
-
-
-def _log_lease(old: LeaseStatus, new: Lease) -> None:
-    spec, seen = new.spec, new.status
-    log = logger.bind(
-        job_id=spec.job,
-        job=spec.job_name,
-        attempt=spec.attempt,
-        worker=spec.worker,
-        reason=seen.reason,
-        detail=seen.message,
-    )
-    log.info("lease {} -> {}", old.state.value, seen.state.value)
-
-
-def _observed(lease: Lease, seen: LeaseStatus | None) -> Lease:
-    """The lease with what its worker says of it; as it was where that tells nothing new."""
-    old = lease.status
-    if seen is None:
-        if lease.metadata.deletion_timestamp is None:
-            return lease  # not created there yet
-        seen = old.model_copy(update={"state": LeaseState.ENDED})
-    elif _RANK[seen.state] < _RANK[old.state]:
-        return lease  # a restarted agent is on its way to where this lease was
-    return lease.model_copy(update={"status": seen})
-
-
-class Session:
-    """One connected agent. Implements `api.ports.AgentSession`.
-
-    What still comes over a stream whose worker has a newer one is old, and is not listened to.
-    """
-
-    def __init__(self, agents: Agents, worker: str) -> None:
-        self._agents = agents
-        self.worker = worker
-        self._acks: dict[str, int] = {}
-        self._dirty = True
-        self._ended = False
-        self._news = asyncio.Event()
-
-    async def on_state(self, report: NodeReport) -> None:
-        """The worker's whole observed state."""
-        if not self._ended:
-            await to_the_end(self._agents.report(report))
-
-    async def on_heartbeat(self, beat: Heartbeat) -> None:
-        """The agent lives."""
-        del beat  # its clock is of no use here: contact is judged by ours
-        if not self._ended:
-            self._agents.heard(self.worker)
-
-    async def on_logs(self, batch: LogBatch) -> None:
-        """Keep records, then acknowledge them."""
-        ack = await to_the_end(self._agents.logs(batch, self.worker))
-        self._acks[ack.unit] = ack.next
-        self._news.set()
-
-    async def on_usage(self, usage: NodeUsage) -> None:
-        """What the worker uses now."""
-        if not self._ended:
-            self._agents.used(self.worker, usage)
-
-    async def on_look_now(self, hint: LookNow) -> None:
-        """Ask the platform about this unit soon."""
-        self._agents.hint(hint)
-
-    async def outgoing(self) -> AsyncIterator[ControllerFrame]:
-        """The wanted set at once and after each change, acknowledgements, a heartbeat."""
-        while not self._ended:
-            self._news.clear()
-            if self._dirty:
-                self._dirty = False
-                yield self._agents.wanted(self.worker)
-            while self._acks:
-                yield LogAck(*self._acks.popitem())
-            try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    await self._news.wait()
-            except TimeoutError:
-                yield Heartbeat(self._agents.now())
-
-    async def close(self) -> None:
-        """The stream is gone."""
-        self.end()
-        self._agents.left(self)
-
-    def wake(self) -> None:
-        """Send the wanted set anew."""
-        self._dirty = True
-        self._news.set()
-
-    def end(self) -> None:
-        """Finish `outgoing`."""
-        self._ended = True
-        self._news.set()

@@ -15,6 +15,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import DriverError, StoreError
 from ..platforms.base import Platform
+from ..reconcile.observed import Unready
 from .clock import Clock
 from .readiness import with_ready
 from .reconciler import ORPHAN
@@ -49,7 +50,7 @@ class PlatformObserver:
         self._room = room
         self._hint = asyncio.Event()
         self._chased: dict[str, int] = {}
-        self._ready: dict[str, bool] = {}
+        self._unready: dict[str, Unready | None] = {}
 
     def look_now(self, unit: str = "") -> None:
         """Something may have changed; a named unit is chased until it is seen ended."""
@@ -99,7 +100,7 @@ class PlatformObserver:
                 logger.warning("the platform cannot be listed: {}", error)
             self._world.platform_unseen()
             return
-        for uid in self._world.services_seen(services, mark):
+        for uid in self._world.services_seen(services, mark, self._clock.now()):
             self._add(self.key_of(uid))
 
     def _chase(self) -> float:
@@ -127,9 +128,9 @@ class PlatformObserver:
         """Write down whether these workers are ready."""
         now = self._clock.now()
         for name in workers:
-            ready = self._ready.get(name, False)
+            why = self._unready.get(name, Unready.OUT_OF_CONTACT)
             try:
-                await self._records.change_worker(name, partial(with_ready, ready=ready, now=now))
+                await self._records.change_worker(name, partial(with_ready, unready=why, now=now))
             except StoreError as error:  # a full disk: what can be read goes on being read
                 logger.error("worker {}: readiness cannot be written down: {}", name, error)
 
@@ -139,13 +140,11 @@ class PlatformObserver:
         Returns the workers that did.
         """
         now = self._clock.now()
-        ready = {w.worker.metadata.name: w.ready for w in self._world.workers(now)}
-        changed = {
-            name
-            for name in ready.keys() | self._ready.keys()
-            if ready.get(name) != self._ready.get(name)
+        unready = {w.worker.metadata.name: w.unready for w in self._world.workers(now)}
+        old, self._unready = self._unready, unready
+        changed = (unready.keys() ^ old.keys()) | {
+            name for name in unready.keys() & old.keys() if unready[name] != old[name]
         }
-        self._ready = ready
         if not changed and not force:
             return changed
         for lease in self._records.leases.values():

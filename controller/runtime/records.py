@@ -303,6 +303,13 @@ class Records:
                 self._mirror_worker(name)
         return None
 
+    async def delete_worker(self, name: str) -> None:
+        """Delete the record; nothing happens if there is none."""
+        if name in self.workers:
+            with contextlib.suppress(NotFoundError):
+                await self._commit(Delete(WORKERS, name))
+            self._mirror_worker(name)
+
     # What is kept decoded follows the store, in whatever order writers learn of their commits
 
     def _mirror_lease(self, name: str, written: Lease | None = None) -> None:

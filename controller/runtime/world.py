@@ -7,7 +7,6 @@ the log spools; read by the reconciler, `why`, metrics. Everything runs on the e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ...crd_like_specs.identity import unit_name
@@ -24,12 +23,15 @@ from ..reconcile.observed import (
     Seen,
     ServiceSeen,
     ServiceState,
+    Unready,
     WorkerSeen,
 )
-from ..reconcile.timing import START_ALLOWANCE
+from .bookings import Used, booking
+from .contacts import Contacts
+from .lease_clock import LeaseClock, StateClock
 from .line import Line
 from .records import Records
-from .silences import CONTACT_SECONDS, KNOWN_SECONDS, Silences
+from .silences import KNOWN_SECONDS, Silences
 from .usage import Usage
 
 
@@ -50,7 +52,7 @@ class Blobs(Protocol):
 class World:
     """See the module docstring. `started`: POSIX seconds when this controller came up; best_fit:
     place jobs where least is left over, not on the first worker with room. images(reference):
-    what is known of an image that a job names.
+    what is known of an image that a job names. marked: see `Clock.marked`.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class World:
         started: float,
         best_fit: bool = False,
         images: Callable[[str], ImageSeen] = ImageSeen,
+        marked: Callable[[str], float | None] = lambda _: None,
     ) -> None:
         self._records = records
         self._logs = logs
@@ -78,9 +81,10 @@ class World:
         self._touched: dict[str, int] = {}
         self._serial = 0
         self._nodes: dict[str, NodeSeen] | None = None
-        self._heard: dict[str, float] = {}
-        self._connected: set[str] = set()
-        self._used: dict[str, _Used] = {}
+        self._contacts = Contacts(started)
+        self._lease_clock = LeaseClock(records.leases.values(), started, marked)
+        self._states = StateClock()
+        self._used: dict[str, Used] = {}
         self._free_of: dict[str, Free] = {}
         self._held_on: dict[str, tuple[Booking, ...]] = {}
         self._awaits: dict[str, str] = {}
@@ -105,7 +109,7 @@ class World:
         """Call before listing services; give the mark to `services_seen`."""
         return self._serial
 
-    def services_seen(self, services: Iterable[ServiceSeen], mark: int) -> set[str]:
+    def services_seen(self, services: Iterable[ServiceSeen], mark: int, now: float) -> set[str]:
         """A whole listing that began at `mark`; returns the uids whose services changed.
 
         What was created or removed since the listing began keeps the younger knowledge.
@@ -126,6 +130,7 @@ class World:
             and fresh.get(name) != self._services.get(name)
         }
         first, self.observed = not self.observed, True
+        self._states.seen(self._services, fresh, now)
         self._services = fresh
         self._by_uid = {}
         for service in fresh.values():
@@ -167,22 +172,32 @@ class World:
 
     def agent_heard(self, worker: str, now: float) -> bool:
         """Its agent spoke; returns whether it had been out of contact until now."""
-        came = not self._in_contact(worker, now)
-        self._heard[worker] = now
-        self._connected.add(worker)
+        came = self._contacts.heard(worker, now)
         if came or worker in self._closed:
             self._stale[worker] = None
         return came
 
     def agent_left(self, worker: str) -> None:
         """Its agent's stream broke."""
-        self._connected.discard(worker)
+        self._contacts.left(worker)
         self._stale[worker] = None
+
+    def agent_reported(self, worker: str, *, clean: bool) -> bool:
+        """Its agent told all it has; clean: nothing of it is unknown here. Returns whether it is
+        so since now; once it was, it stays so while its agent stays.
+        """
+        self._stale[worker] = None
+        return self._contacts.reported(worker, clean=clean)
+
+    def in_contact(self, worker: str, now: float) -> bool:
+        """Whether its agent can be told anything now."""
+        return self._contacts.holds(worker, now)
 
     def lease_changed(self, name: str, uid: str) -> None:
         """Call after a lease's record was written or deleted; uid: of its job."""
         lease = self._records.leases.get(name)
         known = name in self._leases_by_uid.get(uid, {})
+        self._lease_clock.changed(name, lease)
         self.line.moved()
         if lease is not None:
             self._held_on.pop(lease.spec.worker, None)
@@ -224,6 +239,8 @@ class World:
             blob_present=code is None
             or code.digest is None
             or self._blobs.size(code.digest) is not None,
+            times=self._lease_clock.times(self._leases_by_uid.get(job.metadata.uid, ())),
+            since=self._states.since(self._by_uid.get(job.metadata.uid, ())),
         )
 
     def image_of(self, job: Job) -> ImageSeen:
@@ -238,6 +255,7 @@ class World:
             leases=self.leases_of(uid),
             workers=self.workers(now),
             observed=self.observed,
+            times=self._lease_clock.times(self._leases_by_uid.get(uid, ())),
         )
 
     def services_of(self, uid: str) -> tuple[ServiceSeen, ...]:
@@ -254,13 +272,14 @@ class World:
         if now < self._looked_at:
             self._look_at_all()  # a clock that was set back
         self._looked_at = now
-        for name in self._silences.over(now, self._heard, self._started):
+        for name in self._silences.over(now, self._contacts.times, self._started):
             self._stale[name] = None
         for name in self._stale:
             worker = self._records.workers.get(name)
             if worker is None:
                 self._fleet.drop(name)
                 self._closed.discard(name)
+                self._contacts.forget(name)
                 continue
             seen = self.worker_seen(worker, now)
             self._fleet.put(seen)
@@ -273,21 +292,36 @@ class World:
     def worker_seen(self, worker: Worker, now: float) -> WorkerSeen:
         """One worker with what is free on it."""
         name = worker.metadata.name
-        silent = now - self._heard.get(name, self._started)
-        contact = self._in_contact(name, now)
+        silent = self._contacts.silent_for(name, now)
+        contact = self._contacts.holds(name, now)
+        unready = self.unready(worker, now)
         return WorkerSeen(
             worker=worker,
             free=self._free(worker),
-            ready=contact and self.node_up(worker.status.node_id),
+            ready=unready is None,
             known=contact or silent < KNOWN_SECONDS,
-            heard_at=self._heard.get(name, self._started),
+            heard_at=self._contacts.last(name),
             held=self._held(name),
             awaits=self._awaits_of(worker),
+            contact=contact,
+            node_up=self.node_up(worker.status.node_id),
+            unready=unready,
         )
+
+    def unready(self, worker: Worker, now: float) -> Unready | None:
+        """Why the worker takes no jobs now; None: it does."""
+        name = worker.metadata.name
+        if worker.spec.fenced:
+            return Unready.FENCED
+        if not self._contacts.holds(name, now):
+            return Unready.OUT_OF_CONTACT
+        if not self.node_up(worker.status.node_id):
+            return Unready.NODE_DOWN
+        return None if self._contacts.is_clean(name) else Unready.NOT_CLEAN
 
     def heard_at(self, worker: str) -> float:
         """When its agent last spoke, POSIX seconds; 0.0 for not since this controller came up."""
-        return self._heard.get(worker, 0.0)
+        return self._contacts.heard_at(worker)
 
     def node_up(self, node_id: str) -> bool:
         """True unless the platform says that the node is down or gone."""
@@ -307,14 +341,10 @@ class World:
         """Uids of all jobs that have a service or a lease."""
         return self._by_uid.keys() | self._leases_by_uid.keys()
 
-    def _in_contact(self, worker: str, now: float) -> bool:
-        silent = now - self._heard.get(worker, self._started)
-        return worker in self._connected and silent < CONTACT_SECONDS
-
     def _free(self, worker: Worker) -> Free:
         name, status = worker.metadata.name, worker.status
         if name not in self._free_of:
-            used = self._used.get(name, _Used())
+            used = self._used.get(name, Used())
             self._free_of[name] = Free(
                 milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
                 cpus=status.cpus - used.cpus,
@@ -326,7 +356,7 @@ class World:
     def _held(self, worker: str) -> tuple[Booking, ...]:
         if worker not in self._held_on:
             leases = self._records.leases_on(worker)
-            self._held_on[worker] = tuple(_booking(lease) for lease in leases)
+            self._held_on[worker] = tuple(booking(lease) for lease in leases)
         return self._held_on[worker]
 
     def _awaits_of(self, worker: Worker) -> str:
@@ -339,7 +369,7 @@ class World:
         """Count a lease once: what it sets aside never changes, whatever becomes of it."""
         spec = lease.spec
         self._leases_by_uid.setdefault(spec.job, {})[lease.metadata.name] = spec
-        self._used.setdefault(spec.worker, _Used()).add(spec, 1)
+        self._used.setdefault(spec.worker, Used()).add(spec, 1)
         self._free_of.pop(spec.worker, None)
 
     def _look_at_all(self) -> None:
@@ -348,44 +378,6 @@ class World:
     def _touch(self, name: str) -> None:
         self._serial += 1
         self._touched[name] = self._serial
-
-
-@dataclass(slots=True)
-class _Used:
-    """What all leases of one worker set aside: device index → thousandths, cores, bytes."""
-
-    milli: dict[int, int] = field(default_factory=dict)
-    cpus: int = 0
-    memory: int = 0
-    pids: int = 0
-
-    def add(self, spec: LeaseSpec, sign: int) -> None:
-        for device in spec.devices:
-            self.milli[device] = self.milli.get(device, 0) + sign * spec.memory_milli
-        self.cpus += sign * spec.cpus
-        self.memory += sign * spec.memory
-        self.pids += sign * spec.pids
-
-
-def _booking(lease: Lease) -> Booking:
-    """What the queue knows of a lease. It is held to the end that was reckoned with when it was
-    placed: who prepares for long keeps others waiting, but lets nobody slip in meanwhile.
-    """
-    spec = lease.spec
-    reckoned = spec.not_before + START_ALLOWANCE + spec.duration
-    return Booking(
-        job=spec.job_name,
-        worker=spec.worker,
-        start=0.0,
-        end=min(lease.status.expires_at or reckoned, reckoned)
-        if spec.not_before
-        else lease.status.expires_at,
-        devices=spec.devices,
-        milli=spec.memory_milli,
-        cpus=spec.cpus,
-        memory=spec.memory,
-        pids=spec.pids,
-    )
 
 
 def _discard(names: dict[str, set[str]], uid: str, name: str) -> None:

@@ -135,6 +135,8 @@ def worker_seen(
     milli: dict[int, int] | None = None,
     cpus: int | None = None,
     memory: int | None = None,
+    contact: bool | None = None,
+    node_up: bool = True,
 ) -> WorkerSeen:
     of = of or worker()
     free = Free(
@@ -142,7 +144,15 @@ def worker_seen(
         of.status.cpus if cpus is None else cpus,
         of.status.memory if memory is None else memory,
     )
-    return WorkerSeen(of, free, ready=ready, known=known, heard_at=T - silent)
+    return WorkerSeen(
+        of,
+        free,
+        ready=ready,
+        known=known,
+        heard_at=T - silent,
+        contact=ready if contact is None else contact,
+        node_up=node_up,
+    )
 
 
 def seen(*things: Any, workers: tuple[WorkerSeen, ...] | None = None, **fields: Any) -> Seen:

@@ -57,8 +57,9 @@ class Kit:
             platform="swarm",
             default_image=IMAGE,
             started=T,
+            marked=self.clock.marked,
         )
-        self.world.services_seen([], self.world.listing_begins())
+        self.world.services_seen([], self.world.listing_begins(), T)
         self.rooms = 0
         self.looked: list[str] = []
         self.overruns: list[float] = []
@@ -166,7 +167,9 @@ class Kit:
     async def list_services(self) -> None:
         """A listing reaches the world, and the jobs it concerns the queue."""
         mark = self.world.listing_begins()
-        for uid in self.world.services_seen(await self.platform.list_owned(), mark):
+        for uid in self.world.services_seen(
+            await self.platform.list_owned(), mark, self.clock.now()
+        ):
             self.queue.add(self.records.name_of(uid) or f"uid:{uid}")
 
     async def log(

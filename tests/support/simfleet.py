@@ -153,8 +153,7 @@ class Faults:
 
 @dataclass
 class Tally:
-    """What it cost. plans: passes of the plan; seconds: of one core, and the played parts of them; virtual: seconds that the simulated clock went on.
-    """
+    """What it cost. plans: passes of the plan; seconds: of one core, and the played parts of them; virtual: seconds that the simulated clock went on."""
 
     plans: int = 0
     admitted: int = 0

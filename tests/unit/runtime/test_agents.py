@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from cumulus.api.frames import (
@@ -16,10 +17,16 @@ from cumulus.api.frames import (
     UnitRecord,
     Wanted,
 )
-from cumulus.controller.runtime import agents as agents_module
+from cumulus.controller.reconcile.observed import LeaseTimes, Unready
+from cumulus.controller.runtime import session as session_module
+from cumulus.controller.runtime.lease_clock import ENDS
+from cumulus.controller.runtime.lease_reports import LOOKED
+from cumulus.controller.runtime.session import SILENT_SECONDS
+from cumulus.controller.runtime.world import World
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
-from cumulus.crd_like_specs.lease import Lease, LeaseState, LeaseStatus
+from cumulus.crd_like_specs.lease import EXPIRED, RESTARTED, Lease, LeaseState, LeaseStatus
+from cumulus.crd_like_specs.meta import Condition
 from cumulus.crd_like_specs.worker import Device
 from make import DIGEST, UID, T, job, lease, worker
 from runtime_kit import ENVELOPE, IMAGE, Kit, until
@@ -122,19 +129,20 @@ async def test_a_release_and_a_report_that_cross_are_both_kept(threaded_kit: Kit
 
 
 @pytest.mark.parametrize(
-    ("change", "seconds", "overruns"),
+    ("status", "overruns"),
     [
-        ({}, 61.5, [1.5]),
-        ({}, 30.0, []),  # it ended by itself, before its time
-        ({"revoked": "Cancelled"}, 61.5, []),
+        ({"reason": EXPIRED, "ended_at": T + 61.5}, [1.5]),
+        ({"reason": EXPIRED, "ended_at": T + 59.9}, [0.0]),  # it was over just before
+        ({"reason": EXPIRED}, []),  # nobody knows when
+        ({"reason": "Cancelled", "ended_at": T + 30}, []),
     ],
 )
-async def test_overruns_are_those_of_leases_that_ran_out(
-    kit: Kit, change: dict[str, str], seconds: float, overruns: list[float]
+async def test_overruns_are_what_agents_measured_however_late_they_tell(
+    kit: Kit, status: dict[str, Any], overruns: list[float]
 ) -> None:
-    await put_lease(kit, lease(**change))
-    kit.clock.advance(seconds)
-    ended = lease().status.model_copy(update={"state": LeaseState.ENDED})
+    await put_lease(kit, lease())
+    kit.clock.advance(3600)
+    ended = lease().status.model_copy(update={"state": LeaseState.ENDED, **status})
     await kit.report("n1", {UNIT: ended})
     await kit.report("n1", {UNIT: ended})
     assert kit.overruns == overruns
@@ -228,7 +236,7 @@ async def test_a_stream_that_breaks_in_a_write_loses_nothing(threaded_kit: Kit) 
 async def test_a_session_sends_the_wanted_set_acks_and_heartbeats(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents_module, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(session_module, "BEAT_SECONDS", 0.01)
     await kit.put(job(Phase.LEASING))
     await put_lease(kit, lease(LeaseState.PENDING))
     session = await kit.agents.session("n1", "peer")
@@ -280,3 +288,141 @@ async def test_devices_may_change(kit: Kit) -> None:
     devices = tuple(Device(index=i, name="H200", type="nvidia") for i in range(2))
     await kit.report("n1", status={"devices": devices})
     assert kit.world.workers(T)[0].free.milli == {0: 1000, 1: 1000}
+
+
+def unready(kit: Kit, name: str = "n1") -> Unready | None:
+    return next(
+        w.unready for w in kit.world.workers(kit.clock.now()) if w.worker.metadata.name == name
+    )
+
+
+async def test_each_heartbeat_comes_back_at_once(kit: Kit) -> None:
+    session = await kit.agents.session("n1", "peer")
+    out = session.outgoing()
+    assert await anext(out) == Wanted()
+    await session.on_heartbeat(Heartbeat(17.5))
+    assert await anext(out) == Heartbeat(T, 17.5)
+    await session.on_heartbeat(Heartbeat(18.5))
+    await session.on_heartbeat(Heartbeat(19.5))
+    assert await anext(out) == Heartbeat(T, 19.5)
+
+
+async def test_heartbeats_pass_between_acknowledgements_without_end(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "BEAT_SECONDS", 0.005)
+    session = await kit.agents.session("n1", "peer")
+    async for frame in session.outgoing():
+        await session.on_logs(LogBatch(UNIT, (line(0),)))
+        if isinstance(frame, Heartbeat):
+            break
+
+
+async def test_a_silent_session_is_ended(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "BEAT_SECONDS", 0.005)
+    session = await kit.agents.session("n1", "peer")
+    out = session.outgoing()
+    await anext(out)
+    kit.clock.advance(SILENT_SECONDS - 1)
+    await session.on_logs(LogBatch(UNIT, (line(0),)))  # whatever comes, it lives
+    kit.clock.advance(SILENT_SECONDS - 1)
+    assert isinstance(await anext(out), LogAck | Heartbeat)
+    kit.clock.advance(2)
+    assert all([isinstance(frame, LogAck | Heartbeat) async for frame in out])
+
+
+async def test_a_report_that_takes_long_is_no_silence(kit: Kit) -> None:
+    session = await kit.agents.session("n1", "peer")
+    with session._hearing():
+        kit.clock.advance(SILENT_SECONDS + 1)
+        assert not session.silent
+    assert not session.silent
+    kit.clock.advance(SILENT_SECONDS)
+    assert session.silent
+
+
+async def test_a_lease_ends_by_our_clock_from_when_it_was_first_heard_held(kit: Kit) -> None:
+    await kit.put(job(Phase.LEASING))
+    await put_lease(kit, lease(LeaseState.PENDING))
+    kit.clock.advance(5)
+    await kit.report("n1", {UNIT: kit.held(expires_at=T - 3600)})  # its clock is behind
+    assert kit.world.seen(job(), T).times == {UNIT: LeaseTimes(T + 65)}
+    kit.clock.advance(5)
+    await kit.report("n1", {UNIT: kit.held(expires_at=T - 3600, partition_ids=("p2",))})
+    assert kit.world.seen(job(), T).times == {UNIT: LeaseTimes(T + 65)}
+    await kit.executor._release(UNIT)
+    assert kit.world.seen(job(), T).times == {UNIT: LeaseTimes(T + 65, T + 10)}
+    # The next controller knows it too, unless its machine was started anew: then it may be as
+    # late as if it had just been held. When it was released, it cannot know.
+    parts = (kit.records, kit.logs, kit.blobs)
+    named = {"platform": "x", "default_image": "", "started": T + 20}
+    again = World(*parts, **named, marked=kit.clock.marked)  # type: ignore[arg-type]
+    assert again.seen_orphan(UID, T).times == {UNIT: LeaseTimes(T + 65, T + 20)}
+    rebooted = World(*parts, **named)  # type: ignore[arg-type]
+    assert rebooted.seen_orphan(UID, T).times == {UNIT: LeaseTimes(T + 80, T + 20)}
+    assert ENDS in kit.records.leases[UNIT].metadata.annotations
+
+
+async def test_what_ran_before_the_machine_was_started_anew_is_over(kit: Kit) -> None:
+    other = unit_name("b" * 32, 1)
+    await kit.report("n1", {UNIT: kit.held()}, status={"boot_id": "one"})
+    await put_lease(kit, lease())
+    await put_lease(kit, lease(LeaseState.PREPARING, uid="b" * 32))
+    await kit.report("n1", status={"boot_id": "one"})
+    assert state(kit) is LeaseState.HELD
+    await kit.report("n1", status={"boot_id": "two"})
+    kept = kit.records.leases[UNIT].status
+    assert (kept.state, kept.reason) == (LeaseState.ENDED, RESTARTED)
+    assert kit.records.leases[other].status.state is LeaseState.PREPARING  # it had not run
+
+
+async def test_an_agent_that_could_not_look_says_nothing_by_silence(kit: Kit) -> None:
+    await put_lease(kit, lease(released=True))
+    blind = Condition(type=LOOKED, status=False)
+    await kit.report("n1", status={"conditions": (blind,)})
+    assert state(kit) is LeaseState.HELD
+    assert unready(kit) is Unready.NOT_CLEAN
+    await kit.report("n1", status={"conditions": (Condition(type=LOOKED, status=True),)})
+    assert state(kit) is LeaseState.ENDED
+    assert unready(kit) is None
+
+
+async def test_a_worker_is_clean_before_it_takes_jobs(kit: Kit) -> None:
+    other = unit_name("b" * 32, 1)
+    session = await kit.agents.session("n1", "peer")
+    await kit.report("n1", {other: kit.held()})
+    assert unready(kit) is Unready.NOT_CLEAN
+    (ready,) = kit.records.workers["n1"].status.conditions
+    assert (ready.status, ready.reason) == (False, "NotClean")
+    rooms = kit.rooms
+    await kit.report("n1", {other: kit.held(state=LeaseState.ENDED)})
+    assert unready(kit) is None
+    assert kit.rooms == rooms + 1
+    await kit.report("n1", {other: kit.held()})  # what is dropped from then on is no news
+    assert unready(kit) is None
+    await session.close()
+    await kit.report("n1", {other: kit.held()})
+    assert unready(kit) is Unready.NOT_CLEAN
+    await put_lease(kit, lease(uid="b" * 32))
+    await kit.report("n1", {other: kit.held()})  # wanted: nothing unknown
+    assert unready(kit) is None
+
+
+async def test_a_new_session_is_to_be_clean_anew(kit: Kit) -> None:
+    await kit.agents.session("n1", "one")
+    await kit.report("n1")
+    assert unready(kit) is None
+    await kit.agents.session("n1", "two")
+    assert unready(kit) is Unready.OUT_OF_CONTACT
+    await kit.report("n1", {UNIT: kit.held()})
+    assert unready(kit) is Unready.NOT_CLEAN
+
+
+async def test_of_a_fenced_worker_nothing_is_wanted(kit: Kit) -> None:
+    await kit.put(job(Phase.LEASING))
+    await kit.report("n1")
+    await put_lease(kit, lease())
+    assert len(kit.agents.wanted("n1").leases) == 1
+    await kit.records.put_worker(worker(fenced=True))
+    assert kit.agents.wanted("n1") == Wanted()
+    assert unready(kit) is Unready.FENCED

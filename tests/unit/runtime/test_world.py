@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cumulus.controller.platforms.base import NodeSeen
-from cumulus.controller.reconcile.observed import Free, ServiceState
+from cumulus.controller.reconcile.observed import Free, ServiceState, Unready
 from cumulus.controller.runtime.world import World
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
@@ -26,7 +26,7 @@ async def drop_lease(kit: Kit, of: Lease) -> None:
 
 
 def listed(kit: Kit, *services: object) -> set[str]:
-    return kit.world.services_seen(services, kit.world.listing_begins())  # type: ignore[arg-type]
+    return kit.world.services_seen(services, kit.world.listing_begins(), T)  # type: ignore[arg-type]
 
 
 def test_listings_tell_what_changed(kit: Kit) -> None:
@@ -42,7 +42,7 @@ def test_what_was_done_since_a_listing_began_is_younger(kit: Kit) -> None:
     mark = kit.world.listing_begins()
     kit.world.service_created(UNIT, UID, 1, "node-n1")
     kit.world.service_removed(unit_name(OTHER, 1))
-    assert kit.world.services_seen([service(uid=OTHER)], mark) == set()
+    assert kit.world.services_seen([service(uid=OTHER)], mark, T) == set()
     (seen,) = kit.world.services_of(UID)
     assert (seen.name, seen.state) == (UNIT, ServiceState.PENDING)
     assert kit.world.services_of(OTHER) == ()
@@ -141,3 +141,36 @@ async def test_the_plan_is_told_everything_of_one_job(kit: Kit) -> None:
     assert not kit.world.seen(missing, T).blob_present
     orphan = kit.world.seen_orphan(OTHER, T)
     assert (len(orphan.services), orphan.leases) == (1, ())
+
+
+def test_states_are_dated_by_our_clock(kit: Kit) -> None:
+    what = job(Phase.RUNNING)
+
+    def listed_at(now: float, *services: object) -> dict[str, float]:
+        kit.world.services_seen(services, kit.world.listing_begins(), now)  # type: ignore[arg-type]
+        return dict(kit.world.seen(what, now).since)
+
+    assert listed_at(T, service()) == {UNIT: T}
+    assert listed_at(T + 1, service(started_at=T)) == {UNIT: T}
+    assert listed_at(T + 2, service(ServiceState.COMPLETE)) == {UNIT: T + 2}
+    assert listed_at(T + 3) == {}
+    assert kit.world._states._since == {}
+
+
+async def test_a_worker_that_is_gone_leaves_nothing_in_memory(kit: Kit) -> None:
+    await kit.report("n1")
+    kit.world.workers(T)
+    await kit.records.delete_worker("n1")
+    assert list(kit.world.workers(T)) == []
+    assert (kit.world._contacts.times, kit.world._free_of) == ({}, {})
+    assert not kit.world.in_contact("n1", T)
+
+
+async def test_why_a_worker_takes_no_jobs(kit: Kit) -> None:
+    await kit.report("n1")
+    assert kit.world.workers(T)[0].unready is None
+    kit.world.nodes_seen([NodeSeen("node-n1", "n1", up=False)])
+    (seen,) = kit.world.workers(T)
+    assert (seen.unready, seen.contact, seen.node_up) == (Unready.NODE_DOWN, True, False)
+    (seen,) = kit.world.workers(T + 9)
+    assert (seen.unready, seen.contact) == (Unready.OUT_OF_CONTACT, False)

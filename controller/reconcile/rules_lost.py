@@ -1,0 +1,124 @@
+"""Rules for an attempt whose worker, or whose lease, was lost: never start it twice. Pure.
+
+Two are to be told apart: a worker whose agent is silent (`contact` is False), and a node that the
+platform cannot reach (its services show Lost). Either may be so without the other; what may be
+concluded is in `certainty.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
+from ...crd_like_specs.lease import DISCONNECTED, RESTARTED, WORKER_LOST, Lease, LeaseState
+from .actions import Plan, PutLease
+from .case import Case
+from .observed import ServiceSeen, ServiceState
+from .timing import DISCONNECT_SLACK
+
+
+def fenced(case: Case) -> Plan | None:
+    """An operator vouches that nothing runs on its worker."""
+    lease = case.lease
+    if case.service is None or lease is None or not case.fenced(lease):
+        return None
+    text = f"worker {lease.spec.worker} was fenced: an operator vouches that nothing runs there"
+    return _over(case, "fenced", "Fenced", text)
+
+
+def lost(case: Case) -> Plan | None:
+    """The node is down. The job is elsewhere only once it can't be running there any more."""
+    service, lease = case.service, case.lease
+    if service is None or service.state is not ServiceState.LOST:
+        return None
+    if lease is not None and lease.status.state is LeaseState.FAILED:
+        return None  # `lease_lost` decides
+    over = case.over_at(lease) if lease is not None else 0.0
+    if over is not None and case.now >= over:
+        return _over(case, "lost", WORKER_LOST, f"worker {case.status.worker} went down")
+    if lease is not None and over is None:
+        return _tell(case, lease)
+    return case.wait("lost", over, reason=WORKER_LOST, message=_until(case, over))
+
+
+def _tell(case: Case, lease: Lease) -> Plan:
+    """Its agent is in contact all the same. What the platform has given up it kills as soon as it
+    reaches the node again: so the agent ends it now, and says when it is gone.
+    """
+    message = (
+        f"the platform lost the node of worker {lease.spec.worker}: its agent ends the job there, "
+        "then it can go elsewhere"
+    )
+    told = {"reason": WORKER_LOST, "message": message}
+    if lease.spec.revoked:
+        return case.wait("lost", None, **told)
+    spec = lease.spec.model_copy(update={"revoked": WORKER_LOST, "grace": GRACE_SECONDS})
+    revoked = lease.model_copy(update={"spec": spec})
+    return case.act("lost", (PutLease(revoked),), None, **told)
+
+
+def lease_lost(case: Case) -> Plan | None:
+    """Its lease is gone or can't be held: nothing may use a device without one."""
+    lease = case.lease
+    if case.service is None or (lease is not None and lease.status.state is not LeaseState.FAILED):
+        return None
+    message = lease.status.message if lease else "the lease's record is gone"
+    return _over(case, "lease-lost", "LeaseLost", message)
+
+
+def silence(case: Case) -> dict[str, str]:
+    """Reason and message of a job whose agent is silent, while the job itself goes on."""
+    lease = case.lease
+    if lease is None or case.in_contact(lease):
+        return {"reason": "", "message": ""}
+    return {"reason": DISCONNECTED, "message": _until(case, case.alone_at(lease))}
+
+
+def by_worker(case: Case, service: ServiceSeen) -> str:
+    """Why the end of a failed service is its worker's doing and not the job's, or ""."""
+    lease = case.lease
+    if lease is None or case.seen.logs.result is not None:
+        return ""
+    said = lease.status.reason
+    if said in (DISCONNECTED, RESTARTED):
+        return said
+    if WORKER_LOST in (lease.spec.revoked, case.status.reason):
+        return WORKER_LOST
+    killed = service.exit_code is None or service.exit_code > 128
+    cut = case.disconnected_at(lease)
+    seen_at = case.seen.since.get(service.name, case.now)
+    return DISCONNECTED if killed and cut and seen_at >= cut - DISCONNECT_SLACK else ""
+
+
+def ended_by_worker(case: Case, reason: str) -> Plan:
+    """The attempt was ended by what became of its worker."""
+    words = {
+        DISCONNECTED: "lost contact and ended the job, as its stopAfterDisconnect says",
+        RESTARTED: "was started anew",
+        WORKER_LOST: "was lost to the platform",
+    }
+    return _over(case, "ended-by-worker", reason, f"worker {case.status.worker} {words[reason]}")
+
+
+def _over(case: Case, rule: str, reason: str, message: str) -> Plan:
+    """The attempt is over through no fault of its own."""
+    if case.stopping:
+        return case.stopped(case.stopping)
+    return case.end(rule, Phase.FAILED, cause=Cause.WORKER_LOST, reason=reason, message=message)
+
+
+def _until(case: Case, over: float | None) -> str:
+    lease = case.lease
+    worker = case.worker(lease) if lease is not None else None
+    silent = (
+        f"worker {case.status.worker} has been silent since {_clock(worker.heard_at)}"
+        if worker is not None
+        else f"worker {case.status.worker} is gone"
+    )
+    if over is None:
+        return silent
+    return f"{silent}; it ends the job alone, so that it may run elsewhere from {_clock(over)}"
+
+
+def _clock(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,71 @@
+"""What an agent's report says of leases, and what it does not. Pure but for the log line.
+
+Called by `agents.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from ...api.frames import NodeReport
+from ...crd_like_specs.lease import RESTARTED, Lease, LeaseState, LeaseStatus
+from .lease_clock import ENDS
+
+LOOKED: Final = "UnitsKnown"
+"""Condition of a worker: its agent knows all that runs there. One that says nothing of it does."""
+
+_RANK: Final = {state: rank for rank, state in enumerate(LeaseState)}
+
+
+def observed(
+    lease: Lease, seen: LeaseStatus | None, mark: Callable[[float], str], now: float
+) -> Lease:
+    """The lease with what its worker says of it; as it was where that tells nothing new.
+
+    seen: None where it is not held there. mark: see `Clock.mark`; now: POSIX seconds.
+    """
+    old = lease.status
+    if seen is None:
+        if lease.metadata.deletion_timestamp is None:
+            return lease  # not created there yet
+        seen = old.model_copy(update={"state": LeaseState.ENDED})
+    elif _RANK[seen.state] < _RANK[old.state]:
+        return lease  # a restarted agent is on its way to where this lease was
+    meta = lease.metadata
+    if seen.expires_at and ENDS not in meta.annotations:
+        # It is held since now at the latest, whatever its worker's clock says.
+        ends = mark(now + lease.spec.duration)
+        meta = meta.model_copy(update={"annotations": {**meta.annotations, ENDS: ends}})
+    return lease.model_copy(update={"metadata": meta, "status": seen})
+
+
+def log_lease(old: LeaseStatus, new: Lease) -> None:
+    """A line for a lease that came to another state."""
+    spec, seen = new.spec, new.status
+    log = logger.bind(
+        job_id=spec.job,
+        job=spec.job_name,
+        attempt=spec.attempt,
+        worker=spec.worker,
+        reason=seen.reason,
+        detail=seen.message,
+    )
+    log.info("lease {} -> {}", old.state.value, seen.state.value)
+
+
+def has_looked(report: NodeReport) -> bool:
+    """Whether the agent knows what runs there; if not, what it does not list may be there."""
+    looked = report.status.condition(LOOKED)
+    return looked is None or looked.status
+
+
+def of_former_boot(lease: Lease) -> LeaseStatus | None:
+    """Of a lease that was held before its machine was started anew, and is not known there now."""
+    if lease.status.state not in (LeaseState.HELD, LeaseState.ENDING):
+        return None
+    words = "its machine was started anew"
+    changes = {"state": LeaseState.ENDED, "reason": RESTARTED, "message": words}
+    return lease.status.model_copy(update=changes)
