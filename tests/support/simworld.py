@@ -33,7 +33,9 @@ from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import CumulusError, Temporary
 from cumulus.crd_like_specs.identity import parse_unit
 from cumulus.crd_like_specs.job import Job, Phase
+from cumulus.crd_like_specs.lease import Lease
 from cumulus.crd_like_specs.meta import ObjectMeta
+from cumulus.crd_like_specs.worker import WorkerSpec
 from make import spec
 from simparts import HarshPlatform, PlayedAgent
 
@@ -68,6 +70,7 @@ class Simulation:
         self.killed: set[str] = set()
         self.trace: list[str] = []
         self.names = 0
+        self._leased: set[str] = set()
         self.start()
 
     # The controller, as `main.Controller` wires it
@@ -131,6 +134,7 @@ class Simulation:
             (5, self.platform_step),
             (3, self.advance),
             (2, self.user),
+            (1, self.operate),
             (1, self.fault),
             (1, self.crash),
         ]
@@ -214,6 +218,8 @@ class Simulation:
                 spec=spec(
                     gpu={"memory": self.rng.choice([0.1, 0.5, 1.0])},
                     duration=self.rng.choice([5, 60]),
+                    priority=self.rng.choice([0, 0, 1]),
+                    whenUnschedulable=self.rng.choice(["Fail", "Wait"]),
                     retry={"limit": self.rng.choice([0, 2]), "backoff": 1},
                 ),
             )
@@ -229,6 +235,28 @@ class Simulation:
                 change = {"env": {"N": str(self.rng.random())}}
             changed = job.model_copy(update={"spec": job.spec.model_copy(update=change)})
             await self.desired.apply(changed, dry_run=False)
+
+    async def operate(self) -> None:
+        """An operator closes a worker, empties it, says until when it is rented, or opens it."""
+        name = self.rng.choice(WORKERS)
+        what = self.rng.choice(["cordon", "drain", "drain", "rent", "open"])
+        if what != "rent":
+            closed = what != "open"
+            await self.desired.cordon(name, cordoned=closed, drain=what == "drain")
+            return
+        worker = self.records.workers.get(name)
+        if worker is not None:
+            until = self.rng.choice([None, self.clock.now() + 90])
+            wanted = worker.spec.model_copy(update={"available_until": until})
+            await self.desired.apply(worker.model_copy(update={"spec": wanted}), dry_run=False)
+
+    async def open_workers(self) -> None:
+        """All, or all but one that stays as it was closed."""
+        closed = self.rng.choice([*WORKERS, ""])
+        for name in self.records.workers:
+            if name != closed:
+                wanted = self.records.workers[name].model_copy(update={"spec": WorkerSpec()})
+                await self.desired.apply(wanted, dry_run=False)
 
     async def fault(self) -> None:
         name = self.rng.choice(WORKERS)
@@ -305,6 +333,7 @@ class Simulation:
         self.platform.heal()
         for name in WORKERS:
             self.bring_back(name)
+        await self.open_workers()
         for round_ in range(400):
             for name in WORKERS:
                 self.agents[name].receive(self.server.wanted(name))
@@ -364,6 +393,17 @@ class Simulation:
             assert milli <= 1000, f"{place} is over-committed: {milli}"
         for unit in running - self.platform.lingering:
             assert unit in self.records.leases, f"{unit} runs without a lease"
+        for lease in self.records.leases.values():
+            if lease.metadata.name not in self._leased:
+                self._leased.add(lease.metadata.name)
+                self._check_rental(lease)
+
+    def _check_rental(self, lease: Lease) -> None:
+        """No new lease goes where no lease may go any more."""
+        until = self.records.workers[lease.spec.worker].spec.available_until
+        end = lease.spec.not_before + lease.spec.duration
+        changed = self.trace[-1] == "operate"  # it was placed before
+        assert until is None or end <= until or changed, f"{lease.metadata.name} outlasts a rental"
 
     def describe(self) -> str:
         jobs = [self.records.find_job(n) for n in self.records.open_jobs()]
