@@ -32,6 +32,7 @@ from .lease_reports import has_looked, log_lease, observed, of_former_boot
 from .logs import Logs
 from .readiness import READY, with_ready
 from .records import Records
+from .rental import with_rental
 from .session import Session
 from .world import World
 
@@ -217,7 +218,8 @@ class Agents:
                 reported = status.model_copy(update={"conditions": conditions})
             else:
                 reported = status
-            worker = worker.model_copy(update={"metadata": meta, "status": reported})
+            spec = with_rental(worker.spec, worker.metadata.labels, labels)
+            worker = worker.model_copy(update={"metadata": meta, "spec": spec, "status": reported})
             return with_ready(worker, self._world.unready(worker, now), now)
 
         old = self._records.workers.get(name)
