@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The checks that need no test to run: style, types, layers. Arguments: none.
+# The checks that need no test to run: style, shell scripts, types, layers. Arguments: none.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+need shellcheck shellcheck
 find_python
 make_venv
 install_locked requirements-dev.lock
@@ -11,6 +12,11 @@ status=0
 log "ruff"
 in_venv ruff check --quiet . || status=1
 in_venv ruff format --quiet --check . || status=1
+
+# The parts of a script set what the others read (SC2034), and are found from the root (SC1091);
+# some words are for another shell (SC2016).
+log "shellcheck"
+shellcheck --exclude=SC2034,SC1091,SC2016 --external-sources bootstrap/*.sh || status=1
 
 # mypy takes the folder's name for the package's, and a checkout may be called anything: it looks
 # at this folder through a link of the right name.

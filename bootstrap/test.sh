@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Every check and every test, from a bare Debian or Ubuntu: installs what is missing (Docker
 # Engine, PoCL, build tools), starts the engine where none answers, builds Chronos and the job
-# image, then runs ruff, mypy, import-linter and pytest. Can be run again at any time; what is done
-# is not done twice. Arguments go to pytest, e.g. `./bootstrap/test.sh tests/unit -k plan`; with
-# any, static checks and coverage limits are left out. With CI=true a skipped test is a failure.
+# image, then runs ruff, shellcheck, mypy, import-linter and pytest. Can be run again at any time;
+# what is done is not done twice. Arguments go to pytest, e.g. `./bootstrap/test.sh tests/unit -k
+# plan`; with any, static checks and coverage limits are left out. With CI=true a skipped test is a
+# failure.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . bootstrap/docker.sh
@@ -11,6 +12,8 @@ set -euo pipefail
 
 need git git
 need mmdebstrap mmdebstrap
+need ip iproute2
+need shellcheck shellcheck
 need docker-registry docker-registry
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || NEEDED+=(debian-archive-keyring)
 [ "$(id -u)" -eq 0 ] || need newuidmap uidmap

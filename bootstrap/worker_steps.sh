@@ -120,6 +120,7 @@ image_do() {
 # What was said in an earlier run holds until something else is said.
 agent_labels() {
   local label
+  # shellcheck disable=SC2153 # of worker_args.sh
   if [ "${#LABELS[@]}" -gt 0 ]; then
     for label in "${LABELS[@]}"; do printf -- '--label\n%s\n' "$label"; done
   else
