@@ -23,6 +23,9 @@ NODE_THIS_MACHINE: Final = "this-machine"  # id of the process platform's only n
 NETWORK_ISOLATED: Final = "cumulus-isolated"  # the network of jobs with `network: None`
 NETWORK_ISOLATED_CONFIG: Final = "cumulus-isolated-config"  # its node-local configuration
 BRIDGE_ISOLATED: Final = "cml-iso0"  # its bridge, at most 15 characters
+NETWORK_EGRESS: Final = "cumulus-egress"  # of jobs with `network: Egress`: out, but not to others
+NETWORK_EGRESS_CONFIG: Final = "cumulus-egress-config"
+BRIDGE_EGRESS: Final = "cml-egr0"
 
 ENV_RLIMIT_DATA: Final = "CUMULUS_RLIMIT_DATA"
 """Environment variable with the bytes of data that each process of a job may have: the runner sets

@@ -42,16 +42,27 @@ Run = Callable[[Sequence[str]], Ran]
 
 def rules(bridges: Iterable[str], *, ipv6: bool) -> tuple[Rule, ...]:
     """What has to be dropped for these bridges: to the node, through it and into them. Pure."""
-    chains = [("iptables", "DOCKER-USER")]  # the engine passes everything forwarded through it
-    if ipv6:
-        chains.append(("ip6tables", "FORWARD"))  # older engines have no chain of their own there
     wanted = []
     for bridge in bridges:
-        for tool, forward in chains:
+        for tool, forward in _chains(ipv6=ipv6):
             wanted.append(Rule(tool, "INPUT", ("-i", bridge)))
             wanted.append(Rule(tool, forward, ("-i", bridge)))
             wanted.append(Rule(tool, forward, ("-o", bridge)))
     return tuple(wanted)
+
+
+def apart(bridge: str, *, ipv6: bool) -> tuple[Rule, ...]:
+    """What has to be dropped so that containers on this bridge don't reach each other. Pure."""
+    match = ("-i", bridge, "-o", bridge)
+    return tuple(Rule(tool, forward, match) for tool, forward in _chains(ipv6=ipv6))
+
+
+def _chains(*, ipv6: bool) -> list[tuple[str, str]]:
+    """Where what is forwarded is filtered: tool and chain."""
+    chains = [("iptables", "DOCKER-USER")]  # the engine passes everything forwarded through it
+    if ipv6:
+        chains.append(("ip6tables", "FORWARD"))  # older engines have no chain of their own there
+    return chains
 
 
 def ensure(wanted: Iterable[Rule], run: Run | None = None) -> int:

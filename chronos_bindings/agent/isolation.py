@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,13 @@ import tenacity
 from docker.models.containers import Container
 
 from ...crd_like_specs.errors import DriverError, NotFoundError, Permanent
-from ...crd_like_specs.identity import BRIDGE_ISOLATED, LABEL_OWNED, NETWORK_ISOLATED_CONFIG
+from ...crd_like_specs.identity import (
+    BRIDGE_EGRESS,
+    BRIDGE_ISOLATED,
+    LABEL_OWNED,
+    NETWORK_EGRESS_CONFIG,
+    NETWORK_ISOLATED_CONFIG,
+)
 from . import firewall
 from .engine import Engine
 
@@ -76,15 +83,22 @@ class Isolation:
 
     @property
     def rules(self) -> tuple[firewall.Rule, ...]:
-        """The firewall rules of this bridge and its twin."""
-        return firewall.rules((self._bridge, self._twin), ipv6=firewall.has_ipv6())
+        """The firewall rules of this bridge and its twin, and of the one of jobs with a way out."""
+        ipv6 = firewall.has_ipv6()
+        closed = firewall.rules((self._bridge, self._twin), ipv6=ipv6)
+        return (*closed, *firewall.apart(BRIDGE_EGRESS, ipv6=ipv6))
 
     async def ensure_node_config(self) -> int:
         """Make the bridge's configuration and the rules where they are missing; how many rules
         were missing. Permanent(reason="NotRoot" | "NoFirewall" | "ConfigConflict"), Temporary.
         """
         missing = await asyncio.to_thread(self._ensure_rules, self.rules)
-        await self._engine.call(lambda client: _ensure_config(client, self._config, self._bridge))
+        wanted = {
+            self._config: options(self._bridge),
+            NETWORK_EGRESS_CONFIG: options(BRIDGE_EGRESS, outwards=True),
+        }
+        for name, given in wanted.items():
+            await self._engine.call(partial(_ensure_config, name=name, given=given))
         return missing
 
     async def verify(self) -> Verdict:
@@ -116,12 +130,14 @@ class Isolation:
         return read_verdict(output)
 
 
-def options(bridge: str) -> dict[str, str]:
-    """The driver's options that make a bridge isolated, but for `internal` and the rules."""
+def options(bridge: str, *, outwards: bool = False) -> dict[str, str]:
+    """The driver's options that keep containers on a bridge apart. outwards: with a way out; else
+    `internal` and the rules do the rest.
+    """
     return {
         f"{_BRIDGE}.name": bridge,
         f"{_BRIDGE}.enable_icc": "false",
-        f"{_BRIDGE}.enable_ip_masquerade": "false",
+        f"{_BRIDGE}.enable_ip_masquerade": "true" if outwards else "false",
     }
 
 
@@ -148,7 +164,7 @@ def read_verdict(output: str) -> Verdict:
     return Verdict(True, "Verified", f"none of {tried} things was reachable from a container")
 
 
-def _ensure_config(client: docker.DockerClient, name: str, bridge: str) -> None:
+def _ensure_config(client: docker.DockerClient, name: str, given: dict[str, str]) -> None:
     """The SDK's `create_network` knows no ConfigOnly, so the request is made here."""
     api = client.api
     body = {
@@ -156,7 +172,7 @@ def _ensure_config(client: docker.DockerClient, name: str, bridge: str) -> None:
         "Driver": "bridge",
         "ConfigOnly": True,
         "CheckDuplicate": True,
-        "Options": options(bridge),
+        "Options": given,
         "Labels": {LABEL_OWNED: "1"},
     }
     if not any(net["Name"] == name for net in api.networks(names=[name])):
@@ -166,7 +182,7 @@ def _ensure_config(client: docker.DockerClient, name: str, bridge: str) -> None:
                 f"network {name} cannot be made: {response.text.strip()}", reason="EngineRefused"
             )
     found = next(net for net in api.networks(names=[name]) if net["Name"] == name)
-    if not found["ConfigOnly"] or found["Options"] != options(bridge):
+    if not found["ConfigOnly"] or found["Options"] != given:
         raise Permanent(
             f"network {name} exists with other options than Cumulus's: "
             f"remove it with `docker network rm {name}`",

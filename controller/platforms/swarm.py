@@ -14,7 +14,6 @@ from typing import Any, Final
 from docker import APIClient
 from docker.errors import APIError
 from loguru import logger
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
 
 from ...crd_like_specs.errors import (
     ConflictError,
@@ -23,7 +22,7 @@ from ...crd_like_specs.errors import (
     Permanent,
     Temporary,
 )
-from ...crd_like_specs.identity import LABEL_OWNED, LABEL_PYTHON, NETWORK_ISOLATED, parse_unit
+from ...crd_like_specs.identity import LABEL_OWNED, LABEL_PYTHON, parse_unit
 from ...crd_like_specs.images import is_id, is_reference
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
@@ -32,14 +31,14 @@ from .base import LogFrame, NodeSeen, WorkerJoin
 from .hints import Hints
 from .registries import Registries
 from .swarm_engine import Engine, delete, get_bytes, get_json, post
+from .swarm_ensure import NAMES as NETWORKS
+from .swarm_ensure import ensure_networks
 from .swarm_events import Events
 from .swarm_frames import parse_frames
 from .swarm_join import worker_join
 
 TIDY_SECONDS: Final = 15.0
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
-
-_ALLOCATION_SECONDS: Final = 10.0
 
 
 class SwarmPlatform:
@@ -72,7 +71,7 @@ class SwarmPlatform:
         self._tidying: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Check engine and swarm, make the isolated network, listen to events."""
+        """Check engine and swarm, make the networks of jobs, listen to events."""
         await self._engine.open()
         swarm = (await self._engine.call("ask for the engine's state", _info)).get("Swarm") or {}
         if swarm.get("LocalNodeState") != "active" or not swarm.get("ControlAvailable"):
@@ -82,7 +81,7 @@ class SwarmPlatform:
                 reason="NoSwarm",
             )
         self._node_id = str(swarm.get("NodeID", ""))
-        await self._ensure_networks()
+        await ensure_networks(self._engine)
         loop = asyncio.get_running_loop()
         self._events = Events(self._endpoint, lambda: _call_in(loop, self._hints.notify))
         self._events.start()
@@ -138,8 +137,8 @@ class SwarmPlatform:
                 raise Temporary(f"{e.message}, but it is gone again", reason="Conflict") from e
             self._refuse_foreign(service.name, existing)
         except NotFoundError as e:
-            if NETWORK_ISOLATED in e.message:
-                await self._ensure_networks()
+            if any(name in e.message for name in NETWORKS):
+                await ensure_networks(self._engine)
             raise Temporary(e.message, reason="EngineFault") from e
 
     async def _usable(self, reference: str) -> str:
@@ -250,42 +249,6 @@ class SwarmPlatform:
             return set()
         nodes = await self._engine.call("list nodes", lambda c: get_json(c, "/nodes"))
         return doubtful - {str(node["ID"]) for node in nodes if not swarm_map.is_down(node)}
-
-    async def _ensure_networks(self) -> None:
-        configuration, network = swarm_map.isolated_networks()
-        for body in (configuration, network):
-            name = body["Name"]
-            if await self._network(name) is None:
-                try:
-                    await self._engine.call(
-                        f"create network {name}", partial(post, path="/networks/create", body=body)
-                    )
-                except ConflictError:  # someone was faster
-                    logger.debug("network {} exists already", name)
-        found = await self._allocated(NETWORK_ISOLATED)
-        wrong = "it does not exist" if found is None else swarm_map.unfit_network(found)
-        if wrong:
-            raise Permanent(
-                f"network {NETWORK_ISOLATED} would not isolate jobs: {wrong}; "
-                "remove it (docker network rm), and it is made anew at the next start",
-                reason="NetworkUnfit",
-            )
-
-    async def _network(self, name: str) -> Mapping[str, Any] | None:
-        found = await self._engine.call(
-            "list networks", lambda c: get_json(c, "/networks", name=[name])
-        )
-        return next((network for network in found if network["Name"] == name), None)
-
-    async def _allocated(self, name: str) -> Mapping[str, Any] | None:
-        """A manager that was just told of a network shows it without a driver for a moment."""
-        patiently = AsyncRetrying(
-            retry=retry_if_result(lambda network: network is not None and not network["Driver"]),
-            wait=wait_fixed(0.05),
-            stop=stop_after_delay(_ALLOCATION_SECONDS),
-            retry_error_callback=lambda tries: tries.outcome.result() if tries.outcome else None,
-        )
-        return await patiently(self._network, name)
 
     async def _tidy_for_ever(self) -> None:
         """Once after start, as an earlier controller may have left something; then twice after

@@ -6,7 +6,8 @@ Called by `swarm.py` only. Every choice here comes from measurements on Docker 2
 - The image by id, since a tag makes each task ask a registry first.
 - `/work` is a named volume over tmpfs: Swarm's own tmpfs mounts are always noexec, which breaks
   compiled Python modules and OpenCL kernels. Its record outlives the service and is pruned.
-- Without any network Swarm gives the default bridge, with internet: so isolation is a network.
+- Without any network Swarm gives the default bridge, with internet and with every other job that
+  has none: so every job gets a network (see `swarm_networks.py`).
 """
 
 from __future__ import annotations
@@ -17,17 +18,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...crd_like_specs.identity import (
-    BRIDGE_ISOLATED,
     JOB_UID,
     LABEL_OWNED,
-    NETWORK_ISOLATED,
-    NETWORK_ISOLATED_CONFIG,
     owned_labels,
     parse_unit,
 )
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen, ServiceState
 from .base import NodeSeen
+from .swarm_networks import network_of
 
 Json = Mapping[str, Any]
 
@@ -39,7 +38,6 @@ WORK_DIR: Final = "/work"
 LOG_MAX_SIZE: Final = "256m"
 NANO: Final = 1_000_000_000
 
-_BRIDGE: Final = "com.docker.network.bridge"
 _STATES: Final = {
     "new": ServiceState.PENDING,
     "pending": ServiceState.PENDING,
@@ -102,50 +100,9 @@ def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict
                 }
             },
             "LogDriver": {"Name": "json-file", "Options": {"max-size": LOG_MAX_SIZE}},
-            "Networks": [{"Target": NETWORK_ISOLATED}] if service.isolated else [],
+            "Networks": [{"Target": network_of(isolated=service.isolated).name}],
         },
     }
-
-
-def isolated_networks() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Bodies of `POST /networks/create`: this node's configuration, then the swarm's network.
-
-    The bridge is internal, has no traffic between its containers and no masquerading. Every
-    further node needs the same configuration; its agent makes it.
-    """
-    configuration = {
-        "Name": NETWORK_ISOLATED_CONFIG,
-        "Driver": "bridge",
-        "ConfigOnly": True,
-        "CheckDuplicate": True,
-        "Labels": {LABEL_OWNED: "1"},
-        "Options": {
-            f"{_BRIDGE}.name": BRIDGE_ISOLATED,
-            f"{_BRIDGE}.enable_icc": "false",
-            f"{_BRIDGE}.enable_ip_masquerade": "false",
-        },
-    }
-    network = {
-        "Name": NETWORK_ISOLATED,
-        "Driver": "bridge",
-        "Scope": "swarm",
-        "Internal": True,
-        "ConfigFrom": {"Network": NETWORK_ISOLATED_CONFIG},
-        "CheckDuplicate": True,  # and no labels: the engine refuses them beside ConfigFrom
-    }
-    return configuration, network
-
-
-def unfit_network(seen: Json) -> str:
-    """What is wrong with an existing network of the isolated network's name; "" if it isolates."""
-    wanted = {
-        "Driver": "bridge",
-        "Scope": "swarm",
-        "Internal": True,
-        "ConfigFrom": {"Network": NETWORK_ISOLATED_CONFIG},
-    }
-    wrong = [f"{k} is {seen.get(k)!r}, not {v!r}" for k, v in wanted.items() if seen.get(k) != v]
-    return "; ".join(wrong)
 
 
 def is_owned(labels: Mapping[str, str] | None, owner: str = OWNER) -> bool:

@@ -106,7 +106,7 @@ async def test_networkless_means_no_way_out(bench: Bench) -> None:
 
 
 @pytest.mark.docker
-async def test_egress_means_the_default_bridge(bench: Bench) -> None:
+async def test_egress_means_a_bridge_with_a_way_out(bench: Bench) -> None:
     isolated = await said(bench, "cat /proc/net/route | sed 1d | head -1")
     egress = await said(bench, "cat /proc/net/route | sed 1d | head -1", isolated=False)
     assert egress

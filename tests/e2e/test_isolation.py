@@ -25,7 +25,7 @@ from cumulus.chronos_bindings.agent.isolation import (
     _own_addresses,
     targets,
 )
-from cumulus.controller.platforms import swarm_map
+from cumulus.controller.platforms.swarm_networks import ISOLATED
 from cumulus.crd_like_specs.identity import NETWORK_ISOLATED
 from docker.types import DNSConfig, RestartPolicy, ServiceMode
 
@@ -59,7 +59,7 @@ async def engine() -> AsyncIterator[Engine]:
 def ensure_network(client: docker.DockerClient) -> None:
     """As the controller's driver makes it."""
     api = client.api
-    for body in swarm_map.isolated_networks():
+    for body in (ISOLATED.configuration(), ISOLATED.network()):
         if not any(net["Name"] == body["Name"] for net in api.networks(names=[body["Name"]])):
             answer = api.post(f"{api.base_url}/v{api.api_version}/networks/create", json=body)
             assert answer.status_code == 201, answer.text

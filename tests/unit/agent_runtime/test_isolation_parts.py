@@ -61,6 +61,15 @@ def test_each_bridge_is_cut_off_in_and_out_and_to_the_node() -> None:
     assert len(firewall.rules(["br0", "br1"], ipv6=False)) == 6
 
 
+def test_neighbours_with_a_way_out_are_kept_apart() -> None:
+    match = ("-i", "br0", "-o", "br0")
+    assert firewall.apart("br0", ipv6=True) == (
+        Rule("iptables", "DOCKER-USER", match),
+        Rule("ip6tables", "FORWARD", match),
+    )
+    assert len(firewall.apart("br0", ipv6=False)) == 1
+
+
 def test_rules_are_set_once_and_again_when_flushed() -> None:
     tables, wanted = Tables(), firewall.rules(["br0"], ipv6=True)
     assert firewall.ensure(wanted, tables) == 6

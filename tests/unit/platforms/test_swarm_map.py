@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cumulus.chronos_bindings.agent import isolation
 from cumulus.controller.platforms import swarm_map
 from cumulus.controller.platforms.base import LogFrame
 from cumulus.controller.platforms.swarm_events import concerns
 from cumulus.controller.platforms.swarm_frames import parse_frames
+from cumulus.controller.platforms.swarm_networks import EGRESS, EVERY, ISOLATED
 from cumulus.controller.reconcile.actions import Mount, ServiceSpec
 from cumulus.controller.reconcile.observed import ServiceState
 
@@ -140,16 +142,24 @@ def test_isolated_jobs_get_the_network_and_a_name_server_that_answers_at_once() 
     assert body["Networks"] == [{"Target": "cumulus-isolated"}]
     assert body["ContainerSpec"]["DNSConfig"]["Options"] == ["timeout:1", "attempts:1"]
     open_body = swarm_map.create_body(replace(CODE, isolated=False), IMAGE)["TaskTemplate"]
-    assert open_body["Networks"] == []
+    assert open_body["Networks"] == [{"Target": "cumulus-egress"}]
     assert "DNSConfig" not in open_body["ContainerSpec"]
 
 
 def test_a_network_that_would_not_isolate_is_told_apart() -> None:
-    _, network = swarm_map.isolated_networks()
-    assert swarm_map.unfit_network(network) == ""
-    wrong = swarm_map.unfit_network({**network, "Internal": False})
-    assert wrong == "Internal is False, not True"
-    assert "ConfigFrom" in swarm_map.unfit_network({**network, "ConfigFrom": {"Network": ""}})
+    network = ISOLATED.network()
+    assert ISOLATED.unfit(network) == ""
+    assert ISOLATED.unfit({**network, "Internal": False}) == "Internal is False, not True"
+    assert "ConfigFrom" in ISOLATED.unfit({**network, "ConfigFrom": {"Network": ""}})
+
+
+def test_nodes_and_agents_configure_the_same_networks() -> None:
+    """A controller's word for its own node is the agents' for theirs."""
+    for network in EVERY:
+        made = network.configuration()["Options"]
+        assert made == isolation.options(network.bridge, outwards=network.outwards)
+    assert ISOLATED.network()["Internal"]
+    assert not EGRESS.network()["Internal"]
 
 
 def service(name: str = NAME) -> dict[str, Any]:
