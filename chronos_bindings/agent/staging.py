@@ -14,10 +14,12 @@ not listed: containers run as another user and must read what is theirs, the nam
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -119,10 +121,12 @@ class Staging:
 
     @staticmethod
     def _drop(folder: Path) -> None:
-        if folder.exists():
-            # Away at once, so that what is half removed never looks like a staged unit.
-            aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder.parent))
-            folder.rename(aside / folder.name)
+        """Away at once, so that what is half removed never looks like a staged unit; and without a
+        new folder for it, since that may be what a full disk has no room for.
+        """
+        aside = folder.with_name(f"{_ASIDE}{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(aside)
             shutil.rmtree(aside)
 
 

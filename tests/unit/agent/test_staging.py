@@ -185,6 +185,19 @@ async def test_a_full_disk_is_worth_another_try(
     assert list(staging.root.iterdir()) == []
 
 
+async def test_a_folder_is_dropped_from_a_full_disk(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await staging.stage(lease())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "x")
+
+    monkeypatch.setattr("os.mkdir", full)
+    await staging.drop(unit())
+    assert list(staging.root.iterdir()) == []
+
+
 async def test_an_environment_can_be_linked_again(staging: Staging, tmp_path: Path) -> None:
     await staging.stage(lease())
     for env in (None, tmp_path / "a", tmp_path / "b", None):
