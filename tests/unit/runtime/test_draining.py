@@ -122,3 +122,19 @@ async def test_the_first_of_the_queue_is_not_overtaken_for_ever(kit: Kit) -> Non
     assert short.metadata.name == "short"
     assert kit.records.find_job("whole").status.phase is Phase.LEASING
     assert kit.records.find_job("small-0").status.phase is Phase.PENDING
+
+
+async def test_when_a_worker_opens_again_the_queue_keeps_its_order(kit: Kit) -> None:
+    await kit.report("n1")
+    await kit.desired.cordon("n1", cordoned=True, drain=False)
+    half, whole, small = {"memory": 0.5}, {"memory": 1}, {"memory": 0.2}
+    for name, gpu, duration in (("a", half, 600), ("b", whole, 300), ("c", small, 1200)):
+        await kit.submit(name, gpu=gpu, duration=duration, whenUnschedulable="Wait")
+        kit.clock.advance(0.01)
+    await kit.settle()
+    for name in "abc":
+        await kit.views.why(name)
+    await kit.desired.cordon("n1", cordoned=False, drain=False)
+    await kit.settle()
+    phases = {name: kit.records.find_job(name).status.phase for name in "abc"}
+    assert phases == {"a": Phase.LEASING, "b": Phase.PENDING, "c": Phase.PENDING}
