@@ -17,6 +17,7 @@ from cumulus.api import keys
 from cumulus.api.gen.cumulus.v1 import join_pb2, join_pb2_grpc
 from cumulus.api.identity_folder import write_identity
 from cumulus.api.joining import Joined, JoinToken
+from cumulus.chronos_bindings.agent import join_command
 from cumulus.chronos_bindings.agent.identity import load_identity
 from cumulus.chronos_bindings.agent.join import join
 from cumulus.chronos_bindings.agent.join_command import JOIN_TOKEN_VARIABLE, main, parse
@@ -253,6 +254,9 @@ async def test_exit_codes_tell_what_became_of_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # It would log to this test's stderr, which later tests no longer have.
+    monkeypatch.setattr(join_command, "configure_logging", lambda *_: None)
+
     async def code(controller: str, token: JoinToken, data: str = "data") -> int:
         monkeypatch.setenv(JOIN_TOKEN_VARIABLE, token.text)
         arguments = ["--controller", controller, "--data", str(tmp_path / data), "--name", "w1"]
