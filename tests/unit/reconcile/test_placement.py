@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cumulus.controller.reconcile.observed import WorkerSeen
+from cumulus.controller.reconcile.observed import Free, WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, Refusals, place
 from cumulus.crd_like_specs.job import JobSpec
 from cumulus.crd_like_specs.meta import Condition
@@ -71,3 +71,78 @@ def test_no_gpu_asked_for_needs_no_device() -> None:
 def test_network_jobs_run_where_isolation_fails() -> None:
     leaky = worker_seen(worker(status={"network_isolation": False}))
     assert isinstance(place(spec(network="Egress"), [leaky], T), Placement)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fits"), [("n1", True), ("!n1", False), ("*", True), ("n2,n1", True)]
+)
+def test_a_workers_own_name_is_a_label_that_nobody_can_set(constraint: str, fits: bool) -> None:
+    forged = worker_seen(worker(labels={"cumulus.dev/worker": "n9"}))
+    wanted = spec(nodeSelector={"cumulus.dev/worker": constraint})
+    assert isinstance(place(wanted, [forged], T), Placement) is fits
+
+
+def test_best_fit_fills_the_fullest_device_and_worker() -> None:
+    workers = [
+        worker_seen(worker("a")),
+        worker_seen(worker("b", devices=3), milli={0: 900, 1: 500, 2: 499}),
+        worker_seen(worker("c"), milli={0: 600}),
+    ]
+    found = place(spec(), workers, T, best_fit=True)
+    assert isinstance(found, Placement)
+    assert (found.worker.metadata.name, found.devices) == ("b", (1,))
+    both = place(spec(gpu={"memory": 0.5, "count": 2}), workers, T, best_fit=True)
+    assert isinstance(both, Placement)
+    assert both.devices == (0, 1)
+
+
+def test_best_fit_of_jobs_without_gpu_leaves_gpus_alone_then_fills_cpu_then_memory() -> None:
+    def chosen(*workers: WorkerSeen) -> str:
+        found = place(spec(gpu=None), list(workers), T, best_fit=True)
+        assert isinstance(found, Placement)
+        return found.worker.metadata.name
+
+    bare = {"devices": 0}
+    assert chosen(worker_seen(worker("a")), worker_seen(worker("b", **bare))) == "b"
+    assert (
+        chosen(worker_seen(worker("a", **bare)), worker_seen(worker("b", **bare), cpus=2000)) == "b"
+    )
+    full = worker_seen(worker("b", **bare), memory=2 << 30)
+    assert chosen(worker_seen(worker("a", **bare)), full) == "b"
+    assert chosen(worker_seen(worker("a", **bare)), worker_seen(worker("b", **bare))) == "a"
+
+
+@pytest.mark.parametrize(
+    ("left", "asked", "fits"), [(100, 100, True), (99, 100, False), (None, 100, True)]
+)
+def test_pids_are_set_aside_where_the_worker_says_how_many_it_has(
+    left: int | None, asked: int, fits: bool
+) -> None:
+    seen = WorkerSeen(
+        worker(status={"pids": 200 if left else 0}),
+        Free({0: 1000}, 8000, 32 << 30, left),
+        ready=True,
+    )
+    found = place(spec(resources={"pids": asked}), [seen], T)
+    assert isinstance(found, Placement) is fits
+    if isinstance(found, Refusals):
+        assert found.reasons[0].reason == "has 99 pids free, 100 asked for"
+        never = place(spec(resources={"pids": 201}), [seen], T)
+        assert isinstance(never, Refusals)
+        assert (never.reasons[0].reason, never.hopeless) == ("has 200 pids, 201 asked for", True)
+
+
+def test_the_reasons_kept_are_of_those_that_could_ever_take_it_first() -> None:
+    workers = [worker_seen(worker(f"a{n}", devices=0)) for n in range(3)]
+    workers += [worker_seen(worker(f"b{n}"), milli={0: 0}) for n in range(3)]
+    found = place(spec(), workers, T)
+    assert isinstance(found, Refusals)
+    assert [why.worker for why in found.some(2)] == ["b0", "b1"]
+    assert [why.worker for why in found.some(4)] == ["b0", "b1", "b2", "a0"]
+    assert len(found.reasons) == 6
+
+
+def test_a_fenced_worker_takes_nothing() -> None:
+    found = place(spec(), [worker_seen(worker(fenced=True))], T)
+    assert isinstance(found, Refusals)
+    assert (found.reasons[0].reason, found.reasons[0].ever) == ("is fenced", True)

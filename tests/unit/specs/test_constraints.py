@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from cumulus.crd_like_specs.codec import dump_yaml, load_text
 from cumulus.crd_like_specs.constraints import parse_constraint, satisfied
+from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.instants import parse_instant, show_clock, show_instant
 from cumulus.crd_like_specs.job import JobSpec
+from cumulus.crd_like_specs.worker import Worker
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,18 @@ def test_clocks_are_never_too_early_nor_too_late() -> None:
     assert show_clock(now + 61, now) == "10:02 UTC"
     assert show_clock(now + 61, now, early=True) == "10:01 UTC"
     assert show_clock(now + 86400, now) == "Dec 2 10:00 UTC"
+
+
+def test_a_rental_in_a_file_is_a_time_with_its_zone() -> None:
+    head = "apiVersion: cumulus.dev/v1\nkind: Worker\nmetadata: {name: gpu-1}\nspec: "
+    (found,) = load_text(f"{head}{{availableUntil: 2026-12-01T10:00:00Z}}\n")
+    assert isinstance(found, Worker)
+    assert found.spec.available_until == 1796119200.0
+    assert load_text(dump_yaml(found)) == [found]
+    with pytest.raises(ValidationError, match=r"4:\d+: spec.availableUntil: .* names no zone"):
+        load_text(f"{head}{{availableUntil: 2026-12-01T10:00:00}}\n")
+    with pytest.raises(ValidationError, match=r"spec.nodeSelector.gpu: 'a,,b' has nothing before"):
+        load_text(
+            "apiVersion: cumulus.dev/v1\nkind: Job\nmetadata: {name: a}\n"
+            "spec: {image: x, nodeSelector: {gpu: 'a,,b'}}\n"
+        )

@@ -33,7 +33,7 @@ def test_an_example_loads_reads_back_and_packs(path: Path) -> None:
 
 def test_they_load_as_a_folder_and_no_name_is_used_twice() -> None:
     names = [one.resource.metadata.name for one in load_sources([FOLDER])]
-    assert len(names) == len(set(names)) >= len(FILES) == 9
+    assert len(names) == len(set(names)) >= len(FILES) == 10
 
 
 def test_each_shows_what_it_is_named_after() -> None:
@@ -53,3 +53,5 @@ def test_each_shows_what_it_is_named_after() -> None:
     assert Cause.ERROR in retry.spec.retry.on
     assert jobs("image-job.yaml")[0].spec.image
     assert jobs("requirements.yaml")[0].spec.requirements
+    (choosy,) = jobs("constraints.yaml")
+    assert choosy.spec.node_selector == {"cumulus.dev/worker": "*", "spot": "!true"}
