@@ -18,7 +18,7 @@ from ...api.frames import ImageArchive, ImagePart
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.identity import DIGEST_PATTERN
 
-PIECE: Final = 1 << 20
+PIECE: Final = 64 << 10
 MANIFEST: Final = "manifest.json"
 SMALL: Final = 1 << 20
 """A part of at most so many bytes may be the manifest or the configuration."""

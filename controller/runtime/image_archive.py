@@ -19,7 +19,7 @@ from typing import IO, Final
 from ...api.frames import ImagePart
 from ...crd_like_specs.errors import Permanent
 
-PIECE: Final = 1 << 20
+PIECE: Final = 64 << 10  # larger ones cost three times the processor: each is mapped anew
 PARTIAL: Final = ".partial"
 
 

@@ -26,7 +26,7 @@ LOOK_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 0.2
 """However many ask, the engine is not asked more often."""
 
-PIECE: Final = 1 << 20
+PIECE: Final = 256 << 10
 
 READERS: Final = 32
 """Parts read at the same time: each holds a few pieces in memory. Others wait for their turn."""

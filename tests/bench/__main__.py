@@ -1,6 +1,6 @@
 """`just bench`: runs every benchmark, prints the tables, writes them to RESULTS.md.
 
-python -m tests.bench [jobs] [store] [plan]
+python -m tests.bench [jobs] [store] [plan] [images]
 """
 
 from __future__ import annotations
@@ -39,10 +39,17 @@ def _plan(folder: Path) -> Rows:
     return bench_plan.run(folder)
 
 
+def _images(folder: Path) -> Rows:
+    import bench_images
+
+    return bench_images.run(folder)
+
+
 KINDS: dict[str, tuple[str, Callable[[Path], Rows]]] = {
     "jobs": ("Submit → running → result (medians, warm)", _jobs),
     "store": ("Store writes, acknowledged", _store),
     "plan": ("One pass of the plan", _plan),
+    "images": ("The job image to a worker that has none", _images),
 }
 RESULTS = HERE / "RESULTS.md"
 
