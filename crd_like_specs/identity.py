@@ -12,6 +12,7 @@ LABEL_OWNED: Final = "dev.cumulus.owned"  # "1" on everything Cumulus made; noth
 LABEL_UID: Final = "dev.cumulus.uid"
 LABEL_ATTEMPT: Final = "dev.cumulus.attempt"
 LABEL_JOB: Final = "dev.cumulus.job"
+LABEL_FOLDER: Final = "dev.cumulus.folder"  # of the unit, below its agent's staging root
 LABEL_PYTHON: Final = "dev.cumulus.python"  # on job images: the version of their Python
 
 NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"

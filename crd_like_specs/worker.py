@@ -12,6 +12,12 @@ from .meta import API_VERSION, Condition, Model, ObjectMeta
 DISK_PRESSURE = "DiskPressure"
 """Condition of a worker whose disk is nearly full: what runs goes on, nothing new begins."""
 
+UNITS_KNOWN = "UnitsKnown"
+"""Condition: its agent knows what runs there. Where it doesn't, what it does not list may run."""
+
+DEVICE_MEMORY_HELD = "DeviceMemoryHeld"
+"""Condition: devices hold memory of units that have ended."""
+
 
 class Device(Model):
     """One GPU (or OpenCL device) of a worker.

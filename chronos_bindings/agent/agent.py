@@ -25,19 +25,21 @@ from ...crd_like_specs.worker import Device, WorkerStatus
 from ..base import Partitioner
 from .blob_cache import BlobCache
 from .blob_client import GrpcBlobs
-from .deadlines import Deadlines
+from .deadlines import DEADLINES, Deadlines
 from .image_client import GrpcImages
 from .image_ports import ImageStore, NoImages
 from .images import Images
 from .keeper import Keeper
 from .lease_task import Tools
 from .log_pumps import LogPumps
-from .ports import Clock, LocalRuntime, NodeFacts, Preparer
+from .node_facts import Conditions
+from .ports import Clock, DeviceMemory, LocalRuntime, NodeFacts, Preparer
 from .shares import Shares
 from .staging import Staging
 from .status_file import StatusFile
 from .stream import Peer, Stream
 from .transfer import Metadata
+from .unit_conditions import unit_conditions
 
 FACTS_SECONDS: Final = 30.0
 USAGE_SECONDS: Final = 5.0
@@ -49,7 +51,8 @@ class Machine:
     """What the agent runs on. devices: those that are leased; env_of, mounts_of: see
     `lease_task.Tools`; conditions: of the worker, fixed while the agent runs. look: the devices
     with what enforces a share of them now (blocks); usage: what is used now, None to tell nothing.
-    images: of the engine, None where units are no containers.
+    images: of the engine, None where units are no containers. memory: of the devices, None where
+    nobody can tell what holds it.
     """
 
     runtime: LocalRuntime
@@ -63,6 +66,7 @@ class Machine:
     look: Callable[[], tuple[Device, ...]] | None = None
     usage: Callable[[], Awaitable[NodeUsage]] | None = None
     images: ImageStore | None = None
+    memory: DeviceMemory | None = None
 
 
 class Agent:
@@ -95,6 +99,7 @@ class Agent:
         self._status = WorkerStatus()
         self._labels: Mapping[str, str] = {}
         self._wanted = Wanted()
+        self._conditions = Conditions(clock.wall)
         self._list_due = asyncio.Event()
         self._read_due = asyncio.Event()
         peer = Peer(
@@ -102,6 +107,7 @@ class Agent:
             wanted=self._hear_wanted,
             ack=self._hear_ack,
             contact=self._hear_contact,
+            heard=self._hear_echo,
             take=self._take,
         )
         self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling, metadata=metadata)
@@ -133,8 +139,9 @@ class Agent:
                 self.pumps.say,
                 machine.mounts_of,
                 self.images or NoImages(),
+                machine.memory,
             ),
-            Deadlines(data / "deadlines.json", clock),
+            Deadlines(data / DEADLINES, clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),
             listed=self._follow,
         )
@@ -170,10 +177,11 @@ class Agent:
 
     def report(self) -> NodeReport:
         """The whole state, as it is now."""
-        status = self._status
+        own = unit_conditions(self._conditions, looked=self.keeper.looked, stuck=self.keeper.stuck)
+        conditions = (*self._status.conditions, *own)
         if self.images is not None:
-            conditions = (*status.conditions, self.images.condition())
-            status = status.model_copy(update={"conditions": conditions})
+            conditions = (*conditions, self.images.condition())
+        status = self._status.model_copy(update={"conditions": conditions})
         return NodeReport(self._worker, status, self._labels, self.keeper.reports())
 
     # What the controller says
@@ -196,6 +204,9 @@ class Agent:
     def _hear_contact(self, contact: bool) -> None:
         self._file.contact(contact=contact)
         self.keeper.set_contact(contact=contact)
+
+    def _hear_echo(self, at: float) -> None:
+        self.keeper.set_heard(at)
 
     # What the machine says
 

@@ -15,7 +15,7 @@ from typing import Final
 from loguru import logger
 
 from ...api.frames import LeaseReport, LeaseWanted, Wanted
-from ...crd_like_specs.errors import DriverError
+from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import LeaseState
 from .deadlines import Deadlines
@@ -27,6 +27,11 @@ LOOK_SECONDS: Final = 5.0
 """Between looks at all units without any hint: the runtime's events may be missed."""
 
 EPOCH_SECONDS: Final = 1.0
+
+CONTACT_KEPT: Final = 5.0
+CONTACT_SHARE: Final = 0.2
+"""The last contact is written down every 5 s, or 0.2 of the shortest `stopAfterDisconnect`."""
+
 _FORGET_AFTER: Final = 4096
 
 
@@ -52,10 +57,14 @@ class Keeper:
         self._wanted: dict[str, LeaseWanted] = {}
         self._informed = False
         self._contact = False
+        self._contact_at = tools.clock.monotonic()
+        self._contact_kept = self._contact_at
+        self._stuck: dict[str, int] = {}
         self._units: dict[str, UnitSeen] = {}
         self._since: dict[str, float] = {}
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self._blind = False  # the last look failed: look again soon
+        self._looked = False  # no look has worked yet: what runs here is not known
         self._stopping = False
         self._broken = asyncio.Event()
 
@@ -63,7 +72,8 @@ class Keeper:
         """Take up what an agent before this one left: its deadlines, its folders, its units."""
         await self.refresh_units()
         known = {record.name: record for record in self._deadlines.load()}
-        for name in self._tools.staging.units():
+        self._contact_at = self._contact_kept = self._deadlines.contact or self._contact_at
+        for name in (*self._tools.staging.units(), *self._ours()):
             known.setdefault(name, Record(name))
         for record in known.values():
             self._begin(record)
@@ -91,6 +101,7 @@ class Keeper:
                 look_at = clock.monotonic() + LOOK_SECONDS
                 await self.refresh_units()
                 await self._tidy()
+                await self._weigh_stuck()
 
     async def broken(self) -> None:
         """Returns when a lease has nobody to end it any more: the agent must be started anew."""
@@ -125,6 +136,17 @@ class Keeper:
         self._contact = contact
         self._poke_all()
 
+    def set_heard(self, at: float) -> None:
+        """The controller heard what was sent at this moment (monotonic seconds)."""
+        self._contact_at = max(self._contact_at, at)
+        waits = [t.record.stop_after for t in self._leases.values() if t.record.stop_after]
+        if waits and self._contact_at - self._contact_kept >= min(
+            CONTACT_KEPT, CONTACT_SHARE * min(waits)
+        ):
+            # A later agent counts from what is written: were it too late, it would end too late.
+            self._contact_kept = self._contact_at
+            self._save()
+
     # What the runtime says
 
     async def refresh_units(self) -> None:
@@ -136,6 +158,9 @@ class Keeper:
             self._blind = True
             return
         self._blind = False
+        if not self._looked:
+            self._looked = True
+            self._report_changed(False)
         old, self._units = self._units, {unit.name: unit for unit in units}
         mono, wall = self._tools.clock.monotonic(), self._tools.clock.wall()
         for unit in units:
@@ -174,6 +199,16 @@ class Keeper:
         if name in self._leases:
             self._leases[name].look()
 
+    @property
+    def looked(self) -> bool:
+        """Whether the units here are known: the runtime has listed them since this agent began."""
+        return self._looked
+
+    @property
+    def stuck(self) -> dict[str, int]:
+        """Units that are gone → bytes that the devices hold of them all the same."""
+        return dict(self._stuck)
+
     # What the controller is told
 
     def reports(self) -> tuple[LeaseReport, ...]:
@@ -193,18 +228,28 @@ class Keeper:
             wanted=self._wanted.get(name),
             informed=self._informed,
             contact=self._contact,
+            contact_at=self._contact_at,
             running=self.is_running(name),
             running_since=self._since.get(name, 0.0),
             epoch=self._tools.shares.epoch,
         )
 
     def _adopt_strays(self) -> None:
-        """Units of ours that run without a lease. Ours are those whose folder or end we had; other
-        agents' on the same engine bear the same label and are not touched.
+        """Units of ours that run without a lease. Ours are those whose folder or end we had, or that
+        name our folder; other agents' on the same engine bear the same label and are not touched.
         """
-        for name in self._dropped:
+        for name in (*self._dropped, *self._ours()):
             if self.is_running(name) and name not in self._leases:
                 self._begin(Record(name))
+
+    def _ours(self) -> list[str]:
+        """Running units that were started with a folder of this agent, or of one before it."""
+        root = self._tools.staging.root
+        return [
+            name
+            for name, unit in self._units.items()
+            if unit.running and unit.folder == str(root / name)
+        ]
 
     def _begin(self, record: Record) -> None:
         task = self._leases[record.name] = LeaseTask(
@@ -213,6 +258,7 @@ class Keeper:
             view=self.view,
             changed=self._record_changed,
             stopped=self._unit_stopped,
+            keep=self._keep,
         )
         task.wanted()
         running = self._running[record.name] = asyncio.create_task(task.run())
@@ -220,8 +266,11 @@ class Keeper:
         self._report_changed(False)
 
     def _record_changed(self, old: Record, new: Record) -> None:
-        if (old.deadline, old.duration) != (new.deadline, new.duration):
+        if _to_keep(old) != _to_keep(new):
             self._save()
+        if new.over and new.weight and not old.over:
+            self._stuck[new.name] = new.weight
+            self._report_changed(False)
         if old.status() != new.status():
             # PREPARING is passed through in milliseconds mostly; nobody waits for it.
             urgent = new.state not in (LeaseState.PENDING, LeaseState.PREPARING)
@@ -252,9 +301,34 @@ class Keeper:
             self._begin(Record(name))
         self._report_changed(True)
 
+    def _keep(self, record: Record) -> None:
+        """Write all ends down, this one as it is to be."""
+        records = {name: task.record for name, task in self._leases.items()}
+        self._deadlines.save({**records, record.name: record}.values(), self._contact_at)
+
     def _save(self) -> None:
-        self._deadlines.save([task.record for task in self._leases.values()])
+        """What is held has its end on disk already; of the rest a failing disk may miss some."""
+        records = [task.record for task in self._leases.values()]
+        try:
+            self._deadlines.save(records, self._contact_at)
+        except Temporary as e:
+            logger.error("{}", e.message)
+
+    async def _weigh_stuck(self) -> None:
+        memory = self._tools.memory
+        for name in list(self._stuck):
+            weight = await memory.of_unit(name) if memory is not None else None
+            if weight:
+                self._stuck[name] = weight
+            else:
+                del self._stuck[name]
+                self._report_changed(False)
 
     def _poke_all(self) -> None:
         for task in self._leases.values():
             task.poke()
+
+
+def _to_keep(record: Record) -> tuple[float | None, float, float, float]:
+    """What of a record is on disk."""
+    return (record.deadline, record.duration, record.stop_after, record.ended_at)

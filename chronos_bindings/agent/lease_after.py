@@ -10,7 +10,7 @@ from typing import Final
 
 from ...api.frames import LeaseWanted
 from ...crd_like_specs.errors import DriverError, Permanent
-from ...crd_like_specs.lease import LeaseState
+from ...crd_like_specs.lease import RESTARTED, LeaseState
 from .lease_plan import FAILED, LOOK_AFTER_KILL, LOOK_EVERY
 from .lease_record import Record, Step, Verb
 
@@ -28,11 +28,18 @@ def wanted(record: Record, lease: LeaseWanted, mono: float, wall: float) -> Reco
     end, which counts from here on even before its shares are taken again.
     """
     spec = lease.spec
-    record = replace(record, duration=float(spec.duration), is_code=bool(lease.code_digest))
+    record = replace(
+        record,
+        duration=float(spec.duration),
+        is_code=bool(lease.code_digest),
+        stop_after=float(spec.stop_after_disconnect),
+    )
     if record.deadline is None and spec.not_after > 0:
+        # Nobody here knows better than the wall clock; but never is it later than held just now.
+        left = min(spec.not_after - wall, float(spec.duration))
         record = replace(
             record,
-            deadline=mono + spec.not_after - wall,
+            deadline=mono + left,
             expires_at=spec.not_after,
             held_at=spec.not_after - spec.duration,
         )
@@ -109,7 +116,29 @@ def looked(record: Record, now: float, *, gone: bool) -> Record:
     """VERIFY gave this; a lease that holds nothing is over with it."""
     pause = LOOK_EVERY if record.killed_at is None else LOOK_AFTER_KILL
     record = replace(record, gone=gone, seen_running=not gone, verify_at=now + pause)
+    if gone and record.gone_at is None:
+        over = record.expires_at - record.deadline if record.deadline is not None else 0.0
+        ended_at = record.ended_at or (over + now if over else 0.0)
+        record = replace(record, gone_at=now, ended_at=ended_at)
     return released(record) if gone and not record.partitions else record
+
+
+def weighed(record: Record, weight: int | None, now: float) -> Record:
+    """WEIGH gave this many bytes; None: nobody can tell, which must hold up nothing."""
+    return replace(record, weight=weight or 0, verify_at=now + LOOK_EVERY)
+
+
+def former(record: Record, now: float) -> Record:
+    """It was of the machine's life before this one: nothing of it runs, which is yet verified."""
+    return replace(
+        record,
+        state=LeaseState.ENDING,
+        ending=RESTARTED,
+        ending_at=now,
+        verify_at=now,
+        reason=RESTARTED,
+        message="its machine was started anew",
+    )
 
 
 def released(record: Record) -> Record:
@@ -141,6 +170,8 @@ def missed(record: Record, step: Step, error: DriverError, now: float) -> Record
         )
     if step.verb is Verb.WARN:
         return replace(record, warned=True)
+    if step.verb is Verb.WEIGH:
+        return weighed(record, None, now)
     if step.verb is Verb.TERM:
         return termed(record, now)
     if step.verb is Verb.KILL:

@@ -2,9 +2,9 @@
 
 Called by `lease_task` after every step, at every timer and at all news. The timeline of a lease:
 
-    wanted ── stage ── prepare ── hold ─────────── warn ──── end,term ─── kill ── verify ── release
-                                   │                │           │           │
-                                held_at      expires - notice  expires   + 1 s (or spec.grace)
+    wanted ── stage ── prepare ── hold ──────── warn ──── end,term ─── kill ── verify ── weigh, release
+                                   │             │           │           │
+                                held_at   expires - notice  expires   + 1 s (or spec.grace)
 
 The end needs no controller: a deadline, once known, is kept whoever can be heard. What begins
 something new does need one.
@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ...crd_like_specs.lease import LeaseState
+from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from .lease_record import Record, Step, Verb, View, Wait
 
-EXPIRED: Final = "DurationExceeded"
 NOT_WANTED: Final = "NotWanted"
 FAILED: Final = "Failed"
 
@@ -30,6 +29,10 @@ NOTICE_SHARE: Final = 0.1
 
 SETTLED: Final = 2.0
 """A unit so young may not have installed its handler yet: the warning signal would kill it."""
+
+FREE_PATIENCE: Final = 10.0
+"""Seconds after a unit is gone for which its devices' memory is waited for: a driver cleans up
+behind a killed process. Then the share is given back all the same, and the worker says so."""
 
 LOOK_EVERY: Final = 0.25
 LOOK_AFTER_KILL: Final = 0.05
@@ -44,13 +47,20 @@ def next_step(record: Record, view: View) -> Step | Wait:
     answer = next(found for rule in RULES if (found := rule(record, view)) is not None)
     if isinstance(answer, Step) or record.ending:
         return answer
-    timers = (answer.until, record.deadline, _warn_at(record, view))
+    timers = (answer.until, limit(record, view), _warn_at(record, view))
     return Wait(answer.rule, min((t for t in timers if t is not None), default=None))
 
 
 def notice(duration: float) -> float:
     """Seconds of warning before the end of a lease of this length."""
     return min(NOTICE_CEILING, NOTICE_SHARE * duration)
+
+
+def limit(record: Record, view: View) -> float | None:
+    """When the lease is over without anybody's word: by its time, or for want of contact."""
+    if record.deadline is None or not record.stop_after:
+        return record.deadline
+    return min(record.deadline, view.contact_at + record.stop_after)
 
 
 def begins(record: Record, view: View) -> Step | None:
@@ -62,6 +72,9 @@ def begins(record: Record, view: View) -> Step | None:
         return None
     if record.deadline is not None and view.mono >= record.deadline:
         return Step(Verb.END, "expired", EXPIRED, EXPIRY_GRACE)
+    over = limit(record, view)
+    if over is not None and view.mono >= over:
+        return Step(Verb.END, "disconnected", DISCONNECTED, EXPIRY_GRACE)
     if spec is not None and spec.revoked:
         return Step(Verb.END, "revoked", spec.revoked, spec.grace)
     return None
@@ -82,6 +95,9 @@ def _over(record: Record, view: View) -> Answer:
 def _release(record: Record, view: View) -> Answer:
     if not record.ending or not record.gone:
         return None
+    if record.weight != 0 and view.mono < (record.gone_at or 0.0) + FREE_PATIENCE:
+        due = record.weight is None or view.mono >= record.verify_at
+        return Step(Verb.WEIGH, "weigh") if due else Wait("device-busy", record.verify_at)
     return _unless_failing(record, view, Step(Verb.RELEASE, "release"))
 
 

@@ -25,6 +25,7 @@ class Verb(str, Enum):
     TERM = "term"  # SIGTERM
     KILL = "kill"  # SIGKILL
     VERIFY = "verify"  # look whether anything of the unit still runs
+    WEIGH = "weigh"  # look whether the devices still hold memory of it
     RELEASE = "release"  # give the shares back
     DROP = "drop"  # remove the folder and forget the lease
 
@@ -36,7 +37,10 @@ class Record:
     deadline: when it ends (None: not held yet). ending: the reason once it is being ended, from
     `ending_at` on; grace: seconds from then to SIGKILL. gone: nothing of the unit runs, as
     verified since. seen_running: the last verification found it running. epoch: of the
-    partitioner when the shares were taken. image: id here of the one that the service is to use.
+    partitioner when the shares were taken. stop_after: seconds without contact after which it is
+    ended, 0 never. gone_at: when `gone` was first verified; ended_at: the same, in POSIX seconds
+    by the timer of the end. weight: bytes that the devices hold of it though it is gone, None
+    while nobody has looked, 0 also where nobody can tell. image: id here of the one that the service is to use.
     failures, failing_since, retry_at: of the step at hand.
     """
 
@@ -66,6 +70,10 @@ class Record:
     seen_running: bool = False
     reason: str = ""
     message: str = ""
+    stop_after: float = 0.0
+    gone_at: float | None = None
+    ended_at: float = 0.0
+    weight: int | None = None
     failures: int = 0
     failing_since: float = 0.0
     retry_at: float = 0.0
@@ -83,6 +91,7 @@ class Record:
             backend=self.backend,
             held_at=self.held_at,
             expires_at=self.expires_at,
+            ended_at=self.ended_at,
             env=dict(self.env),
             mounts=self.mounts,
             image=self.image,
@@ -96,7 +105,8 @@ class View:
     """The lease's surroundings at one moment.
 
     wanted: None where the controller does not list it. informed: the wanted set has come at
-    least once since this agent started. contact: the controller can be heard now. running, since
+    least once since this agent started. contact: the controller can be heard now. contact_at: the
+    last moment of which the controller is known to have heard this agent. running, since
     `running_since`: what the runtime last said of the unit. epoch: the partitioner's, now.
     """
 
@@ -105,6 +115,7 @@ class View:
     wanted: LeaseWanted | None = None
     informed: bool = False
     contact: bool = False
+    contact_at: float = 0.0
     running: bool = False
     running_since: float = 0.0
     epoch: int = 0

@@ -19,10 +19,10 @@ from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import LeaseMount
 from . import lease_after as after
 from .image_ports import ImageGiver, NoImages
-from .lease_plan import SETTLED, begins, next_step
+from .lease_plan import SETTLED, begins, limit, next_step
 from .lease_record import Record, Step, Verb, View, Wait
 from .pip_output import NotInstalled
-from .ports import Clock, LocalRuntime, Preparer
+from .ports import Clock, DeviceMemory, LocalRuntime, Preparer
 from .shares import Shares
 from .staging import Staging
 
@@ -33,7 +33,7 @@ _INTERRUPTIBLE: Final = frozenset({Verb.STAGE, Verb.PREPARE})
 class Tools:
     """What every lease's task works with. env_of: devices and thousandths of each → what the
     container must be given; mounts_of: folders of this machine among that. say: words for a unit
-    that has no output of its own.
+    that has no output of its own. memory: of the devices, None where nobody can tell.
     """
 
     runtime: LocalRuntime
@@ -45,13 +45,15 @@ class Tools:
     say: Callable[[str, str], None] = lambda _unit, _words: None
     mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
     images: ImageGiver = field(default_factory=NoImages)
+    memory: DeviceMemory | None = None
 
 
 class LeaseTask:
     """record: what is known of the lease, replaced at every change.
 
     view: the surroundings, asked for at every look. changed: told of each new record, urgently
-    where someone waits for it. stopped: told that nothing of the unit runs.
+    where someone waits for it. stopped: told that nothing of the unit runs. keep: writes the
+    record's end to disk, `Temporary` where it cannot.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class LeaseTask:
         view: Callable[[str], View],
         changed: Callable[[Record, Record], None],
         stopped: Callable[[str], None],
+        keep: Callable[[Record], None],
     ) -> None:
         self.record = record
         self._tools = tools
         self._view = view
         self._changed = changed
         self._stopped = stopped
+        self._keep = keep
         self._news = asyncio.Event()
         self._requirements: tuple[str, ...] = ()
         parsed = parse_unit(record.name)
@@ -139,7 +143,7 @@ class LeaseTask:
                 self._news.clear()
                 if begins(self.record, self._view(self.record.name)) is not None:
                     return
-                await self._pause(self.record.deadline)
+                await self._pause(limit(self.record, self._view(self.record.name)))
             work.result()
         finally:
             work.cancel()
@@ -174,6 +178,7 @@ class LeaseTask:
             Verb.TERM: self._term,
             Verb.KILL: self._kill,
             Verb.VERIFY: self._verify,
+            Verb.WEIGH: self._weigh,
             Verb.RELEASE: self._release,
             Verb.DROP: self._drop,
         }
@@ -220,7 +225,14 @@ class LeaseTask:
             after.succeeded(self.record), backend=shares.backend, env=env, mounts=mounts
         )
         clock = self._tools.clock
-        self._set(after.held(record, taken.ids, taken.epoch, clock.monotonic(), clock.wall()))
+        held = after.held(record, taken.ids, taken.epoch, clock.monotonic(), clock.wall())
+        try:
+            if deadline is None:  # no lease is held whose end the next agent would not know
+                self._keep(held)
+        except Temporary:
+            await shares.release(taken.ids)
+            raise
+        self._set(held)
         self._log.bind(partitions=taken.ids, backend=shares.backend).info("lease is held")
 
     async def _warn(self) -> None:
@@ -251,7 +263,14 @@ class LeaseTask:
             self._stopped(self.record.name)
         self._set(after.looked(self.record, self._now, gone=gone))
 
+    async def _weigh(self) -> None:
+        memory = self._tools.memory
+        weight = await memory.of_unit(self.record.name) if memory is not None else None
+        self._set(after.weighed(self.record, weight, self._now))
+
     async def _release(self) -> None:
+        if self.record.weight:
+            self._log.warning("its devices still hold {} bytes of it", self.record.weight)
         await self._tools.shares.release(self.record.partitions)
         self._set(after.released(self.record))
         self._log.info("lease is over: {}", self.record.ending)

@@ -35,9 +35,11 @@ from ..hardware import Hardware, find
 from . import status_file
 from .agent import Agent, Machine
 from .clock import SystemClock
+from .deadlines import DEADLINES, Deadlines
 from .devices import Devices
 from .engine import Engine
 from .env_cache import EnvCache, units_in_use
+from .guard import Guard
 from .identity import Identity
 from .image_store import DockerImages
 from .isolation import Isolation
@@ -102,15 +104,18 @@ async def serve(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stopped.set)
+    clock = SystemClock()
+    engine = Engine(options.endpoint or None) if options.platform == "docker" else None
+    guard = asyncio.ensure_future(
+        Guard(_runtime(options, engine), Deadlines(options.data / DEADLINES, clock), clock).run()
+    )
     uid = JOB_UID if options.platform == "docker" else os.getuid()
     found = await asyncio.to_thread(find, uid)
     for note in found.notes:
         logger.info(note)
     choice = await asyncio.to_thread(_choose, options, found)
     logger.bind(backend=choice.partitioner.backend).info("shares are held: {}", choice.reason)
-    engine = Engine(options.endpoint or None) if options.platform == "docker" else None
     machine = await _machine(options, engine, found, Devices(found, uid), choice)
-    clock = SystemClock()
     identity = Identity(options.identity, options.controller, clock) if options.identity else None
     link = identity.link if identity else Link(_channel(options))
     bulk = identity.bulk if identity else Link(_channel(options))
@@ -125,6 +130,7 @@ async def serve(options: Options) -> int:
         metadata=(("authorization", f"Bearer {options.token}"),) if options.token else (),
         bulk=bulk.as_channel,
     )
+    guard.cancel()  # from here on the agent's keeper has them
     try:
         code = await _until([agent.run(), *([identity.keep()] if identity else [])], stopped)
     finally:
@@ -155,6 +161,13 @@ async def _until(parts: Sequence[Coroutine[Any, Any, None]], stopped: asyncio.Ev
     return 0
 
 
+def _runtime(options: Options, engine: Engine | None) -> DockerRuntime | ProcessRuntime:
+    if engine is not None:
+        return DockerRuntime(engine)
+    options.process_root.mkdir(parents=True, exist_ok=True)
+    return ProcessRuntime(options.process_root)
+
+
 def _choose(options: Options, found: Hardware) -> Choice:
     return choose(
         (device.index for device in found.devices),
@@ -183,7 +196,6 @@ async def _machine(
         except DriverError as e:
             logger.warning("preparations of an agent before this one may be left: {}", e.message)
     else:
-        options.process_root.mkdir(parents=True, exist_ok=True)
         runtime = process_runtime = ProcessRuntime(options.process_root)
         units = ProcessUses(process_runtime.leaders)
         facts = ProcessFacts(options.data, options.labels)

@@ -21,7 +21,8 @@ class UnitSeen:
 
     exit_code: None while it runs or where it is unknown. Times are POSIX seconds, 0 where
     unknown. is_code: it runs our runner, which takes SIGUSR1 as a warning (an image of the
-    user's would die of it).
+    user's would die of it). folder: the staging folder that it was started with, which tells
+    whose it is; "" where it doesn't say.
     """
 
     name: str
@@ -30,6 +31,7 @@ class UnitSeen:
     started_at: float = 0.0
     finished_at: float = 0.0
     is_code: bool = False
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,15 @@ class LocalRuntime(Protocol):
 
     async def close(self) -> None:
         """Free connections and threads. Units run on."""
+
+
+class DeviceMemory(Protocol):
+    """What the devices hold of a unit, as their driver tells it."""
+
+    async def of_unit(self, unit: str) -> int | None:
+        """Bytes on all devices together, also of processes that are gone but whose memory is not
+        free yet; None where nobody can tell. Never raises.
+        """
 
 
 class Preparer(Protocol):

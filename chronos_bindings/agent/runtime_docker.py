@@ -22,6 +22,7 @@ import docker.errors
 from ...crd_like_specs.errors import DriverError, NotFoundError, Temporary
 from ...crd_like_specs.identity import (
     LABEL_ATTEMPT,
+    LABEL_FOLDER,
     LABEL_OWNED,
     LABEL_UID,
     parse_unit,
@@ -266,6 +267,7 @@ def _read(attrs: Mapping[str, Any]) -> _Container | None:
         started_at=parse_time(state["StartedAt"]),
         finished_at=0.0 if running else parse_time(state["FinishedAt"]),
         is_code=any(mount["Destination"] == _CODE_MOUNT for mount in attrs["Mounts"]),
+        folder=str((attrs["Config"]["Labels"] or {}).get(LABEL_FOLDER, "")),
     )
     created = parse_time(attrs["Created"])
     return _Container(attrs["Id"], unit, created, status, seen, state["Error"])

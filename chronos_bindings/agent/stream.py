@@ -36,7 +36,9 @@ from .transfer import Metadata
 
 BEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 5.0
-"""The controller says something every second; one so silent counts as gone."""
+"""The controller answers each heartbeat at once. One that has heard none sent since so long ago
+counts as gone, whatever comes from it: the way there may be cut and the way back open.
+"""
 
 LOOPBACK_CEILING: Final = 1.0
 REMOTE_CEILING: Final = 5.0
@@ -51,14 +53,16 @@ class Peer:
     """What the stream needs of the agent; all are called on the event loop and return at once.
 
     report: the whole state. wanted: a frame, and whether it is the first of its connection.
-    contact: True from the first frame of a connection on, False when it breaks. take: the next
-    batch of logs, None where there is none.
+    contact: True from the first frame of a connection on, False when it breaks. heard: when what
+    the controller has heard was sent (monotonic seconds). take: the next batch of logs, None where
+    there is none.
     """
 
     report: Callable[[], NodeReport]
     wanted: Callable[[Wanted, bool], None]
     ack: Callable[[LogAck], None]
     contact: Callable[[bool], None]
+    heard: Callable[[float], None]
     take: Callable[[], LogBatch | None]
 
 
@@ -202,7 +206,6 @@ class Stream:
 
     async def _read(self, call: Any) -> None:
         while (message := await call.read()) is not _EOF:
-            self._heard = self._clock.monotonic()
             try:
                 frame = controller_frame_from_proto(message)
             except ValidationError as e:
@@ -212,6 +215,14 @@ class Stream:
                 self._hear_wanted(frame)
             elif isinstance(frame, LogAck):
                 self._peer.ack(frame)
+            elif isinstance(frame, Heartbeat):
+                self._hear_echo(frame.echo)
+
+    def _hear_echo(self, echo: float) -> None:
+        """0.0: it has heard no heartbeat of this connection yet."""
+        if 0.0 < echo <= self._clock.monotonic():
+            self._heard = max(self._heard, echo)
+            self._peer.heard(echo)
 
     def _hear_wanted(self, frame: Wanted) -> None:
         first, self._contact = not self._contact, True
@@ -219,6 +230,7 @@ class Stream:
         if first:
             logger.info("in contact with the controller, {} leases wanted", len(frame.leases))
             self._peer.contact(True)
+            self._beat_due = True  # what is heard is to be known at once
             self._news.set()
 
     async def _write(self, call: Any) -> None:
@@ -230,19 +242,21 @@ class Stream:
             await self._news.wait()
 
     def _next_frame(self) -> AgentFrame | None:
-        """What is most urgent; hints before states before logs before beats."""
+        """What is most urgent: hints before states before beats before logs. A beat bears the
+        moment of its sending, which comes back once it was heard.
+        """
         if self._looks:
             unit = next(iter(self._looks))
             del self._looks[unit]
             return LookNow(unit)
         if self._report_due or self._beat_due:
-            report = self._peer.report()
-            beat, self._report_due, self._beat_due = self._beat_due, False, False
+            report, self._report_due = self._peer.report(), False
             if report != self._last:
                 self._last = report
                 return report
-            if beat:
-                return Heartbeat(self._clock.wall())
+            if self._beat_due:
+                self._beat_due = False
+                return Heartbeat(self._clock.monotonic())
         if self._usage is not None:
             usage, self._usage = self._usage, None
             return usage
@@ -250,12 +264,12 @@ class Stream:
         return self._peer.take() if self._contact else None
 
     async def _beat(self) -> None:
-        """Every second; returns where the controller has been silent for too long."""
+        """Every second; returns where the controller has heard nothing for too long."""
         while self._clock.monotonic() - self._heard < SILENCE_SECONDS:
             await self._sleep(BEAT_SECONDS)
             self._beat_due = True
             self._news.set()
-        logger.warning("the controller was silent for {:.0f} s", SILENCE_SECONDS)
+        logger.warning("the controller has heard nothing for {:.0f} s", SILENCE_SECONDS)
 
 
 # What grpc.aio raises where a call has ended under a write.

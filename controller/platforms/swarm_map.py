@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ...crd_like_specs.identity import (
     JOB_UID,
+    LABEL_FOLDER,
     LABEL_OWNED,
     owned_labels,
     parse_unit,
@@ -63,7 +64,7 @@ def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict
     labels = {**owned_labels(service.uid, service.attempt, service.job), LABEL_OWNED: owner}
     container: dict[str, Any] = {
         "Image": image_id,
-        "Labels": labels,
+        "Labels": {**labels, LABEL_FOLDER: service.unit_dir},
         "Env": [f"{key}={value}" for key, value in sorted(_env(service).items())],
         "User": USER,
         "ReadOnly": True,

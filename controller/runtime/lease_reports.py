@@ -12,10 +12,8 @@ from loguru import logger
 
 from ...api.frames import NodeReport
 from ...crd_like_specs.lease import RESTARTED, Lease, LeaseState, LeaseStatus
+from ...crd_like_specs.worker import UNITS_KNOWN
 from .lease_clock import ENDS
-
-LOOKED: Final = "UnitsKnown"
-"""Condition of a worker: its agent knows all that runs there. One that says nothing of it does."""
 
 _RANK: Final = {state: rank for rank, state in enumerate(LeaseState)}
 
@@ -58,7 +56,7 @@ def log_lease(old: LeaseStatus, new: Lease) -> None:
 
 def has_looked(report: NodeReport) -> bool:
     """Whether the agent knows what runs there; if not, what it does not list may be there."""
-    looked = report.status.condition(LOOKED)
+    looked = report.status.condition(UNITS_KNOWN)
     return looked is None or looked.status
 
 

@@ -22,7 +22,15 @@ from cumulus.chronos_bindings.ledger import LedgerPartitioner
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.lease import LeaseSpec, LeaseState
 
-from .fakes import FakeBlobs, FakeClock, FakePreparer, FakeRuntime, inline_threads, settle
+from .fakes import (
+    FakeBlobs,
+    FakeClock,
+    FakeMemory,
+    FakePreparer,
+    FakeRuntime,
+    inline_threads,
+    settle,
+)
 
 
 def unit(number: int = 1) -> str:
@@ -64,6 +72,7 @@ class World:
         self.code = zipped()
         self.blobs.blobs[digest_of(self.code)] = self.code
         self.said: dict[str, str] = {}
+        self.memory = FakeMemory()
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def boot(self, boot: str = "b1") -> None:
@@ -81,6 +90,7 @@ class World:
                 self.clock,
                 lambda devices, milli: {"SHARE": f"{len(devices)}x{milli}"},
                 self.said.__setitem__,
+                memory=self.memory,
             ),
             Deadlines(self.path / "deadlines.json", self.clock, boot=boot),
             changed=self._changed,
@@ -105,6 +115,14 @@ class World:
         """The controller, in contact, wants exactly these."""
         self.keeper.set_wanted(Wanted(leases))
         self.keeper.set_contact(contact=True)
+        self.keeper.set_heard(self.clock.monotonic())
+        await settle()
+
+    async def heard(self, seconds: float) -> None:
+        """Time goes by, in contact."""
+        for _ in range(round(seconds)):
+            await self.clock.advance(1)
+            self.keeper.set_heard(self.clock.monotonic())
         await settle()
 
     async def lose_contact(self) -> None:

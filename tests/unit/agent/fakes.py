@@ -84,6 +84,19 @@ class FakeUnit:
         self.started_at = started_at
         self.exit_code: int | None = None
         self.frames: list[RawFrame] = []
+        self.folder = ""
+
+
+class FakeMemory:
+    """What devices hold of units, in bytes; None where nobody can tell. `asked` counts."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, int | None] = {}
+        self.asked: list[str] = []
+
+    async def of_unit(self, unit: str) -> int | None:
+        self.asked.append(unit)
+        return self.held.get(unit, 0)
 
 
 class FakeRuntime:
@@ -130,7 +143,7 @@ class FakeRuntime:
     async def list_units(self) -> list[UnitSeen]:
         self._maybe_fail("list")
         return [
-            UnitSeen(name, unit.running, unit.exit_code, unit.started_at)
+            UnitSeen(name, unit.running, unit.exit_code, unit.started_at, folder=unit.folder)
             for name, unit in self.units.items()
         ]
 

@@ -99,15 +99,52 @@ async def test_a_restarted_agent_kills_what_is_not_wanted_any_more(world: World)
     assert [p.name for p in (world.path / "staging").iterdir()] == [unit(2)]
 
 
-async def test_after_a_reboot_the_wall_clock_tells_the_time_left(world: World) -> None:
+async def test_after_a_reboot_nothing_of_before_is_held(world: World) -> None:
     await world.tell(world.lease())
-    world.runtime.start(unit())
     await world.crash()
+    world.clock._mono, world.clock._offset = 20.0, 1_000_060.0 - 20.0
+    world.runtime.fail_next("verify", Temporary("the engine is starting"))
+    await world.boot(boot="b2")
+    await world.clock.advance(1)
+    assert (world.state(), world.status().reason) == (LeaseState.ENDED, "WorkerRestarted")
+    assert world.status().partition_ids == ()
+    await world.tell(world.lease(not_after=1_000_100.0))
+    assert world.state() is LeaseState.ENDED  # it never is held again
+    await world.tell()
+    assert world.state() is None
+
+
+async def test_what_an_engine_starts_after_a_reboot_is_killed(world: World) -> None:
+    await world.tell(world.lease())
+    await world.crash()
+    world.runtime.start(unit())
+    await world.boot(boot="b2")
+    await world.clock.advance(1)
+    assert world.runtime.running() == set()
+    assert world.state() is LeaseState.ENDED
+
+
+async def test_a_boot_that_cannot_be_told_is_reckoned_by_the_wall_clock(world: World) -> None:
+    await world.boot(boot="")
+    await world.tell(world.lease())
+    await world.crash()
+    world.runtime.start(unit())
     world.clock._mono, world.clock._offset = 20.0, 1_000_060.0 - 20.0
     await world.boot(boot="b2")
     await world.clock.advance(39)
     assert world.runtime.running() == {unit()}
     await world.clock.advance(2)
+    assert world.runtime.running() == set()
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+async def test_without_a_memory_an_end_is_never_later_than_held_just_now(
+    world: World, step: float
+) -> None:
+    world.runtime.start(unit())
+    world.clock.step_wall(step)
+    await world.tell(world.lease(not_after=1_000_040.0))
+    await world.clock.advance(101)
     assert world.runtime.running() == set()
 
 

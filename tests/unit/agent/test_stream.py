@@ -59,6 +59,7 @@ class Controller(agent_pb2_grpc.AgentServicer):
         self.break_blobs_after = 0
         self.asked: list[tuple[str, int, str]] = []
         self.acking = True
+        self.echoing = True
         self.refuse = ""
         self.news = asyncio.Condition()
         self._out: asyncio.Queue[pb.ControllerMessage | None] = asyncio.Queue()
@@ -134,6 +135,8 @@ class Controller(agent_pb2_grpc.AgentServicer):
         async for message in requests:
             frame = agent_frame_from_proto(message)
             self.said.append(frame)
+            if isinstance(frame, Heartbeat) and self.echoing:
+                self.tell(Heartbeat(1.0, frame.time))
             if isinstance(frame, LogBatch) and self.acking:
                 for record in frame.records:
                     if record.sequence == len(self.kept):
@@ -351,7 +354,34 @@ async def test_what_is_used_is_told_while_somebody_hears_it(hasty: Place) -> Non
 
 
 async def test_a_controller_that_falls_silent_is_left(hasty: Place) -> None:
+    hasty.controller.echoing = False
     await hasty.controller.until(lambda: hasty.controller.sessions >= 3)
+
+
+async def test_a_controller_that_speaks_but_does_not_hear_is_left(hasty: Place) -> None:
+    """The way there may be cut while the way back is open."""
+    hasty.controller.echoing = False
+    talking = asyncio.ensure_future(_talk_without_end(hasty.controller))
+    await hasty.controller.until(lambda: hasty.controller.sessions >= 2)
+    talking.cancel()
+
+
+async def test_contact_is_when_what_was_heard_was_sent(place: Place) -> None:
+    heard: list[float] = []
+    place.agent.keeper.set_heard = heard.append  # type: ignore[method-assign]
+    before = place.clock.monotonic()
+    await place.controller.until(lambda: len(heard) >= 2)
+    assert before - 1 <= heard[0] < heard[1] <= place.clock.monotonic()
+    place.controller.tell(Heartbeat(1.0, place.clock.monotonic() + 3600))  # no word of ours
+    place.controller.tell(Heartbeat(1.0))
+    await place.controller.until(lambda: len(heard) >= 3)
+    assert max(heard) <= place.clock.monotonic()
+
+
+async def _talk_without_end(controller: Controller) -> None:
+    while True:
+        controller.tell(Heartbeat(1.0, 0.0))
+        await asyncio.sleep(0.01)
 
 
 async def test_a_frame_that_makes_no_sense_ends_nothing(place: Place) -> None:

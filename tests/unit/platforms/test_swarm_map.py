@@ -75,7 +75,7 @@ def test_service_and_container_bear_the_labels() -> None:
         "dev.cumulus.job": "hello",
     }
     assert swarm_map.create_body(CODE, IMAGE)["Labels"] == labels
-    assert container(CODE)["Labels"] == labels
+    assert container(CODE)["Labels"] == {**labels, "dev.cumulus.folder": CODE.unit_dir}
 
 
 def test_the_container_has_no_power() -> None:

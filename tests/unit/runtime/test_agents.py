@@ -20,14 +20,13 @@ from cumulus.api.frames import (
 from cumulus.controller.reconcile.observed import LeaseTimes, Unready
 from cumulus.controller.runtime import session as session_module
 from cumulus.controller.runtime.lease_clock import ENDS
-from cumulus.controller.runtime.lease_reports import LOOKED
 from cumulus.controller.runtime.session import SILENT_SECONDS
 from cumulus.controller.runtime.world import World
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import EXPIRED, RESTARTED, Lease, LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import Condition
-from cumulus.crd_like_specs.worker import Device
+from cumulus.crd_like_specs.worker import UNITS_KNOWN, Device
 from make import DIGEST, UID, T, job, lease, worker
 from runtime_kit import ENVELOPE, IMAGE, Kit, until
 
@@ -378,11 +377,11 @@ async def test_what_ran_before_the_machine_was_started_anew_is_over(kit: Kit) ->
 
 async def test_an_agent_that_could_not_look_says_nothing_by_silence(kit: Kit) -> None:
     await put_lease(kit, lease(released=True))
-    blind = Condition(type=LOOKED, status=False)
+    blind = Condition(type=UNITS_KNOWN, status=False)
     await kit.report("n1", status={"conditions": (blind,)})
     assert state(kit) is LeaseState.HELD
     assert unready(kit) is Unready.NOT_CLEAN
-    await kit.report("n1", status={"conditions": (Condition(type=LOOKED, status=True),)})
+    await kit.report("n1", status={"conditions": (Condition(type=UNITS_KNOWN, status=True),)})
     assert state(kit) is LeaseState.ENDED
     assert unready(kit) is None
 
