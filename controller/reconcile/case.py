@@ -134,7 +134,12 @@ class Case:
     @cached_property
     def redefined(self) -> bool:
         """True where the spec defines another run than the one this attempt is of."""
-        return self.status.attempt > 0 and self.job.spec.run_hash() != self.status.run_hash
+        status = self.status
+        return (
+            status.attempt > 0
+            and status.observed_generation != self.job.metadata.generation  # else: it was noted
+            and self.job.spec.run_hash() != status.run_hash
+        )
 
     @property
     def stop_since(self) -> float:

@@ -14,9 +14,10 @@ from ...crd_like_specs.job import JobSpec, WorkerReason
 from ...crd_like_specs.units import format_seconds
 from .asking import Ask, ask_of, asked
 from .fixes import Fix, fix_for
+from .forecast import Start, clamped, start_on
 from .observed import Claims, WorkerSeen
 from .placement import Placement, find
-from .queueing import Claim, Start, clamped, start_on
+from .queueing import Claim
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,20 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from .asking import Ask
-from .fitting import (
-    Ledger,
-    Profile,
-    away,
-    booked,
-    devices_for,
-    frees_at,
-    outlasts_rental,
-    short,
-    takes,
-    unable,
-)
-from .observed import Booking, Claims, Free, WorkerSeen
-from .timing import SOON
+from .fitting import booked
+from .forecast import Forecast, clamped
+from .observed import Booking, WorkerSeen
 
 CLAIMS: Final = 16
 """So many of the queue's first jobs have one; those behind move up. Each claim keeps room idle
@@ -58,70 +47,73 @@ class Claim:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where and when something fits. at: POSIX seconds, 0.0 at once; it may be in the past where
-    a lease overruns, see `clamped`. after: as in `Claim`.
+class Lineup:
+    """Claims of the first of the queue, made one after the other as far as they are asked for, and
+    kept for as long as they hold: claims depend on those ahead of them only.
+
+    A claim that was made earlier stays safe when room has grown since: it is later than it had to
+    be. Whoever owns this decides how old claims may be; see `clear`.
     """
 
-    at: float
-    devices: tuple[int, ...]
-    after: str = ""
+    def __init__(self, forecast: Forecast, limit: int = CLAIMS) -> None:
+        self._forecast = forecast
+        self._limit = limit
+        self._made: list[Claim] = []
+        self._kept: dict[str, list[Booking]] = {}
+        self._hopeless: dict[Ask, Order] = {}
+        self.next: Order | None = None
+        """Who is to be looked at next: the first of the queue not before this; None: the first."""
 
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """Those made so far, in order."""
+        return self._made
 
-def clamped(start: Start, now: float) -> float:
-    """`at` as of now: what should be free already is so in a moment."""
-    if not start.at:
-        return now
-    return start.at if start.at > now else now + SOON
+    def clear(self) -> None:
+        """Begin anew."""
+        self._made, self._kept, self._hopeless, self.next = [], {}, {}, None
 
+    def cut(self, order: Order) -> None:
+        """Somebody came to this place in the queue, or left it: forget what follows from it."""
+        if self.next is None or order >= self.next:
+            return
+        self.next = order
+        self._made = [claim for claim in self._made if claim.order < order]
+        self._hopeless = {a: first for a, first in self._hopeless.items() if first < order}
+        self._kept = {}
+        for claim in self._made:
+            self._kept.setdefault(claim.room.worker, []).append(claim.room)
 
-class Forecast:
-    """Where an ask fits earliest. Remembers per ask and worker, for as long as the worker stays
-    the very same; so that among many workers only those that changed are looked at again.
-    """
-
-    def __init__(self, *, best_fit: bool = False) -> None:
-        self._best_fit = best_fit
-        self._known: dict[Ask, dict[str, tuple[_Stamp, Start | None]]] = {}
-
-    def earliest(
-        self, ask: Ask, workers: Sequence[WorkerSeen], now: float, claims: Claims
-    ) -> tuple[WorkerSeen, Start] | None:
-        """The worker and when, respecting these claims; None where it fits nowhere as things are.
-
-        Workers that are away count as not there: nobody knows when they come back.
+    def started(self, order: Order, worker: str, devices: tuple[int, ...], now: float) -> None:
+        """A job left the queue for this place. Where that is what was kept for it, from now on,
+        nothing changes for those behind; whoever is behind all claims was placed beside them.
         """
-        best: tuple[WorkerSeen, Start] | None = None
-        soonest = (float("inf"), 0.0)
-        known = self._known[ask] = self._known.pop(ask, {})
-        for seen in workers:
-            name = seen.worker.metadata.name
-            there = claims.get(name)
-            if there:
-                start = start_on(ask, seen, now, there, best_fit=self._best_fit)
-            else:
-                stamp = (seen.worker, seen.free, seen.held, seen.ready)
-                entry = known.get(name)
-                if entry is None or not _same(entry[0], stamp):
-                    start = _start_unclaimed(ask, seen, best_fit=self._best_fit)
-                    known[name] = (stamp, start)
-                else:
-                    start = entry[1]
-            if start is None:
-                continue
-            at = clamped(start, now)
-            # Of several that overrun, the one that was due first stays the one.
-            if (at, start.at) < soonest and not outlasts_rental(ask, seen.worker, at):
-                best, soonest = (seen, start), (at, start.at)
-                if at <= now:
-                    break
-        return best
+        for index, claim in enumerate(self._made):
+            room = claim.room
+            as_kept = (room.worker, room.devices) == (worker, devices) and room.start <= now
+            if claim.order == order and as_kept:
+                del self._made[index]
+                self._kept[worker].remove(room)
+                return
+        self.cut(order)
 
-    def keep(self, limit: int) -> None:
-        """Forget what was looked at first where it is of more than `limit` different asks."""
-        for ask in list(self._known)[:-limit]:
-            del self._known[ask]
+    def extend(self, waiting: Iterable[Waiting], workers: Sequence[WorkerSeen], now: float) -> None:
+        """Go on with these, in order, from `next` on, until there are enough claims."""
+        for one in waiting:
+            if len(self._made) >= self._limit:
+                return
+            self.next = (*one.order[:2], one.order[2] + "\0")
+            if one.ask in self._hopeless:
+                continue
+            found = self._forecast.earliest(one.ask, workers, now, self._kept)
+            if found is None:
+                self._hopeless[one.ask] = one.order  # claims add up: those behind fit no better
+                continue
+            seen, start = found
+            name = seen.worker.metadata.name
+            room = booked(one.ask, one.name, name, start.devices, clamped(start, now))
+            self._kept.setdefault(name, []).append(room)
+            self._made.append(Claim(one.order, room, start.after))
 
 
 def line_up(
@@ -132,24 +124,9 @@ def line_up(
     limit: int = CLAIMS,
 ) -> tuple[Claim, ...]:
     """The claims of the first `limit` jobs that fit anywhere at all; `waiting`: in order."""
-    kept: dict[str, list[Booking]] = {}
-    made: list[Claim] = []
-    hopeless: set[Ask] = set()
-    for one in waiting:
-        if len(made) == limit:
-            break
-        if one.ask in hopeless:
-            continue
-        found = forecast.earliest(one.ask, workers, now, kept)
-        if found is None:
-            hopeless.add(one.ask)  # claims only add up: those behind fit no better
-            continue
-        seen, start = found
-        name = seen.worker.metadata.name
-        room = booked(one.ask, one.name, name, start.devices, clamped(start, now))
-        kept.setdefault(name, []).append(room)
-        made.append(Claim(one.order, room, start.after))
-    return tuple(made)
+    made = Lineup(forecast, limit)
+    made.extend(waiting, workers, now)
+    return tuple(made.claims)
 
 
 def ahead_of(order: Order, claims: Iterable[Claim]) -> dict[str, tuple[Booking, ...]]:
@@ -160,56 +137,3 @@ def ahead_of(order: Order, claims: Iterable[Claim]) -> dict[str, tuple[Booking, 
             worker = claim.room.worker
             found[worker] = (*found.get(worker, ()), claim.room)
     return found
-
-
-def start_on(
-    ask: Ask,
-    seen: WorkerSeen,
-    now: float,
-    claims: Sequence[Booking],
-    *,
-    best_fit: bool = False,
-) -> Start | None:
-    """When it fits on this worker at the latest, respecting claims; None: not as things are."""
-    if unable(ask, seen.worker) or away(seen):
-        return None
-    after = {frees_at(lease, now): lease.job for lease in reversed(seen.held)}
-    after |= {claim.end: claim.job for claim in claims}
-    profile = Profile(seen, claims, now)
-    for index, moment in enumerate(profile.times):
-        if outlasts_rental(ask, seen.worker, moment):
-            return None
-        if short(ask, seen.worker, profile.at(index)):
-            continue
-        free = profile.during(index, moment + takes(ask))
-        if short(ask, seen.worker, free) is None:
-            devices = devices_for(ask, seen.worker, free, best_fit=best_fit)
-            assert devices is not None, "nothing is short"
-            return Start(moment if index else 0.0, devices, after.get(moment, ""))
-    return None
-
-
-def _start_unclaimed(ask: Ask, seen: WorkerSeen, *, best_fit: bool) -> Start | None:
-    """`start_on` without claims and without a clock: room only grows, lease by lease."""
-    if unable(ask, seen.worker) or away(seen):
-        return None
-    free: Free | Ledger = seen.free
-    if short(ask, seen.worker, free) is None:
-        devices = devices_for(ask, seen.worker, free, best_fit=best_fit)
-        assert devices is not None, "nothing is short"
-        return Start(0.0, devices)
-    left = Ledger(seen.free)
-    for lease in sorted(seen.held, key=lambda lease: (lease.end, lease.job)):
-        left.add(lease, 1)
-        if short(ask, seen.worker, left) is None:
-            devices = devices_for(ask, seen.worker, left, best_fit=best_fit)
-            assert devices is not None, "nothing is short"
-            return Start(lease.end, devices, lease.job)
-    return None
-
-
-_Stamp = tuple[object, Free, tuple[Booking, ...], bool]
-
-
-def _same(one: _Stamp, other: _Stamp) -> bool:
-    return one[0] is other[0] and one[1] is other[1] and one[2] is other[2] and one[3] == other[3]

@@ -7,74 +7,98 @@ Owned by `world.py`, which says when anything it is computed from has moved.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Final, Protocol
 
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
+from ..reconcile.forecast import Forecast
 from ..reconcile.observed import Claims, WorkerSeen
 from ..reconcile.placement import NOTHING
-from ..reconcile.queueing import Claim, Forecast, Waiting, ahead_of, line_up
+from ..reconcile.queueing import Claim, Lineup, Order, Waiting, ahead_of
 from .records import InLine, Records, in_line
 
 FRESH_SECONDS: Final = 1.0
-"""Some of it changes with time alone (leases overrun, agents fall silent): so long it is kept."""
+"""What is kept is computed anew after so long: some of it changes with time alone."""
+
+MOVES: Final = 8
+"""It is computed anew once an eighth as many leases moved as there are workers: with few workers
+at each move. Until then it may be later than it had to be, but whoever respects it delays nobody.
+"""
 
 ASKS_KEPT: Final = 64
 """Forecasts are kept for so many different asks, which is more than the queue's first jobs have."""
 
 
-class Fleet(Protocol):
-    """What the queue must know of the world."""
+class World(Protocol):
+    """What the queue must know."""
 
     best_fit: bool
 
     def workers(self, now: float) -> Sequence[WorkerSeen]:
         """By name."""
 
-    def leases_of(self, uid: str) -> tuple[Lease, ...]:
-        """Of one job."""
+    def holds(self, uid: str) -> bool:
+        """Whether the job has a lease, or is just being given one."""
 
 
 class Line:
     """See the module docstring."""
 
-    def __init__(self, records: Records, fleet: Fleet) -> None:
+    def __init__(self, records: Records, world: World) -> None:
         self._records = records
-        self._fleet = fleet
-        self._forecast = Forecast(best_fit=fleet.best_fit)
-        self._claims: tuple[Claim, ...] = ()
-        self._made_at = 0.0
-        self._made_of = -1
-        self._moved = True
+        self._world = world
+        self._forecast = Forecast(best_fit=world.best_fit)
+        self._lineup = Lineup(self._forecast)
+        self._made_at = float("-inf")
+        self._moves = 0
+        records.line_listeners.append(self._lineup.cut)
 
     def moved(self) -> None:
         """A worker or lease is another one now."""
-        self._moved = True
+        self._moves += 1
+
+    def started(self, lease: Lease) -> None:
+        """A job is given this lease."""
+        spec = lease.spec
+        one = self._records.in_line(spec.job_name)
+        if one is not None and one.uid == spec.job:
+            self._lineup.started(one.order, spec.worker, spec.devices, spec.not_before)
 
     def ahead_of(self, job: Job, now: float) -> Claims:
         """Room kept for those ahead of a job that has no lease yet."""
         if job.status.phase is not Phase.PENDING:
             return NOTHING
-        return ahead_of(in_line(job).order, self.claims(now))
+        return self.before(in_line(job).order, now)
+
+    def before(self, order: Order, now: float) -> Claims:
+        """Room kept for those ahead of this place."""
+        return ahead_of(order, self._claims(order, now))
 
     def claim_of(self, job: Job, now: float) -> Claim | None:
         """What is kept for the job itself; None where it is not among the first that wait."""
         order = in_line(job).order
-        return next((claim for claim in self.claims(now) if claim.order == order), None)
+        claims = self._claims((*order[:2], order[2] + "\0"), now)
+        return next((claim for claim in claims if claim.order == order), None)
 
-    def waiting(self, now: float) -> Iterator[InLine]:
-        """Jobs that would start now if there was room, in order."""
-        for one in self._records.line():
-            if one.since is not None and one.since <= now and not self._fleet.leases_of(one.uid):
-                yield one
+    def waits(self, one: InLine, now: float) -> bool:
+        """Whether it would start now if there was room."""
+        return one.since is not None and one.since <= now and not self._world.holds(one.uid)
 
-    def claims(self, now: float) -> tuple[Claim, ...]:
-        """Room kept for the first jobs that wait, in order."""
-        version = self._records.line_version
+    def _claims(self, stop: Order, now: float) -> Sequence[Claim]:
+        """Room kept for the first jobs that wait, as far as they are ahead of `stop`."""
+        workers = self._world.workers(now)
         aged = not self._made_at <= now < self._made_at + FRESH_SECONDS
-        if self._moved or aged or version != self._made_of:
+        if aged or self._moves * MOVES > len(workers):
             self._forecast.keep(ASKS_KEPT)
-            waiting = (Waiting(one.order, one.name, one.ask) for one in self.waiting(now))
-            self._claims = line_up(waiting, self._fleet.workers(now), now, self._forecast)
-            self._made_at, self._made_of, self._moved = now, version, False
-        return self._claims
+            self._lineup.clear()
+            self._made_at, self._moves = now, 0
+        start = self._lineup.next
+        if start is None or start < stop:
+            self._lineup.extend(self._waiting(start, stop, now), workers, now)
+        return self._lineup.claims
+
+    def _waiting(self, start: Order | None, stop: Order, now: float) -> Iterator[Waiting]:
+        for one in takewhile(lambda one: one.order < stop, self._records.line(start)):
+            if self.waits(one, now):
+                yield Waiting(one.order, one.name, one.ask)

@@ -6,7 +6,6 @@ can be repeated; a status that would overwrite someone else's change is thrown a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +13,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Cause, Job, JobStatus, Phase
-from ..reconcile.actions import CreateService, Plan
+from ..reconcile.actions import CreateService, Plan, PutLease
 from ..reconcile.cleanup import plan_orphan
 from ..reconcile.plan import plan, plan_failure
 from .clock import Clock
@@ -56,9 +55,6 @@ class Reconciler:
         self._clock = clock
         self._on_transition = on_transition
         self._moved_up = moved_up
-        # Two jobs may not be given the same room: from reading what is free to the lease's
-        # commit nobody else may place.
-        self._placing = asyncio.Lock()
 
     async def reconcile(self, key: str) -> float | None:
         """When to look at the key again (POSIX seconds), None where only news matters.
@@ -70,11 +66,7 @@ class Reconciler:
         job = self._records.job(key)
         if job is None:
             return None
-        if job.status.phase.rank <= 1 and not self._world.leases_of(job.metadata.uid):
-            async with self._placing:
-                done = await self._decide(key)
-        else:
-            done = await self._decide(key)
+        done = await self._decide(key)
         if done is None:
             return None
         job, decision = done
@@ -101,6 +93,10 @@ class Reconciler:
             return None
         now = self._clock.now()
         decision = plan(job, self._world.seen(job, now), now)
+        # Two jobs may not be given the same room: what is planned counts before it is durable.
+        placed = [action.lease for action in decision.actions if isinstance(action, PutLease)]
+        for lease in placed:
+            self._world.reserve(lease)
         try:
             for action in decision.actions:
                 logger.bind(**_who(job), rule=decision.rule).info(type(action).__name__)
@@ -111,6 +107,9 @@ class Reconciler:
                 raise
             decision = plan_failure(job, self._world.seen(job, now), error, now)
             logger.bind(**_who(job)).warning("{}: {}", error.reason, error.message)
+        finally:
+            for lease in placed:
+                self._world.unreserve(lease)  # where its record was not written
         return job, decision
 
     async def _orphan(self, uid: str) -> float | None:

@@ -73,13 +73,16 @@ def open_records(folder: Path | None) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """A job that is Pending. since: when it may start (POSIX seconds), None where it is not to."""
+    """A job that is Pending. since: when it may start (POSIX seconds), None where it is not to;
+    fails: it ends where no worker could ever take it.
+    """
 
     order: Order
     name: str
     uid: str
     ask: Ask
     since: float | None
+    fails: bool
 
 
 def in_line(job: Job) -> InLine:
@@ -88,7 +91,9 @@ def in_line(job: Job) -> InLine:
     stopped = meta.deletion_timestamp is not None or meta.cancellation_timestamp is not None
     open_ = status.attempt > 0 and not stopped and not spec.suspend
     order = (-spec.priority, status.submitted_at, meta.name)
-    return InLine(order, meta.name, meta.uid, ask_of(spec), status.retry_at if open_ else None)
+    since = status.retry_at if open_ else None
+    fails = spec.when_unschedulable == "Fail"
+    return InLine(order, meta.name, meta.uid, ask_of(spec), since, fails)
 
 
 def over(job: Job) -> bool:
@@ -134,8 +139,10 @@ class Records:
         self._feeds: dict[str, set[JobFeed]] = {}
         self._waiting: dict[str, InLine] = {}
         self._line: list[Order] = []
-        self.line_version = 0
-        """Rises with each change of who waits, and for what."""
+        self.kinds: dict[Ask, list[Order]] = {}
+        """What Pending jobs ask for → who does, in order. To be read only."""
+        self.line_listeners: list[Callable[[Order], None]] = []
+        """Told the place in the queue of each job that comes, goes or asks for something else."""
         self.leases: dict[str, Lease] = {}
         self.workers: dict[str, Worker] = {}
         self._on_worker: dict[str, dict[str, None]] = {}
@@ -189,13 +196,24 @@ class Records:
             for record in self.store.by(JOBS, "phase", phase.value):
                 yield self._decode(record)
 
-    def waiting(self) -> list[str]:
-        """Names of all jobs that are Pending, the most urgent and oldest first."""
-        return [order[2] for order in self._line]
+    def waiting(self, limit: int | None = None) -> list[str]:
+        """Names of the first `limit` jobs that are Pending, the most urgent and oldest first."""
+        return [order[2] for order in self._line[:limit]]
 
-    def line(self) -> Iterator[InLine]:
-        """The same, as the queue knows them. Nothing may be awaited between two of them."""
-        return (self._waiting[order[2]] for order in self._line)
+    def line(self, start: Order | None = None) -> Iterator[InLine]:
+        """The same from `start` on, as the queue knows them. Nothing may be awaited meanwhile."""
+        first = 0 if start is None else bisect_left(self._line, start)
+        return (self._waiting[self._line[n][2]] for n in range(first, len(self._line)))
+
+    def of_kind(self, ask: Ask, start: Order) -> Iterator[InLine]:
+        """Pending jobs that ask for this, from `start` on. Nothing may be awaited meanwhile."""
+        orders = self.kinds.get(ask, [])
+        first = bisect_left(orders, start)
+        return (self._waiting[orders[n][2]] for n in range(first, len(orders)))
+
+    def in_line(self, name: str) -> InLine | None:
+        """The job's place in the queue, None where it is not Pending."""
+        return self._waiting.get(name)
 
     def ahead_in_line(self, job: Job) -> int:
         """How many Pending jobs are ahead of it."""
@@ -357,13 +375,23 @@ class Records:
         if now is not None:
             self._waiting[name] = now
             insort(self._line, now.order)
-            self.line_version += 1
+            insort(self.kinds.setdefault(now.ask, []), now.order)
+            self._tell_of_place(now.order)
 
     def _leave_line(self, name: str) -> None:
         known = self._waiting.pop(name, None)
-        if known is not None:
-            del self._line[bisect_left(self._line, known.order)]
-            self.line_version += 1
+        if known is None:
+            return
+        del self._line[bisect_left(self._line, known.order)]
+        kind = self.kinds[known.ask]
+        del kind[bisect_left(kind, known.order)]
+        if not kind:
+            del self.kinds[known.ask]
+        self._tell_of_place(known.order)
+
+    def _tell_of_place(self, order: Order) -> None:
+        for listener in self.line_listeners:
+            listener(order)
 
     def _decode(self, record: Record) -> Job:
         known = self._jobs.get(record.id)

@@ -198,7 +198,10 @@ class World:
         lease = self._records.leases.get(name)
         known = name in self._leases_by_uid.get(uid, {})
         self._lease_clock.changed(name, lease)
-        self.line.moved()
+        if known or lease is None:
+            self.line.moved()
+        else:
+            self.line.started(lease)
         if lease is not None:
             self._held_on.pop(lease.spec.worker, None)
             self._stale[lease.spec.worker] = None
@@ -212,6 +215,19 @@ class World:
             self._free_of.pop(spec.worker, None)
             self._held_on.pop(spec.worker, None)
             self._stale[spec.worker] = None
+
+    def reserve(self, lease: Lease) -> None:
+        """Count it from now on, before its record is durable: nobody else is given the room."""
+        if lease.metadata.name not in self._leases_by_uid.get(lease.spec.job, {}):
+            self._take_up(lease)
+            self._stale[lease.spec.worker] = None
+            self.line.started(lease)
+
+    def unreserve(self, lease: Lease) -> None:
+        """Its record could not be written."""
+        name = lease.metadata.name
+        if name not in self._records.leases:
+            self.lease_changed(name, lease.spec.job)
 
     def _worker_changed(self, name: str) -> None:
         self._free_of.pop(name, None)
@@ -307,6 +323,10 @@ class World:
             node_up=self.node_up(worker.status.node_id),
             unready=unready,
         )
+
+    def holds(self, uid: str) -> bool:
+        """Whether the job has a lease, or is just being given one."""
+        return uid in self._leases_by_uid
 
     def unready(self, worker: Worker, now: float) -> Unready | None:
         """Why the worker takes no jobs now; None: it does."""

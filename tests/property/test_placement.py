@@ -11,15 +11,13 @@ from typing import Any
 from cumulus.controller.reconcile.asking import Ask, ask_of
 from cumulus.controller.reconcile.fitting import booked, devices_for, short, takes
 from cumulus.controller.reconcile.fixes import fix_for
+from cumulus.controller.reconcile.forecast import Forecast, clamped, start_on
 from cumulus.controller.reconcile.observed import Booking, Free, WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, Refusals, fit, place
 from cumulus.controller.reconcile.queueing import (
-    Forecast,
     Waiting,
     ahead_of,
-    clamped,
     line_up,
-    start_on,
 )
 from cumulus.crd_like_specs.job import JobSpec
 from hypothesis import event, given, settings

@@ -86,6 +86,7 @@ class Simulation:
             platform="swarm",
             default_image="sha256:" + "0" * 64,
             started=clock.now(),
+            marked=clock.marked,
         )
         self.queue = KeyQueue()
         self.room = Room(self.records, self.world, clock, self.queue.add)

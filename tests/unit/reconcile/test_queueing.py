@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cumulus.controller.reconcile import forecast as forecast_module
 from cumulus.controller.reconcile.asking import Ask, ask_of
+from cumulus.controller.reconcile.fleet import Fleet
+from cumulus.controller.reconcile.forecast import Forecast, start_on
 from cumulus.controller.reconcile.observed import Booking, Free, WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, place
 from cumulus.controller.reconcile.queueing import (
     Claim,
-    Forecast,
     Waiting,
     ahead_of,
     line_up,
-    start_on,
 )
 from make import T, spec, worker
 
@@ -123,21 +124,19 @@ def test_cpu_and_memory_and_pids_are_kept_too() -> None:
 
 
 def test_what_did_not_change_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cumulus.controller.reconcile import queueing
-
     looked: list[str] = []
-    real = queueing._start_unclaimed
+    real = forecast_module.start_unclaimed
 
     def noted(one: Ask, seen: WorkerSeen, *, best_fit: bool) -> Any:
         looked.append(seen.worker.metadata.name)
         return real(one, seen, best_fit=best_fit)
 
-    monkeypatch.setattr(queueing, "_start_unclaimed", noted)
-    forecast, workers = Forecast(), [busy("n1", (50, 600)), busy("n2", (30, 600))]
+    monkeypatch.setattr(forecast_module, "start_unclaimed", noted)
+    forecast, workers = Forecast(), Fleet([busy("n1", (50, 600)), busy("n2", (30, 600))])
     for _ in range(3):
         assert forecast.earliest(ask(), workers, T, {}) is not None
     assert looked == ["n1", "n2"]
-    workers[0] = busy("n1", (40, 600))
+    workers.put(busy("n1", (40, 600)))
     forecast.earliest(ask(), workers, T, {})
     assert looked == ["n1", "n2", "n1"]
     forecast.earliest(ask(0.9), workers, T, {})

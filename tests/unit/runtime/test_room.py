@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from cumulus.controller.reconcile.observed import Booking
 from cumulus.controller.runtime import room as room_module
 from cumulus.controller.runtime.records import InLine
-from make import job, lease
+from make import T, job, lease
 from runtime_kit import Kit
 
 
@@ -82,11 +83,12 @@ async def test_news_during_a_round_make_one_more(kit: Kit, monkeypatch: pytest.M
     await waiting(kit)
     asked: list[str] = []
 
-    def fits(one: InLine) -> bool:
+    def room_for(one: InLine, given: object) -> Booking:
+        assert given is not None
         asked.append(one.name)
-        return True
+        return Booking(one.name, "n1", T, T + 1, (), 0, 0, 0)
 
-    monkeypatch.setattr(kit.room, "_fits", fits)
+    monkeypatch.setattr(kit.room, "_room_for", room_for)
     kit.room.freed()
     await asyncio.sleep(0)
     kit.room.freed()
