@@ -34,9 +34,11 @@ def manifest(name: str, main: str = MAIN, duration: int = 60) -> str:
 def alone(tmp_path: Path) -> Iterator[TlsSystem]:
     """A controller without an agent of its own."""
     made = TlsSystem(tmp_path, agent={"embedded": False})
-    made.start()
-    yield made
-    made.stop()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 def stop(agent: subprocess.Popen[bytes]) -> None:
@@ -45,7 +47,7 @@ def stop(agent: subprocess.Popen[bytes]) -> None:
 
 
 def ready(system: TlsSystem, name: str) -> None:
-    wait_for(lambda: system.workers().get(name) in ("True", "true"), 40)
+    wait_for(lambda: system.workers().get(name) in ("True", "true"), 90)
 
 
 def test_a_machine_joins_by_token_and_runs_a_job_over_tls(alone: TlsSystem) -> None:
@@ -92,8 +94,8 @@ def test_a_restarted_controller_knows_its_workers_tokens_and_itself(alone: TlsSy
 
 def test_the_agent_beside_the_controller_has_a_certificate_too(tmp_path: Path) -> None:
     system = TlsSystem(tmp_path)
-    system.start()
     try:
+        system.start()
         lock = system.data / "agent" / "lock"
         first = lock.read_text()
         identity = system.data / "agent" / "identity" / "worker.crt"
