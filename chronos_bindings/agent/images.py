@@ -183,11 +183,15 @@ class Images:
             self._progress.complete(len(self._wanted))
 
     async def _missing(self) -> list[ImageWanted]:
-        """Wanted images that the engine lacks; those that it has are given their names."""
-        here = {image.id: image.names for image in await self._store.images()}
+        """Wanted images that the engine lacks. One that it has is given its names, but none that
+        another image bears: on the controller's own machine that is one that was just built.
+        """
+        images = await self._store.images()
+        here = {image.id for image in images}
+        taken = {name for image in images for name in image.names}
         for wanted in list(self._wanted.values()):
             for name in wanted.names if wanted.id in here else ():
-                if name not in here[wanted.id]:
+                if name not in taken:
                     await self._store.tag(wanted.id, name)
         missing = [wanted for wanted in self._wanted.values() if wanted.id not in here]
         self._lacking = {wanted.id for wanted in missing}

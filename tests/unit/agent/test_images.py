@@ -303,6 +303,19 @@ async def test_a_name_is_given_again_where_it_was_taken_away(tmp_path: Path) -> 
         assert worker.store.tags == {"job:latest": JOB.id}
 
 
+async def test_a_name_that_moved_on_is_left_where_it_is(tmp_path: Path) -> None:
+    """The operator built the job image anew on the engine that the agent shares."""
+    async with worker_of(tmp_path, JOB) as (worker, _):
+        worker.want(JOB)
+        await worker.until("AllPresent")
+        worker.store.have(NEXT)
+        assert worker.store.tags == {"job:latest": NEXT.id}
+        worker.want(JOB)
+        await worker.until("AllPresent")
+        await worker.images._round()
+        assert worker.store.tags == {"job:latest": NEXT.id}
+
+
 async def test_a_name_is_pulled_once_and_only_from_where_it_may_be(tmp_path: Path) -> None:
     async with worker_of(tmp_path) as (worker, _):
         worker.want()
