@@ -8,16 +8,14 @@ from .case import Case
 
 def clean_up(case: Case) -> Plan | None:
     """Service first, then lease, each once the step before is seen."""
-    if not case.status.phase.terminal or not case.anything_left:
+    if not case.anything_left:
         return None
     actions, wake = case.remains(current=True)
     return case.act("clean-up", actions, wake, cleaned=False)
 
 
-def collect(case: Case) -> Plan | None:
+def collect(case: Case) -> Plan:
     """A deleted job goes once it is clean, a finished one after its time to live."""
-    if not case.status.phase.terminal:
-        return None
     meta = case.job.metadata
     over = case.status.finished_at + case.job.spec.ttl_after_finished
     if meta.deletion_timestamp is not None or case.now >= over:

@@ -107,8 +107,8 @@ def find_place(case: Case) -> Plan | None:
     """A place by the policy, else the reason per worker; `Fail` jobs are told at once where there
     is nothing they could run on.
     """
-    if case.lease is not None or case.service is not None:
-        return None
+    assert case.lease is None, "await-lease decides"
+    assert case.service is None, "follow decides"
     seen, ask = case.seen, ask_of(case.job.spec)
     workers = seen.workers
     if case.job.spec.image is not None:
@@ -223,8 +223,7 @@ def await_lease(case: Case) -> Plan | None:
             worker=lease.spec.worker,
             devices=lease.spec.devices,
         )
-    if case.status.phase.rank > Phase.LEASING.rank:
-        return None  # it had a service: `vanished` decides
+    assert case.status.phase.rank <= Phase.LEASING.rank, "it had a service: vanished decides"
     if state is LeaseState.FAILED:
         return _refused(case, lease)
     worker = case.worker(lease)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cumulus.controller.reconcile.observed import Free, WorkerSeen
+from cumulus.controller.reconcile.asking import ask_of, asked
+from cumulus.controller.reconcile.fitting import Profile
+from cumulus.controller.reconcile.observed import Booking, Free, WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, Refusals, place
 from cumulus.crd_like_specs.job import JobSpec
 from cumulus.crd_like_specs.meta import Condition
@@ -146,3 +148,23 @@ def test_a_fenced_worker_takes_nothing() -> None:
     found = place(spec(), [worker_seen(worker(fenced=True))], T)
     assert isinstance(found, Refusals)
     assert (found.reasons[0].reason, found.reasons[0].ever) == ("is fenced", True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (spec(gpu=None), "1 CPU, 1Gi memory for 1m"),
+        (spec(gpu={"type": "any", "count": 2}), "2 x 1 GPU, 1 CPU, 1Gi memory for 1m"),
+        (spec(gpu={"type": "H200"}, nodeSelector={"z": "!b", "a": ["c", "d"]}), "1 x 1 GPU of type h200, 1 CPU, 1Gi memory, on a=c,d z=!b for 1m"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_in_words(wanted: JobSpec, said: str) -> None:
+    assert asked(ask_of(wanted)) == said
+
+
+def test_room_of_a_device_that_is_gone_is_nobodys() -> None:
+    """A lease may outlive the device it was on: a worker that came back with fewer."""
+    gone = Booking("old", "n1", 0.0, T + 30, (0, 7), 500, 1000, 1 << 30)
+    seen = WorkerSeen(worker(), Free({0: 500}, 7000, 31 << 30), ready=True, held=(gone,))
+    profile = Profile(seen, (), T)
+    assert (profile.times, profile.at(1).milli) == ([T, T + 30], {0: 1000})

@@ -95,6 +95,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "success": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), OK), T + 3, "succeeded", (), Phase.SUCCEEDED, {"finished_at": T + 3, "result_size": 10, "exit_code": 0}),
     "success of an image": (job(Phase.RUNNING, image="x"), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY), T + 3, "succeeded", (), Phase.SUCCEEDED, {}),
     "success without a result": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY), T + 3, "no-result", (), Phase.FAILED, {"reason": "NoResult"}),
+    "an error told with exit code 0": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), BAD), T + 3, "failed", (), Phase.FAILED, {"reason": "ValueError", "message": "x"}),
     "exception": (job(Phase.RUNNING), seen(service(FAIL, exit_code=1, finished_at=T + 3), lease(), BAD), T + 3, "failed", (), Phase.FAILED, {"reason": "ValueError", "message": "x"}),
     "signal": (job(Phase.RUNNING), seen(service(FAIL, exit_code=139, finished_at=T + 3), lease(), EMPTY), T + 3, "failed", (), Phase.FAILED, {"reason": "Signalled", "message": "killed by signal 11"}),
     "out of memory": (job(Phase.RUNNING), seen(service(FAIL, exit_code=137, finished_at=T + 3, out_of_memory=True), lease(), EMPTY), T + 3, "out-of-memory", (), Phase.FAILED, {"reason": "OutOfMemory"}),

@@ -88,3 +88,10 @@ def test_a_lease_that_reports_other_folders_mounts_nothing(mount: dict[str, str]
 def test_who_leases_no_nvidia_device_sees_none() -> None:
     env = {"NVIDIA_VISIBLE_DEVICES": "all"}
     assert made(image="cuda", env=env).env["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_a_lease_without_devices_names_no_share() -> None:
+    what = job(gpu=None)
+    env = service_spec(what, lease(devices=(), memory_milli=0), worker(), "sha256:default").env
+    assert env["GPU_DEVICE"] == ""
+    assert "CUMULUS_GPU_MEMORY_FRACTION" not in env
