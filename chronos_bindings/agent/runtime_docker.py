@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import docker
 import docker.errors
@@ -28,7 +28,7 @@ from ...crd_like_specs.identity import (
     parse_unit,
     unit_name,
 )
-from .cgroups import processes
+from .cgroups import kill_all, processes
 from .docker_logs import missing, parse_time
 from .docker_streams import EventStream, LogStream
 from .docker_volumes import delete_left
@@ -36,11 +36,14 @@ from .engine import Engine
 from .ports import RawFrame, UnitSeen
 from .threads import pieces
 
+T = TypeVar("T")
+
 _EVENTS: Final = {
     "type": ["container"],
     "event": ["start", "die", "destroy"],
     "label": [f"{LABEL_OWNED}=1"],
 }
+_SOON: Final = 3.0  # seconds that the engine is given to end a container
 _STARTING: Final = 30.0  # seconds from a container's creation to its start, at most
 _LEFT: Final = 30.0  # seconds for which an ended container is left to Swarm to remove
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
@@ -109,21 +112,27 @@ class DockerRuntime:
 
     async def signal(self, unit: str, signum: int) -> None:
         """See `LocalRuntime`."""
-        await self._engine.call(lambda client: self._signal(client, unit, signum))
+        await self._soon(lambda client: self._signal(client, unit, signum))
 
     async def kill(self, unit: str) -> None:
         """See `LocalRuntime`. One that was created and is about to start is left alone, is not
         gone and so will be killed at the next try: removed in between, Swarm would take its task
         for complete. One that was never started for long is left over by an engine that died
         there, and is removed, so that it cannot hold its lease for ever.
+
+        Where the engine does not answer, the kernel is asked: containers outlive their engine.
         """
-        await self._engine.call(lambda client: self._kill(client, unit))
+        try:
+            await self._soon(lambda client: self._kill(client, unit))
+        except DriverError:
+            if not await asyncio.to_thread(kill_all, self._known.get(unit, ())):
+                raise
 
     async def ensure_gone(self, unit: str) -> bool:
         """See `LocalRuntime`. Asks the kernel too: the engine may believe a container ended whose
         processes are still there.
         """
-        return await self._engine.call(lambda client: self._gone(client, unit))
+        return await self._soon(lambda client: self._gone(client, unit))
 
     async def logs(self, unit: str) -> AsyncIterator[RawFrame]:
         """See `LocalRuntime`. Several containers of one unit follow each other by age."""
@@ -175,6 +184,16 @@ class DockerRuntime:
 
     async def close(self) -> None:
         """See `LocalRuntime`. The engine's connection belongs to whoever made it."""
+
+    async def _soon(self, work: Callable[[docker.DockerClient], T]) -> T:
+        """For what ends leases: an engine that hangs must not hold up the next step."""
+        try:
+            async with asyncio.timeout(_SOON):
+                return await self._engine.call(work)
+        except TimeoutError as e:
+            raise Temporary(
+                f"the engine has not answered for {_SOON:.0f} s", reason="EngineUnreachable"
+            ) from e
 
     async def _rest(self, container: _Container, last: deque[RawFrame]) -> list[RawFrame]:
         """What the engine's following stream left out of an ended container's log.
