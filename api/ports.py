@@ -99,6 +99,16 @@ class JobsPort(Protocol):
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Sets both. NotFoundError."""
 
+    async def fence(self, worker: str, *, fenced: bool) -> Worker:
+        """An operator vouches that nothing runs there, or no longer does. NotFoundError,
+        ConflictError while its agent is in contact.
+        """
+
+    async def remove_worker(self, worker: str) -> Worker:
+        """Forget a drained or fenced worker; gives it as it was. NotFoundError, ConflictError
+        where something is left there.
+        """
+
     async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
         """What each worker heard of lately uses, by name; worker "": all. NotFoundError."""
 

@@ -52,6 +52,7 @@ from .runtime.room import Room
 from .runtime.service import JobsService
 from .runtime.upkeep import Upkeep
 from .runtime.views import Views
+from .runtime.workers import Signals, Workers
 from .runtime.world import World
 from .security.joining import Place
 from .security.setup import Security, dialled_here, place_of
@@ -128,11 +129,6 @@ class Controller:
             platform, self.world, self.records, clock, self.loop.add, changed
         )
         self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add)
-        self.jobs = JobsService(
-            Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
-            Views(self.records, self.world, platform, clock, config.image, python),
-            Streams(self.records, self.logs),
-        )
         self._clock = clock
         self._agent_data = data / "agent"
         self._agent_data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,6 +142,23 @@ class Controller:
             self._place,
             clock.now,
             agent_token=self._agent_token,
+        )
+        self.jobs = JobsService(
+            Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
+            Views(self.records, self.world, platform, clock, config.image, python),
+            Streams(self.records, self.logs),
+            Workers(
+                self.records,
+                self.world,
+                self.agents,
+                platform,
+                clock,
+                Signals(
+                    self._add,
+                    changed,
+                    self.security.forget if self.security.identities is not None else None,
+                ),
+            ),
         )
         tls, tokens = self.security.tls, self.security.tokens
         self.grpc = GrpcServer(

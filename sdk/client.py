@@ -211,6 +211,22 @@ class AsyncCumulusClient:
         request = pb.CordonRequest(worker=worker, cordoned=cordoned, drain=drain)
         return convert.worker_from_proto(await self._connection.call("Cordon", request))
 
+    async def fence(self, worker: str, *, fenced: bool = True) -> Worker:
+        """Vouch that nothing runs on a worker that is out of reach, or take that back. Admins only.
+
+        ConflictError while its agent is in contact. If a job runs there after all, it runs twice.
+        """
+        request = pb.FenceRequest(worker=worker, fenced=fenced)
+        return convert.worker_from_proto(await self._connection.call("Fence", request))
+
+    async def remove_worker(self, worker: str) -> Worker:
+        """Forget a worker that is drained or fenced, and refuse its certificate. Admins only.
+
+        ConflictError where something is left there. Gives the worker as it was.
+        """
+        request = pb.RemoveWorkerRequest(worker=worker)
+        return convert.worker_from_proto(await self._connection.call("RemoveWorker", request))
+
     async def create_join_token(self, *, ttl: float | str = 3600, worker: str = "") -> NewToken:
         """What lets one machine become a worker, once. Admins only.
 

@@ -110,6 +110,14 @@ class CumulusClient:
         """See AsyncCumulusClient.cordon."""
         return self._do(self._client.cordon(worker, cordoned=cordoned, drain=drain))
 
+    def fence(self, worker: str, *, fenced: bool = True) -> Worker:
+        """See AsyncCumulusClient.fence."""
+        return self._do(self._client.fence(worker, fenced=fenced))
+
+    def remove_worker(self, worker: str) -> Worker:
+        """See AsyncCumulusClient.remove_worker."""
+        return self._do(self._client.remove_worker(worker))
+
     def create_join_token(self, *, ttl: float | str = 3600, worker: str = "") -> NewToken:
         """See AsyncCumulusClient.create_join_token."""
         return self._do(self._client.create_join_token(ttl=ttl, worker=worker))

@@ -175,6 +175,19 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         )
         return convert.worker_to_proto(changed)
 
+    async def Fence(self, request: pb.FenceRequest, _context: Context) -> res.Worker:  # noqa: N802
+        """Vouch that nothing runs there, or take that back."""
+        worker = checks.name(request.worker, "worker")
+        changed = await self._write(self._jobs.fence(worker, fenced=request.fenced))
+        return convert.worker_to_proto(changed)
+
+    async def RemoveWorker(  # noqa: N802
+        self, request: pb.RemoveWorkerRequest, _context: Context
+    ) -> res.Worker:
+        """Forget a worker."""
+        worker = checks.name(request.worker, "worker")
+        return convert.worker_to_proto(await self._write(self._jobs.remove_worker(worker)))
+
     async def CreateJoinToken(  # noqa: N802
         self, request: pb.CreateJoinTokenRequest, _context: Context
     ) -> pb.JoinToken:

@@ -83,5 +83,10 @@ class Platform(Protocol):
     async def python_of(self, reference: str) -> str:
         """Version of the Python that runs jobs with code in this image, such as `3.11`, or ""."""
 
+    async def remove_node(self, node_id: str) -> None:
+        """Forget a node on which nothing runs; no error if there is none. ConflictError for the
+        one that the controller itself runs on.
+        """
+
     def changes(self) -> AsyncIterator[None]:
         """Yields whenever something may have changed; only a hint to list again."""

@@ -128,6 +128,12 @@ class FakePlatform:
         self._fail("nodes", after=False)
         return [NodeSeen(node, node, up) for node, up in sorted(self._nodes.items())]
 
+    async def remove_node(self, node_id: str) -> None:
+        """See the protocol."""
+        self._fail("remove_node", after=False)
+        self._nodes.pop(node_id, None)
+        self._hints.notify()
+
     async def image_id(self, reference: str) -> str:
         """Of an image given to the constructor, by reference or id."""
         self._fail("image_id", after=False)

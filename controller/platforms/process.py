@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 from loguru import logger
 
-from ...crd_like_specs.errors import NotFoundError, Permanent, Temporary
+from ...crd_like_specs.errors import ConflictError, NotFoundError, Permanent, Temporary
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
@@ -107,6 +107,11 @@ class ProcessPlatform:
     async def nodes(self) -> list[NodeSeen]:
         """Only the one it runs on."""
         return [NodeSeen(NODE_THIS_MACHINE, socket.gethostname(), up=True, address="127.0.0.1")]
+
+    async def remove_node(self, node_id: str) -> None:
+        """Its only node is this machine."""
+        if node_id == NODE_THIS_MACHINE:
+            raise ConflictError("this machine cannot be removed: the controller runs on it")
 
     async def image_id(self, reference: str) -> str:  # noqa: ARG002 (there are no images here)
         """The pseudo id that stands for "no image"."""

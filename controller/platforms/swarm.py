@@ -6,6 +6,7 @@ Works on Docker Engine 20.10 (API 1.41) and up. Words and choices are in `swarm_
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -182,6 +183,18 @@ class SwarmPlatform:
         """Every node of the swarm."""
         nodes = await self._engine.call("list nodes", lambda c: get_json(c, "/nodes"))
         return [swarm_map.node_seen(node) for node in nodes]
+
+    async def remove_node(self, node_id: str) -> None:
+        """By force: nothing runs there, but Swarm may not know yet that it is gone."""
+        if node_id == self._node_id:
+            raise ConflictError(
+                "this node cannot be removed: the controller runs on it, as Swarm's manager"
+            )
+        with contextlib.suppress(NotFoundError):
+            await self._engine.call(
+                f"remove node {node_id}",
+                lambda c: delete(c, f"/nodes/{node_id}", {"force": "true"}),
+            )
 
     async def image_id(self, reference: str) -> str:
         """`sha256:…` of an image on the manager's engine."""

@@ -161,9 +161,9 @@ def get_stream(client: APIClient, path: str, timeout: float) -> requests.Respons
     return answer
 
 
-def delete(client: APIClient, path: str) -> None:
+def delete(client: APIClient, path: str, params: Mapping[str, str] = MappingProxyType({})) -> None:
     """DELETE; APIError as the SDK's own calls raise it."""
-    _check(client.delete(_url(client, path), timeout=TIMEOUT_SECONDS))
+    _check(client.delete(_url(client, path), params=dict(params), timeout=TIMEOUT_SECONDS))
 
 
 def _url(client: APIClient, path: str) -> str:

@@ -200,11 +200,19 @@ class Desired:
         old = self._records.workers.get(worker.metadata.name)
         if old is None:
             raise NotFoundError(f"worker {worker.metadata.name!r} not found: workers join by agent")
-        if old.spec == worker.spec:
+        if worker.spec.fenced and not old.spec.fenced:
+            text = "a worker is fenced by its operator's own word only: expected cumulusctl fence"
+            raise ValidationError([Problem(text, path="spec.fenced")])
+
+        def kept(spec: WorkerSpec) -> WorkerSpec:
+            return worker.spec.model_copy(update={"fenced": spec.fenced})
+
+        wanted = kept(old.spec)
+        if old.spec == wanted:
             return Applied(Outcome.UNCHANGED, old)
         if dry_run:
-            return Applied(Outcome.CONFIGURED, old.model_copy(update={"spec": worker.spec}))
-        written = await self._change_worker(worker.metadata.name, lambda _: worker.spec)
+            return Applied(Outcome.CONFIGURED, old.model_copy(update={"spec": wanted}))
+        written = await self._change_worker(worker.metadata.name, kept)
         return Applied(Outcome.CONFIGURED, written)
 
     async def _change_worker(self, name: str, change: Callable[[WorkerSpec], WorkerSpec]) -> Worker:

@@ -1,6 +1,7 @@
 """What the API is given: one object with every verb of `api.ports.JobsPort`.
 
-It only puts its halves together: `desired.py` writes, `views.py` and `follow.py` read.
+It only puts its halves together: `desired.py` and `workers.py` write, `views.py` and
+`follow.py` read.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from ...crd_like_specs.worker import Worker
 from .desired import Desired
 from .follow import Streams
 from .views import Views
+from .workers import Workers
 
 
 class JobsService:
     """Implements `api.ports.JobsPort`; see there for what each verb promises."""
 
-    def __init__(self, desired: Desired, views: Views, streams: Streams) -> None:
+    def __init__(self, desired: Desired, views: Views, streams: Streams, workers: Workers) -> None:
+        self._workers = workers
         self._desired = desired
         self._views = views
         self._streams = streams
@@ -96,6 +99,14 @@ class JobsService:
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """See the port."""
         return await self._desired.cordon(worker, cordoned=cordoned, drain=drain)
+
+    async def fence(self, worker: str, *, fenced: bool) -> Worker:
+        """See the port."""
+        return await self._workers.fence(worker, fenced=fenced)
+
+    async def remove_worker(self, worker: str) -> Worker:
+        """See the port."""
+        return await self._workers.remove(worker)
 
     async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
         """See the port."""

@@ -100,6 +100,10 @@ async def test_removing_what_never_was_is_fine(bench: Bench) -> None:
     await bench.platform.remove(unit_name("0" * 32, 1))
 
 
+async def test_forgetting_a_node_that_never_was_is_fine(bench: Bench) -> None:
+    await bench.platform.remove_node("nobody")
+
+
 async def test_creating_it_again_adopts_it(bench: Bench, names: list[str]) -> None:
     spec = bench.spec(TALK)
     names.append(spec.name)

@@ -25,6 +25,7 @@ from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import INDEXES, Records
 from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.views import Views
+from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.job import Job, JobStatus
@@ -94,6 +95,15 @@ class Kit:
             self.clock,
             self.queue.add,
             self.workers_changed,
+        )
+        self.forgotten: list[str] = []
+        self.workers = Workers(
+            self.records,
+            self.world,
+            self.agents,
+            self.platform,
+            self.clock,
+            Signals(self.queue.add, self.workers_changed),
         )
         self.streams = Streams(self.records, self.logs)
         self.views = Views(self.records, self.world, self.platform, self.clock, "job")

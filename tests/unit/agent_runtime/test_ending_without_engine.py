@@ -26,6 +26,7 @@ class Dead:
         self.hangs = hangs
 
     async def call(self, work: Callable[[Any], Any]) -> Any:
+        del work
         if self.hangs:
             await asyncio.Event().wait()
         raise Temporary("the engine is away", reason="EngineUnreachable")

@@ -181,6 +181,16 @@ class FakeJobs:
         assert isinstance(found, Worker)
         return found.model_copy(update={"spec": WorkerSpec(cordoned=cordoned, drain=drain)})
 
+    async def fence(self, worker: str, *, fenced: bool) -> Worker:
+        found = self._find("Worker", worker)
+        assert isinstance(found, Worker)
+        return found.model_copy(update={"spec": WorkerSpec(fenced=fenced)})
+
+    async def remove_worker(self, worker: str) -> Worker:
+        found = self._find("Worker", worker)
+        assert isinstance(found, Worker)
+        return found
+
     async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
         job = JobUse("u", "hello", 2, 0.5, 3.0, 4, 5, 6)
         return (WorkerUse(worker or "w", 7.0, 8, (job,), (DeviceUsage(0, 9, 10),)),)

@@ -81,12 +81,17 @@ async def test_without_a_token_nothing_of_ours_answers(guarded: World, metadata:
         (Role.ADMIN, "Cordon", True),
         (Role.SUBMITTER, "Cordon", False),
         (Role.AGENT, "Cordon", False),
+        (Role.ADMIN, "Fence", True),
+        (Role.SUBMITTER, "Fence", False),
+        (Role.SUBMITTER, "RemoveWorker", False),
     ],
 )
 async def test_roles_of_clients(guarded: World, role: Role, method: str, *, admitted: bool) -> None:
     requests = {
         "ServerInfo": pb.ServerInfoRequest(),
         "Cordon": pb.CordonRequest(worker="w1"),
+        "Fence": pb.FenceRequest(worker="w1", fenced=True),
+        "RemoveWorker": pb.RemoveWorkerRequest(worker="w1"),
     }
     call = getattr(guarded.cumulus, method)(requests[method], **as_(role))
     if admitted:

@@ -135,6 +135,16 @@ async def test_cordon(world: World) -> None:
     assert (spec.cordoned, spec.drain) == (True, True)
 
 
+async def test_fence_and_remove(world: World) -> None:
+    world.jobs.add(WORKER)
+    for fenced in (True, False):
+        request = pb.FenceRequest(worker="w1", fenced=fenced)
+        found = convert.worker_from_proto(await soon(world.cumulus.Fence(request)))
+        assert found.spec.fenced is fenced
+    removed = await soon(world.cumulus.RemoveWorker(pb.RemoveWorkerRequest(worker="w1")))
+    assert convert.worker_from_proto(removed) == WORKER
+
+
 async def test_server_info(world: World) -> None:
     info = convert.info_from_proto(await soon(world.cumulus.ServerInfo(pb.ServerInfoRequest())))
     assert info == await world.jobs.server_info()

@@ -182,6 +182,18 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         spec = worker.spec.model_copy(update={"cordoned": request.cordoned, "drain": request.drain})
         return convert.worker_to_proto(self.put(worker.model_copy(update={"spec": spec})))
 
+    def Fence(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("Fence", request, context)
+        worker = self._find("Worker", request.worker, context)
+        spec = worker.spec.model_copy(update={"fenced": request.fenced})
+        return convert.worker_to_proto(self.put(worker.model_copy(update={"spec": spec})))
+
+    def RemoveWorker(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("RemoveWorker", request, context)
+        worker = self._find("Worker", request.worker, context)
+        self.drop("Worker", request.worker)
+        return convert.worker_to_proto(worker)
+
     def HasBlob(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("HasBlob", request, context)
         return pb.HasBlobResponse(exists=request.digest in self.blobs)

@@ -89,6 +89,22 @@ def test_workers_are_shown_cordoned_and_drained(ctl: Ctl, server: FakeServer) ->
     assert "0       H200  nvidia  1/1         -       -     -     advisory  -\n" in ctl.out
 
 
+def test_a_lost_worker_is_fenced_and_removed(ctl: Ctl, server: FakeServer) -> None:
+    server.put(Worker(metadata=ObjectMeta(name="gpu-1")))
+    assert ctl("fence", "gpu-1") == 2
+    assert "expected --yes where nobody can be asked" in ctl.err
+    assert ctl("fence", "gpu-1", "--yes") == 0
+    assert ctl.out == "worker/gpu-1 fenced\n"
+    assert ctl("get", "workers") == 0
+    assert "Unknown,Fenced" in ctl.out
+    assert ctl("unfence", "gpu-1") == 0
+    assert ctl.out == "worker/gpu-1 no longer fenced\n"
+    assert ctl("remove", "job", "gpu-1") == 2
+    assert ctl("remove", "worker", "gpu-1") == 0
+    assert ctl.out == "worker/gpu-1 removed\n"
+    assert ctl("remove", "worker", "gpu-1") == 4
+
+
 def test_what_is_used_is_shown_by_job_and_by_worker(ctl: Ctl, server: FakeServer) -> None:
     gib = 1 << 30
     assert ctl("top", "jobs") == 0
