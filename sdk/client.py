@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, final
 
 from ..api import convert
-from ..api.convert_usage import usage_from_proto
 from ..api.frames import (
     Applied,
     Log,
@@ -29,23 +28,17 @@ from ..api.frames import (
     WatchItem,
     WatchType,
     Why,
-    WorkerUse,
 )
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
-from ..api.joining import NewToken
 from ..api.options import CHUNK_BYTES
 from ..crd_like_specs.errors import NotFoundError
 from ..crd_like_specs.job import Job
-from ..crd_like_specs.worker import Worker
 from . import follow, outcome, sources, trust
 from .address import DEFAULT_SERVER, Address
 from .connection import Connection, Sleep
 from .errors import JobError, WaitTimeoutError
-from .functions import calling
-from .functions.calling import Function
-from .functions.code import FunctionCode
-from .functions.needs import Requirements
-from .functions.options import Options
+from .functions.client import FunctionCalls
+from .operators import OperatorCalls
 from .stream import Done, Event, LogsLost, Position
 from .waiting import Answer, Goal
 from .watching import Known, key_of
@@ -58,7 +51,7 @@ _SENT_AT_ONCE = 64 << 10
 
 
 @final
-class AsyncCumulusClient:
+class AsyncCumulusClient(OperatorCalls, FunctionCalls):
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 
     server_url: HOST:PORT, or https://HOST:PORT. api_key: a bearer token; it is sent over TLS or
@@ -206,37 +199,6 @@ class AsyncCumulusClient:
         response = await self._connection.call("Delete", pb.DeleteRequest(name=_name(job)))
         return convert.job_from_proto(response.job)
 
-    async def cordon(self, worker: str, *, cordoned: bool = True, drain: bool = False) -> Worker:
-        """cordoned: it takes no new jobs; drain: its running ones are moved away too."""
-        request = pb.CordonRequest(worker=worker, cordoned=cordoned, drain=drain)
-        return convert.worker_from_proto(await self._connection.call("Cordon", request))
-
-    async def fence(self, worker: str, *, fenced: bool = True) -> Worker:
-        """Vouch that nothing runs on a worker that is out of reach, or take that back. Admins only.
-
-        ConflictError while its agent is in contact. If a job runs there after all, it runs twice.
-        """
-        request = pb.FenceRequest(worker=worker, fenced=fenced)
-        return convert.worker_from_proto(await self._connection.call("Fence", request))
-
-    async def remove_worker(self, worker: str) -> Worker:
-        """Forget a worker that is drained or fenced, and refuse its certificate. Admins only.
-
-        ConflictError where something is left there. Gives the worker as it was.
-        """
-        request = pb.RemoveWorkerRequest(worker=worker)
-        return convert.worker_from_proto(await self._connection.call("RemoveWorker", request))
-
-    async def create_join_token(self, *, ttl: float | str = 3600, worker: str = "") -> NewToken:
-        """What lets one machine become a worker, once. Admins only.
-
-        ttl: seconds, or text such as `90m`, at most 24 h; worker: the name that it must take, ""
-        its own. Its text is shown here only.
-        """
-        request = pb.CreateJoinTokenRequest(ttl=trust.lifetime(ttl), worker=worker)
-        made = await self._connection.call("CreateJoinToken", request)
-        return NewToken(made.token, made.expires_at, made.controller)
-
     # Observed state out
 
     async def get(self, kind: str, name: str) -> Resource:
@@ -333,12 +295,6 @@ class AsyncCumulusClient:
             await self._connection.call("Why", pb.WhyRequest(job=_name(job)))
         )
 
-    async def usage(self, worker: str = "") -> tuple[WorkerUse, ...]:
-        """What workers, their devices and the jobs on them use now; worker "": all."""
-        return usage_from_proto(
-            await self._connection.call("Usage", pb.UsageRequest(worker=worker))
-        )
-
     async def server_info(self) -> ServerInfo:
         """What the controller is, and what every user of it must know."""
         return convert.info_from_proto(
@@ -372,77 +328,6 @@ class AsyncCumulusClient:
             )
         )
         return await self.result(job, timeout)
-
-    # Functions
-
-    async def spawn(
-        self,
-        function: Function | FunctionCode,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        options: Options | None = None,
-    ) -> Job:
-        """Hand in a call of a Python function; returns once it is stored.
-
-        ValidationError where the function or its arguments cannot travel, or where only another
-        Python version than that of jobs could run it.
-        """
-        return await calling.spawn(self, function, args, kwargs or {}, options or Options())
-
-    async def call(
-        self,
-        function: Function | FunctionCode,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        options: Options | None = None,
-    ) -> Any:
-        """Run a Python function as a job and return what it returns; raises as `result` does."""
-        return await calling.run(self, function, args, kwargs or {}, options or Options())
-
-    async def run(
-        self,
-        func: Function,
-        gpu_memory: float | None = 0.5,
-        duration: float | str = 3600,
-        requirements: Requirements = None,
-        timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
-        args: Sequence[Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """`call`, with what matters most as plain arguments; kwargs are the function's.
-
-        gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
-        duration, timeout: seconds (duration also text such as `90m`).
-        """
-        options = Options(
-            gpu_memory=gpu_memory, duration=duration, requirements=requirements, timeout=timeout
-        )
-        return await self.call(func, args or (), kwargs, options)
-
-    def map(
-        self,
-        function: Function | FunctionCode,
-        inputs: Iterable[Any],
-        options: Options | None = None,
-        *,
-        concurrency: int = 32,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-    ) -> AsyncGenerator[Any, None]:
-        """One job per input, at most `concurrency` at a time; results in the inputs' order, or as
-        they come. A tuple is the arguments of one call, anything else its only one.
-
-        The first failed call raises and ends it, unless its exception is wanted as its result.
-        """
-        return calling.map_over(
-            self,
-            function,
-            inputs,
-            options or Options(),
-            concurrency=concurrency,
-            ordered=ordered,
-            return_exceptions=return_exceptions,
-        )
 
     async def _end(self, job: Job | str) -> Done:
         async for event in self.stream(job, logs=False):
