@@ -4,6 +4,8 @@
 
 DAEMON_JSON=/etc/docker/daemon.json
 RESTART_ENGINE=${RESTART_ENGINE:-}
+FORGET=/usr/local/sbin/cumulus-forget-networks
+FORGET_UNIT=/etc/systemd/system/docker.service.d/cumulus.conf
 
 daemon_json() { "$PYTHON" bootstrap/daemon_json.py "$@"; }
 
@@ -73,19 +75,34 @@ engine_do() {
   busy=$({ docker ps -q 2>/dev/null || true; } | wc -l)
   [ "$busy" -eq 0 ] || [ -n "$RESTART_ENGINE" ] ||
     die "the Docker Engine must be restarted for its new settings, which would stop the $busy containers that run: stop them, or add --restart-engine"
+  install_forget
   if has_systemd; then
     systemctl --quiet enable docker
     quietly systemctl restart docker
   else
     stop_stray_engine
     did service cumulus-dockerd
-    install_service cumulus-dockerd dockerd
+    install_service cumulus-dockerd "$FORGET" dockerd
   fi
   wait_until 60 engine_follows || {
     tail -n 15 /var/log/cumulus/cumulus-dockerd.log >&2 2>/dev/null || true
     die "the Docker Engine does not answer within a minute, or not with what $DAEMON_JSON says"
   }
   was_done package docker.io || was_done kept-image || keep_images
+}
+
+# See forget_networks.sh: it runs before each start of the engine.
+install_forget() {
+  if ! cmp -s bootstrap/forget_networks.sh "$FORGET"; then
+    [ -e "$FORGET" ] || did link "$FORGET"
+    install -m 755 bootstrap/forget_networks.sh "$FORGET"
+  fi
+  if has_systemd && [ ! -e "$FORGET_UNIT" ]; then
+    own_dir "$(dirname "$FORGET_UNIT")"
+    did link "$FORGET_UNIT"
+    printf '[Service]\nExecStartPre=-%s\n' "$FORGET" >"$FORGET_UNIT"
+    systemctl daemon-reload
+  fi
 }
 
 # One that was started by hand, or by a package's script, restarts no more once it dies.
@@ -118,7 +135,7 @@ remove_traces() {
     while read -r rule; do
       # shellcheck disable=SC2086 # the rule is words
       "$tool" -w ${rule/#-A/-D} 2>/dev/null || true
-    done < <("$tool" -w -S 2>/dev/null | grep -- 'cml-iso0' || true)
+    done < <("$tool" -w -S 2>/dev/null | grep -E -- 'cml-(iso|egr)0' || true)
   done
 }
 
