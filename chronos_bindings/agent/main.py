@@ -206,6 +206,7 @@ async def _machine(
     )
     await preparer.open()
     backend = choice.partitioner.backend
+    usage = Usage(units, Cards(found), options.data)
     return Machine(
         runtime=runtime,
         preparer=preparer,
@@ -215,7 +216,8 @@ async def _machine(
         env_of=devices.env_of,
         mounts_of=devices.mounts_of,
         look=devices.look,
-        usage=Usage(units, Cards(found), options.data).read,
+        usage=usage.read,
+        memory=usage,
         images=images,
         conditions=(
             Condition(

@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,11 @@ class Cards:
     def __init__(self, hardware: Hardware) -> None:
         self._cards = hardware.cards
         self._reader = hardware.reader
+
+    @property
+    def indexes(self) -> KeysView[int]:
+        """Of every device that a driver speaks for, if it is asked."""
+        return dict(self._cards).keys()
 
     def read(self) -> dict[int, CardUse]:
         """Blocks; devices that no driver speaks for are left out."""
@@ -83,23 +88,20 @@ class Usage:
             ),
         )
 
-    async def held(self, unit: str, devices: Sequence[int]) -> int | None:
-        """Bytes of these devices' memory that the unit's processes still hold, None where nobody
-        can tell. Ended ones count as long as the driver lists them: it frees memory after the end.
+    async def of_unit(self, unit: str) -> int | None:
+        """See `ports.DeviceMemory`: the driver frees memory after a process's end, and lists the
+        process until then.
         """
-        if not devices:
-            return 0
         cards = await asyncio.to_thread(self._cards.read)
-        if not any(index in cards for index in devices):
+        if cards.keys() != self._cards.indexes or not cards:
             return None
         await self._look()
         pids = self._pids.get(unit, frozenset())
         total = 0
-        for index in devices:
-            held = cards[index].held if index in cards else None
-            if held is None:
+        for card in cards.values():
+            if card.held is None:
                 return None
-            sizes = [held[pid] for pid in pids if pid in held]
+            sizes = [card.held[pid] for pid in pids if pid in card.held]
             if any(size is None for size in sizes):
                 return None
             total += sum(size for size in sizes if size is not None)

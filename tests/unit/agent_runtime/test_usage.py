@@ -183,16 +183,20 @@ async def test_a_frame_tells_units_with_their_share_of_devices(tmp_path: Path) -
 async def test_what_a_unit_still_holds(
     tmp_path: Path, processes: Mapping[int, int | None] | None, expected: int | None
 ) -> None:
-    assert await usage(tmp_path, card("GPU-a", 100, processes)).held("b", (0,)) == expected
+    assert await usage(tmp_path, card("GPU-a", 100, processes)).of_unit("b") == expected
 
 
-async def test_what_nobody_can_tell_of_is_unknown_and_no_device_holds_nothing(
+async def test_all_devices_count_together_and_one_silent_one_makes_it_unknown(
     tmp_path: Path,
 ) -> None:
-    silent = usage(tmp_path, card("GPU-a", 1, {}), now=())
-    assert await silent.held("b", (0,)) is None
-    assert await silent.held("b", ()) == 0
-    assert await usage(tmp_path).held("b", (0,)) is None
+    both = card("GPU-a", 100, {11: 40}), card("GPU-b", 100, {12: 2})
+    assert await usage(tmp_path, *both).of_unit("b") == 42
+    assert await usage(tmp_path, *both, now=both[:1]).of_unit("b") is None
+
+
+async def test_where_no_driver_speaks_nobody_can_tell(tmp_path: Path) -> None:
+    assert await usage(tmp_path, card("GPU-a", 1, {}), now=()).of_unit("b") is None
+    assert await usage(tmp_path).of_unit("b") is None
 
 
 async def test_memory_that_the_driver_frees_late_is_still_the_ended_units(tmp_path: Path) -> None:
@@ -202,9 +206,9 @@ async def test_memory_that_the_driver_frees_late_is_still_the_ended_units(tmp_pa
     watched = Usage(units, Cards(Hardware(cards={0: told.gpus[0]}, reader=reader)), tmp_path)
     await watched.read()
     units.uses = ()
-    assert await watched.held("b", (0,)) == 40
+    assert await watched.of_unit("b") == 40
     told = Snapshot((card("GPU-a", 0, {}),))
-    assert await watched.held("b", (0,)) == 0
+    assert await watched.of_unit("b") == 0
 
 
 def test_kernel_facts_are_this_machines(tmp_path: Path) -> None:
