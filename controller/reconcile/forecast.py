@@ -120,9 +120,10 @@ class _Starts:
         finally:
             for place, moment in hidden.items():
                 at[place] = moment
-        for key in sorted(_key(at[place], now, place) for place in places):
+        # Claims only make it later than this; where a lease overruns, its end is no bound.
+        for key in sorted((max(at[place], now), 0.0, place) for place in places):
             if key[0] == NEVER or (best is not None and key >= best[0]):
-                break  # claims only make it later
+                break
             found = self._claimed(fleet[key[2]], now, claims)
             if found is not None:
                 later = (clamped(found, now), found.at, key[2])
@@ -169,11 +170,6 @@ def _first(at: list[float], now: float) -> int | None:
     # Some overrun: they come in a moment, and others may come before.
     later = min((moment for moment in at if moment > now), default=NEVER)
     return at.index(later if later < now + SOON else least)
-
-
-def _key(at: float, now: float, place: int) -> tuple[float, float, int]:
-    """By what places are compared."""
-    return (clamped(Start(at, ()), now), at, place)
 
 
 def start_on(
