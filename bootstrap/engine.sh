@@ -54,7 +54,7 @@ engine_needs() {
 # What Docker makes of its own accord, its packages leave behind.
 install_engine_packages() {
   local folder
-  for folder in /var/lib/docker /var/lib/containerd /opt/containerd; do
+  for folder in /var/lib/docker /var/lib/containerd /opt/containerd /etc/cni; do
     [ -d "$folder" ] || did folder "$folder"
   done
   [ -e /etc/docker/key.json ] || did link /etc/docker/key.json

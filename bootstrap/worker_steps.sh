@@ -157,8 +157,8 @@ report() {
     STEP=
     return
   fi
-  log "waiting until the controller sees this worker"
-  "$VENV/bin/cumulus-agent" status --data "$DATA" --wait 180 | while read -r line; do log "$line"; done ||
+  log "waiting until the controller sees this worker, and its job image is here"
+  "$VENV/bin/cumulus-agent" status --data "$DATA" --wait 600 | while read -r line; do log "$line"; done ||
     die "the worker is set up, but not ready: the lines above and $(service_log cumulus-agent) say why"
   STEP=
   say_boot

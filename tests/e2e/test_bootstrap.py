@@ -32,7 +32,6 @@ ALIVE = (  # what changes on a worker by itself
     *bare.TRACES, "var/lib/docker", "var/lib/containerd", f"{DATA}/status.json", f"{DATA}/blobs",
     f"{DATA}/images", "root/.docker", "var/lib/misc", "opt/containerd",
 )  # fmt: skip
-BACKUPS = ("etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subuid-", "etc/subgid-")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +42,7 @@ def lan() -> Iterator[Lan]:
 
 @pytest.fixture(scope="module")
 def office(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """The worker's machine has no systemd, this one has."""
     office = Office(lan, tmp_path_factory.mktemp("office"))
     run = office.set_up()
     assert run.code == 0, run.text()
@@ -54,8 +54,7 @@ class Site:
 
     def __init__(self, machine: Rented) -> None:
         self.machine = machine
-        self.tree = bare.tree(machine.root, (*bare.TRACES, *BACKUPS))
-        self.packages = machine.packages()
+        self.before = machine.state()
         self.seconds = 0.0
 
     def worker(self, *arguments: str, token: str = "", **options: object) -> Run:
@@ -85,20 +84,12 @@ def test_the_controller_is_set_up_once(office: Office) -> None:
     assert office.ctl("get", "jobs").returncode == 0
 
 
-def test_the_supervisor_keeps_one_instance_and_a_short_log(office: Office) -> None:
-    noisy = office.root / "etc/cumulus/services/noisy"
-    noisy.write_text("sh\n-c\nhead -c 12000000 /dev/zero | tr '\\0' x; exec sleep 1\n")
-    log, older = (office.root / f"var/log/cumulus/noisy.log{end}" for end in ("", ".1"))
-    assert office.run("cumulus-supervise", "start", "noisy").stderr == ""
-    assert "runs already" in office.run("cumulus-supervise", "start", "noisy").stderr
-    supervisors = [said for said in office.arguments() if "supervise supervise noisy" in said]
-    assert len(supervisors) == 1
-    wait_for(lambda: older.exists() and log.stat().st_size < 12_000_000, 30)
-    wait_for(lambda: b"sh ended with 0; again in" in log.read_bytes()[-200:], 30)
-    assert office.run("cumulus-supervise", "stop", "noisy").returncode == 0
-    assert office.run("cumulus-supervise", "status", "noisy", check=False).returncode == 3
-    assert not any("noisy" in said or "/dev/zero" in said for said in office.arguments())
-    noisy.unlink()
+def test_the_controller_is_a_unit_that_comes_back(office: Office) -> None:
+    units = ("docker", "cumulus-controller")
+    assert office.run("systemctl", "is-enabled", *units).stdout.split() == ["enabled", "enabled"]
+    office.run("systemctl", "kill", "--signal=KILL", "cumulus-controller")
+    wait_for(lambda: office.ctl("get", "jobs", check=False).returncode == 3, 10)
+    wait_for(lambda: office.ctl("get", "jobs", check=False).returncode == 0, 60)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +110,7 @@ def test_what_cannot_be_is_said_in_a_line_and_changes_nothing(
     run = site.worker(*(word.format(office=office.address) for word in arguments))
     assert run.code == code, run.text()
     assert why.format(office=office.address) in run.last
-    assert bare.tree(site.machine.root, (*bare.TRACES, *BACKUPS)) == site.tree
+    assert site.machine.changed_since(site.before) == {}
 
 
 def test_a_plain_container_is_refused_with_what_works(site: Site, office: Office) -> None:
@@ -190,6 +181,22 @@ def test_the_controller_sees_it_and_runs_a_job_there(site: Site, office: Office)
     assert json.loads(done.stdout.splitlines()[-1])["greeting"] == "hello, cumulus"
 
 
+def test_the_supervisor_keeps_one_instance_and_a_short_log(site: Site) -> None:
+    noisy = site.machine.root / "etc/cumulus/services/noisy"
+    noisy.write_text("sh\n-c\nhead -c 12000000 /dev/zero | tr '\\0' x; exec sleep 1\n")
+    log, older = (site.machine.root / f"var/log/cumulus/noisy.log{end}" for end in ("", ".1"))
+    assert site.machine.run("cumulus-supervise", "start", "noisy").stderr == ""
+    assert "runs already" in site.machine.run("cumulus-supervise", "start", "noisy").stderr
+    supervisors = [said for said in site.machine.arguments() if "supervise supervise noisy" in said]
+    assert len(supervisors) == 1
+    wait_for(lambda: older.exists() and log.stat().st_size < 12_000_000, 30)
+    wait_for(lambda: b"sh ended with 0; again in" in log.read_bytes()[-200:], 30)
+    assert site.machine.run("cumulus-supervise", "stop", "noisy").returncode == 0
+    assert site.machine.run("cumulus-supervise", "status", "noisy", check=False).returncode == 3
+    assert not any("noisy" in said or "/dev/zero" in said for said in site.machine.arguments())
+    noisy.unlink()
+
+
 def test_all_that_took_less_than_five_minutes(site: Site) -> None:
     assert 0 < site.seconds < LIMIT
 
@@ -246,9 +253,12 @@ def test_a_killed_agent_and_a_killed_machine_come_back(site: Site, office: Offic
 def test_uninstalled_it_is_as_it_was(site: Site, office: Office) -> None:
     run = site.worker("--uninstall")
     assert run.code == 0, run.text()
-    now = bare.tree(site.machine.root, (*bare.TRACES, *BACKUPS))
-    changed = {k: (site.tree.get(k), now.get(k)) for k in {*now, *site.tree} if now.get(k) != site.tree.get(k)}  # fmt: skip
-    assert changed == {}
-    assert site.machine.packages() == site.packages
+    assert site.machine.changed_since(site.before) == {}
     wait_for(lambda: " Ready " not in office.worker("gpu-1"), 60)
     assert not Path(site.machine.root / "tmp/chronos_locks").exists()
+
+
+def test_the_controller_too(office: Office) -> None:
+    run = office.script("controller.sh", "--uninstall", "--purge")
+    assert run.code == 0, run.text()
+    assert office.changed_since(office.before) == {}

@@ -31,18 +31,22 @@ def sources() -> str:
     )
 
 
-def tarball() -> Path:
-    """Of the smallest Debian there is, made where it is missing (half a minute)."""
+def tarball(*include: str) -> Path:
+    """Of the smallest Debian there is and these packages, made where it is missing (half a minute)."""
     cache = Path(os.environ.get("CUMULUS_CACHE") or Path.home() / ".cache" / "cumulus")
     cache.mkdir(parents=True, exist_ok=True)
-    recipe = hashlib.sha256(f"{SUITE} minbase {sources()}".encode()).hexdigest()[:16]
+    recipe = hashlib.sha256(f"{SUITE} minbase {include} {sources()}".encode()).hexdigest()[:16]
     made = cache / f"bare-{SUITE}-{recipe}.tar"
     with (cache / "bare.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             part = made.with_suffix(".part.tar")
             subprocess.run(
-                ["mmdebstrap", "--quiet", "--variant=minbase", SUITE, str(part), "-"],
+                [
+                    *("mmdebstrap", "--quiet", "--variant=minbase"),
+                    *(f"--include={name}" for name in include),
+                    *(SUITE, str(part), "-"),
+                ],
                 input=sources(),
                 text=True,
                 check=True,
@@ -52,10 +56,10 @@ def tarball() -> Path:
     return made
 
 
-def unpack(root: Path) -> Path:
-    """A new root at this path, with this checkout in it and nothing installed."""
+def unpack(root: Path, *include: str) -> Path:
+    """A new root at this path, with this checkout in it, these packages and nothing else."""
     root.mkdir(parents=True)
-    subprocess.run(["tar", "-xf", tarball(), "-C", root], check=True)
+    subprocess.run(["tar", "-xf", tarball(*include), "-C", root], check=True)
     (root / "etc/apt/sources.list").write_text(sources())
     (root / TRUSTED.strip("/")).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(CERTIFICATES, root / TRUSTED.strip("/"))

@@ -27,16 +27,44 @@ SUBNET = "10.89"  # a /24 of it for each Lan
 PRIVATE = ("/var/lib/docker", "/var/lib/cumulus")  # where the root is this machine's
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# Pid 1 is a shell, since it reaps what it inherits. `$1` name, `$2` root or "", then pairs FROM TO.
+# Control groups of its own, which an init needs: below this machine's, and its whole view of them.
+CGROUPS = """
+set -e
+for folder in /sys/fs/cgroup /sys/fs/cgroup/*; do
+  [ -w "$folder/cgroup.procs" ] && [ ! -L "$folder" ] || continue
+  mkdir -p "$folder/$1"
+  for file in cpuset.cpus cpuset.mems; do
+    [ ! -e "$folder/cgroup.clone_children" ] || [ ! -e "$folder/$file" ] ||
+      cat "$folder/$file" >"$folder/$1/$file"
+  done
+  echo $$ >"$folder/$1/cgroup.procs"
+done
+shift
+exec "$@"
+"""
+
+# Pid 1 is a shell, since it reaps what it inherits, or the root's own init. `$1` name, `$2` init or
+# "", `$3` root or "", then pairs FROM TO.
 INIT = """
 set -e
 mount --make-rprivate /
 hostname "$1"
-root=$2; shift 2
+init=$2 root=$3; shift 3
 if [ -n "$root" ]; then
   mount --bind "$root" "$root"
   cd "$root"
-  mount --rbind /sys sys; mount --rbind /dev dev
+  mount --rbind /dev dev
+  if [ -z "$init" ]; then
+    mount --rbind /sys sys
+  elif [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mount --bind /sys sys; mount -t cgroup2 cgroup sys/fs/cgroup
+  else
+    mount --bind /sys sys; mount -t tmpfs tmpfs sys/fs/cgroup
+    mkdir sys/fs/cgroup/systemd; mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+    for kind in $(awk '!/^#/ && $2 != 0 {print $1}' /proc/cgroups); do
+      mkdir "sys/fs/cgroup/$kind"; mount -t cgroup -o "$kind" cgroup "sys/fs/cgroup/$kind"
+    done
+  fi
   mount -t proc proc proc; mount -t tmpfs tmpfs tmp
 fi
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
@@ -49,6 +77,7 @@ fi
 mkdir -p /run/lock
 echo ready
 exec >/dev/null 2>&1
+[ -z "$init" ] || exec env -i container=lxc PATH="$PATH" "$init"
 while :; do sleep 1000000 & wait $!; done
 """
 
@@ -102,7 +131,8 @@ class Machine:
     folder: where its private state is kept, one machine alone; stays on disk after `remove`.
     root: a tree that becomes `/`; without it the root is this machine's, with `/run`,
     `/var/lib/docker`, `/var/lib/cumulus` and `own` of its own. shared: paths of this machine that
-    a `root` sees at the same place. env: what `run` and `popen` give to commands.
+    a `root` sees at the same place. env: what `run` and `popen` give to commands. init: a program
+    of the `root` that is to be its first process, such as systemd.
     """
 
     def __init__(
@@ -115,8 +145,9 @@ class Machine:
         own: Sequence[str] = (),
         shared: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
+        init: str = "",
     ) -> None:
-        self.lan, self.name, self.root = lan, name, root
+        self.lan, self.name, self.root, self.first = lan, name, root, init
         self.env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
         self.netns = f"{lan.name}-{name}"
         self.address = lan.address()
@@ -158,11 +189,13 @@ class Machine:
             for file in ("etc/resolv.conf", "etc/hosts"):
                 (self.root / file).write_bytes(Path("/", file).read_bytes())
         words = [word for pair in self._binds for word in pair]
+        apart = ("bash", "-c", CGROUPS, "cgroups", self.netns) if self.first else ()
         self._init = subprocess.Popen(
             [
-                *("nsenter", f"--net=/run/netns/{self.netns}"),
-                *("unshare", "-m", "-u", "-p", "--fork", "--kill-child"),
-                *("bash", "-c", INIT, "init", self.name, str(self.root or ""), *words),
+                *("nsenter", f"--net=/run/netns/{self.netns}", *apart),
+                *("unshare", "-m", "-u", "-p", *(("-C",) if apart else ()), "--fork"),
+                *("--kill-child", "bash", "-c", INIT, "init"),
+                *(self.name, self.first, str(self.root or ""), *words),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -198,6 +231,7 @@ class Machine:
         """Power off, and take its network away; nothing where that is done already."""
         self.power_off()
         _remove_netns(self.netns)
+        _remove_cgroups(self.netns)
 
     def outside(self, path: str) -> Path:
         """Where this machine finds a path of that one, such as a socket, while it is up."""
@@ -206,7 +240,8 @@ class Machine:
     def enter(self, *words: str) -> list[str]:
         """The command that runs `words` on it, from this machine."""
         assert self.up, f"{self.name} has no power"
-        return ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", "-u", "--root", "--wd", *words]
+        namespaces = ("-m", "-n", "-p", "-u", *(("-C",) if self.first else ()))
+        return ["nsenter", "-t", str(self.pid), *namespaces, "--root", "--wd", *words]
 
     def popen(
         self, *words: str, env: Mapping[str, str] | None = None, **options: Any
@@ -312,6 +347,7 @@ def _sweep() -> None:
 def _remove_lan(name: str, number: int) -> None:
     for netns in Path("/run/netns").glob(f"{name}-*"):
         _remove_netns(netns.name)
+        _remove_cgroups(netns.name)
     for rule in _rules(name, number):
         command("iptables", "-w", *rule("-D"), check=False)
     command("ip", "link", "del", name, check=False)
@@ -329,3 +365,11 @@ def _remove_netns(name: str) -> None:
                 os.kill(int(pid), signal.SIGKILL)
         time.sleep(0.02)
     command("ip", "netns", "del", name, check=False)
+
+
+def _remove_cgroups(name: str) -> None:
+    """Those of a machine with an init, once its processes are gone."""
+    for top in [*Path("/sys/fs/cgroup").glob(f"*/{name}"), Path("/sys/fs/cgroup", name)]:
+        if top.is_dir() and not top.is_symlink():
+            for folder, _, _ in os.walk(top, topdown=False):
+                Path(folder).rmdir()

@@ -17,6 +17,10 @@ from ctl import wait_for
 from netns import Lan, Machine
 from system import IMAGE
 
+BY_ITSELF = (  # what changes with no change that anyone made: copies, seeds, clocks
+    *bare.TRACES, "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subuid-",
+    "etc/subgid-", "var/lib/systemd",
+)  # fmt: skip
 STEP = re.compile(r"^\S+ step (\S+): (?!done in )(.*)$")
 
 
@@ -42,18 +46,33 @@ class Run:
 
 
 class Rented:
-    """A bare machine with a checkout on it."""
+    """A bare machine with a checkout on it; with systemd or with nothing of the kind."""
 
-    def __init__(self, lan: Lan, name: str, folder: Path) -> None:
+    def __init__(self, lan: Lan, name: str, folder: Path, *, systemd: bool = False) -> None:
         self.name = name
         self.shared = folder / "shared"
         self.shared.mkdir(parents=True, exist_ok=True)
-        self.root = bare.unpack(folder / "root")
+        self.root = bare.unpack(folder / "root", *(("systemd-sysv", "dbus") if systemd else ()))
+        for console in ("console-getty", "getty@tty1") if systemd else ():  # they are not its own
+            (self.root / f"etc/systemd/system/{console}.service").symlink_to("/dev/null")
         self.machine = Machine(
-            lan, name, folder, root=self.root, shared=[self.shared], env=bare.trust()
+            lan,
+            name,
+            folder,
+            root=self.root,
+            shared=[self.shared],
+            env=bare.trust(),
+            init="/sbin/init" if systemd else "",
         )
         self.address = self.machine.address
         self.run = self.machine.run
+        if systemd:
+            wait_for(lambda: self.systemd_says("running"), 60)
+
+    def systemd_says(self, state: str) -> bool:
+        """Of the whole machine."""
+        said = self.run("systemctl", "is-system-running", check=False)
+        return said.stdout.strip() == state
 
     def script(
         self,
@@ -105,6 +124,16 @@ class Rented:
                     continue
                 yield said.replace(b"\0", b" ").decode(errors="replace")
 
+    def state(self) -> dict[str, str]:
+        """Of its disk: files, and packages with their versions."""
+        return {**bare.tree(self.root, BY_ITSELF), **dict.fromkeys(self.packages(), "package")}
+
+    def changed_since(self, before: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
+        """What is another now: before and now."""
+        now = self.state()
+        keys = {*before, *now}
+        return {k: (before.get(k), now.get(k)) for k in keys if before.get(k) != now.get(k)}
+
     def packages(self) -> set[str]:
         """Installed ones with their versions."""
         said = self.run("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\\n").stdout
@@ -119,10 +148,11 @@ def _killed_after(process: subprocess.Popen[str], seconds: float) -> Callable[[]
 
 
 class Office(Rented):
-    """The controller's machine."""
+    """The controller's machine, with systemd."""
 
     def __init__(self, lan: Lan, folder: Path) -> None:
-        super().__init__(lan, "office", folder)
+        super().__init__(lan, "office", folder, systemd=True)
+        self.before = self.state()
         self.archive = self.shared / "job.tar"
         subprocess.run(["docker", "save", IMAGE, "-o", str(self.archive)], check=True)
 
