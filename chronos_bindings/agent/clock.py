@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
+
+LONGEST_SLEEP: Final = 1.0
+"""Seconds between looks at the clock: the loop's own timers stand still while the machine sleeps."""
 
 
 class SystemClock:
-    """CLOCK_MONOTONIC counts from boot and is shared by all processes, so that a deadline that was
-    written down by one agent is valid for the next one of the same boot.
+    """CLOCK_BOOTTIME counts from boot, the time included in which the machine slept: the controller
+    reckons so, and a lease is over there by then. All processes share it, so that a deadline that
+    was written down by one agent is valid for the next one of the same boot.
     """
 
     def monotonic(self) -> float:
         """See `ports.Clock`."""
-        return time.monotonic()
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def wall(self) -> float:
         """See `ports.Clock`."""
@@ -21,6 +26,8 @@ class SystemClock:
 
     async def sleep_until(self, deadline: float) -> None:
         """See `ports.Clock`."""
-        # The loop's own timers run on the same clock; asyncio never wakes early by more than its
-        # resolution, which the caller's next look at the clock absorbs.
-        await asyncio.sleep(max(0.0, deadline - time.monotonic()))
+        while True:
+            left = deadline - self.monotonic()
+            await asyncio.sleep(min(max(0.0, left), LONGEST_SLEEP))
+            if left <= LONGEST_SLEEP:
+                return  # early by the loop's resolution at most, which the caller's next look absorbs
