@@ -22,6 +22,10 @@ from .units import Bytes, Cpus, Fraction, Seconds
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL when a job is cancelled; a lease's own end allows 1 s."""
 
+LEAST_DISCONNECT = 5
+"""Seconds of `stopAfterDisconnect` at least: agent and controller hear each other once a second, so
+that less would end jobs that have contact."""
+
 
 class Phase(str, Enum):
     """Where an attempt is; it only rises (see `rank`)."""
@@ -151,6 +155,15 @@ class JobSpec(Model):
     def _plain(cls, args: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
         check_json(args)
         return args
+
+    @field_validator("stop_after_disconnect")
+    @classmethod
+    def _longer_than_beats(cls, seconds: int) -> int:
+        if 0 < seconds < LEAST_DISCONNECT:
+            raise ValueError(
+                f"{seconds} s is given, expected 0s (never) or {LEAST_DISCONNECT}s at least"
+            )
+        return seconds
 
     @model_validator(mode="after")
     def _one_kind(self) -> JobSpec:

@@ -90,7 +90,7 @@ common = {
     "ttl_after_finished": st.integers(86400, 10**9),
     "suspend": st.booleans(),
     "priority": st.integers(-1000, 1000),
-    "stop_after_disconnect": st.integers(0, 86400),
+    "stop_after_disconnect": st.just(0) | st.integers(job.LEAST_DISCONNECT, 86400),
 }
 specs = st.builds(
     job.JobSpec,

@@ -102,6 +102,8 @@ apiVersion: cumulus.dev/v2
          "4:30: spec.resources.pids: expected a whole number, got true"),
         ("{image: x, gpu: {count: true}}", "4:24: spec.gpu.count: expected a whole number, got true"),
         ("{image: x, suspend: 1}", "4:22: spec.suspend: expected true or false, got 1"),
+        ("{image: x, stopAfterDisconnect: 4s}",
+         "4:34: spec.stopAfterDisconnect: 4 s is given, expected 0s (never) or 5s at least"),
         ("{image: x, resources: 5}", "4:23: spec.resources: expected a mapping, got 5"),
         ("{image: x, env: {A: 1}}", "4:21: spec.env.A: expected text: quote it, got 1"),
         ("{image: x, command: ls}", "4:21: spec.command: expected a list, got 'ls'"),
