@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from ...crd_like_specs.errors import ConflictError, NotFoundError
+from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
 from .agents import Agents
@@ -22,12 +23,12 @@ from .world import World
 @dataclass(frozen=True, slots=True)
 class Signals:
     """add(key): put a job on the queue; room(): workers changed; forget(worker): refuse its
-    certificates from now on, None where agents come without certificates.
+    certificates from now on, and whether it had any; None where agents come without certificates.
     """
 
     add: Callable[[str], None]
     room: Callable[[], None]
-    forget: Callable[[str], Awaitable[None]] | None = None
+    forget: Callable[[str], Awaitable[bool]] | None = None
 
 
 class Workers:
@@ -76,8 +77,13 @@ class Workers:
 
     async def remove(self, name: str) -> Worker:
         """Forget a worker that is drained or fenced and on which nothing is left. ConflictError
-        where that is not so, or where it would come back by itself.
+        where that is not so, or where it would come back by itself. One that joined and was never
+        heard of has no record, but a certificate that must not let it in later.
         """
+        forget = self._signals.forget
+        if name not in self._records.workers and forget is not None and await forget(name):
+            self._agents.end_session(name)
+            return Worker(metadata=ObjectMeta(name=name, uid=name))
         worker = self._find(name)
         left = len(self._records.leases_on(name))
         if left:
@@ -89,7 +95,6 @@ class Workers:
             raise ConflictError(
                 f"worker {name!r} still takes jobs: drain it first, or fence it if it is dead"
             )
-        forget = self._signals.forget
         if forget is None and self._in_contact(name):
             raise ConflictError(
                 f"the agent of worker {name!r} is in contact and would come back: stop it first"

@@ -114,13 +114,16 @@ class Identities:
                 logger.bind(worker=worker).info("renewed the worker's certificate")
                 return self._authority.sign(public, worker, self._now())
 
-    async def forget(self, worker: str) -> None:
-        """Refuse the worker's certificates from now on; it may join again with a new token."""
+    async def forget(self, worker: str) -> bool:
+        """Refuse the worker's certificates from now on; it may join again with a new token. Whether
+        it had any.
+        """
         try:
             await asyncio.wrap_future(self._store.submit([Delete(TABLE, worker)]))
         except NotFoundError:  # it had none, or it is forgotten already
-            return
+            return False
         logger.bind(worker=worker).info("the worker's certificate is refused from now on")
+        return True
 
     def get(self, worker: str) -> Identity | None:
         """What is on record, or None."""

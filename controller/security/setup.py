@@ -85,10 +85,9 @@ class Security:
         await give_identity(folder, self.identities, self.authority, facts, self._now())
         return True
 
-    async def forget(self, worker: str) -> None:
-        """Refuse the worker's certificates from now on; nothing where it never had one."""
-        if self.identities is not None:
-            await self.identities.forget(worker)
+    async def forget(self, worker: str) -> bool:
+        """Refuse the worker's certificates from now on; whether it had any."""
+        return self.identities is not None and await self.identities.forget(worker)
 
     async def keep(self, renewed: Callable[[], None]) -> None:
         """For ever: renew the server's certificate well before it ends; `renewed` is called then.

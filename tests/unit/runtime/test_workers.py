@@ -93,8 +93,9 @@ async def test_a_fenced_worker_is_removed_as_well(kit: Kit) -> None:
 async def test_a_removed_worker_is_refused_from_then_on(kit: Kit) -> None:
     forgotten: list[str] = []
 
-    async def forget(name: str) -> None:
+    async def forget(name: str) -> bool:
         forgotten.append(name)
+        return True
 
     signals = Signals(kit.queue.add, kit.workers_changed, forget)
     workers = Workers(kit.records, kit.world, kit.agents, kit.platform, kit.clock, signals)
@@ -106,6 +107,23 @@ async def test_a_removed_worker_is_refused_from_then_on(kit: Kit) -> None:
     await workers.remove("n1")  # in contact, but it cannot come back
     assert forgotten == ["n1"]
     assert [frame async for frame in out] == []
+
+
+async def test_one_that_joined_and_never_came_can_be_refused_too(kit: Kit) -> None:
+    joined = {"n7"}
+
+    async def forget(name: str) -> bool:
+        if name not in joined:
+            return False
+        joined.remove(name)
+        return True
+
+    signals = Signals(kit.queue.add, kit.workers_changed, forget)
+    workers = Workers(kit.records, kit.world, kit.agents, kit.platform, kit.clock, signals)
+    assert (await workers.remove("n7")).metadata.name == "n7"
+    assert (joined, kit.records.workers) == (set(), {})
+    with pytest.raises(NotFoundError):
+        await workers.remove("n7")
 
 
 async def test_a_file_neither_fences_nor_unfences(kit: Kit) -> None:

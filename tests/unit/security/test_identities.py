@@ -64,8 +64,8 @@ async def test_one_of_our_authority_that_is_not_on_record_is_refused(world: Worl
 
 async def test_what_is_forgotten_is_refused_at_once(world: World) -> None:
     certificate = await world.given("w1")
-    await world.identities.forget("w1")
-    await world.identities.forget("w1")  # done twice it is done once
+    assert await world.identities.forget("w1")
+    assert not await world.identities.forget("w1")  # done twice it is done once
     assert await world.refused(certificate)
     with pytest.raises(UnauthenticatedError):
         await world.renewed(certificate)
