@@ -92,9 +92,11 @@ def locked(path: Path) -> Iterator[IO[str] | None]:
         except BlockingIOError:
             yield None
             return
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"{os.getpid()}\n".encode())
+        except OSError as e:  # a full disk must not keep an agent from ending leases
+            logger.warning("{} does not tell this process's id: {}", path, e.strerror)
         yield file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -67,3 +68,14 @@ def test_a_second_agent_of_the_same_folder_ends_with_75(tmp_path: Path) -> None:
         assert main(arguments) == LOCKED
     with locked(tmp_path / "lock") as again:
         assert again is not None
+
+
+def test_a_full_disk_keeps_no_agent_from_its_leases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with locked(tmp_path / "lock") as held:
+        assert held is not None
