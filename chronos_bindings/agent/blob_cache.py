@@ -60,7 +60,7 @@ class BlobCache:
 
     def _shrink(self, keep: Path) -> None:
         files = sorted(
-            (path for path in self._folder.iterdir() if path != keep and not path.suffix),
+            (path for path in self._folder.iterdir() if path != keep and not self._coming(path)),
             key=lambda path: path.stat().st_mtime,
         )
         total = sum(path.stat().st_size for path in files)
@@ -69,3 +69,7 @@ class BlobCache:
                 break
             total -= path.stat().st_size
             path.unlink()
+
+    def _coming(self, path: Path) -> bool:
+        """Whether it is a part of what is being fetched; one that was given up goes by its age."""
+        return bool(path.suffix) and f"sha256:{path.stem}" in self._locks

@@ -85,6 +85,15 @@ async def test_the_cache_forgets_the_oldest(tmp_path: Path, blobs: FakeBlobs) ->
     assert [path.exists() for path in paths] == [False, True, True]
 
 
+async def test_the_cache_forgets_what_came_in_part_only(tmp_path: Path, blobs: FakeBlobs) -> None:
+    cache = BlobCache(tmp_path / "small", blobs, limit=10)
+    left = tmp_path / "small" / f"{'a' * 64}.part"
+    left.write_bytes(bytes(20))
+    os.utime(left, (1, 1))
+    assert (await cache.get(digest_of(CODE))).exists()
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("name", ["", "..", "../x", "cumulus-x-1", "/etc", f"{unit()}/../y"])
 async def test_names_that_are_no_attempts_are_refused(staging: Staging, name: str) -> None:
     for refused in (
