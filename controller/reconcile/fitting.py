@@ -155,7 +155,14 @@ def lacking(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking] = 
 
 def usable(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking]) -> Free:
     """What a job that starts now may use for all its time."""
-    return Profile(seen, claims, now).during(0, now + takes(ask)) if claims else seen.free
+    if not claims:
+        return seen.free
+    if any(claim.start > now for claim in claims):
+        return Profile(seen, claims, now).during(0, now + takes(ask))
+    left = Ledger(seen.free)  # from here on room only grows
+    for claim in claims:
+        left.add(claim, -1)
+    return left.free()
 
 
 def devices_for(

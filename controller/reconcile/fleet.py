@@ -8,17 +8,24 @@ which there is no room costs no look at each worker. `runtime/world.py` keeps on
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, Generic, TypeVar, overload
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import Final, overload
 
 from .asking import Ask
 from .fitting import away, short, unable
 from .observed import WorkerSeen
 
-T = TypeVar("T")
-
 KINDS_KEPT: Final = 256
 """For so many different asks it is remembered who has room."""
+
+
+class Change(IntEnum):
+    """How a worker is another one than before, as far as it matters for what is remembered."""
+
+    LESS = 0  # it has less room, for now or for longer
+    SOONER = 1  # what is free now is no more, but it may have more at some time
+    MORE = 2  # it may have room for something that it had none for
 
 
 class Changes:
@@ -28,73 +35,75 @@ class Changes:
 
     def __init__(self) -> None:
         self.generation = 0
-        self._places: list[int] = []
+        self._noted: list[tuple[int, Change]] = []
         self._dropped = 0
 
-    def note(self, place: int, size: int) -> None:
+    def note(self, place: int, change: Change, size: int) -> None:
         """The worker at this place of `size` is another one now."""
-        self._places.append(place)
-        if len(self._places) > 4 * size + 1024:  # who is so far behind looks at all of them
-            half = len(self._places) // 2
-            del self._places[:half]
+        self._noted.append((place, change))
+        if len(self._noted) > 4 * size + 1024:  # who is so far behind looks at all of them
+            half = len(self._noted) // 2
+            del self._noted[:half]
             self._dropped += half
 
     def moved(self) -> None:
         """Workers came or went."""
         self.generation += 1
-        self._dropped += len(self._places)
-        self._places.clear()
+        self._dropped += len(self._noted)
+        self._noted.clear()
 
     @property
     def end(self) -> int:
         """Where whoever has read everything has come to."""
-        return self._dropped + len(self._places)
+        return self._dropped + len(self._noted)
 
-    def since(self, position: int) -> Iterable[int] | None:
-        """Places that changed from there on, each once; None where that is not known any more."""
-        if position < self._dropped:
-            return None
-        return dict.fromkeys(self._places[position - self._dropped :])
+    def since(self, position: int) -> Sequence[tuple[int, Change]] | None:
+        """What changed from there on; None where that is not known any more."""
+        return None if position < self._dropped else self._noted[position - self._dropped :]
 
 
-class Remembered(Generic[T]):
-    """One value per worker, `of(worker)`, made anew where the worker changed."""
+class Follower:
+    """Where one who remembers something about a fleet has come to."""
 
-    def __init__(self, of: Callable[[WorkerSeen], T]) -> None:
-        self._of = of
+    def __init__(self) -> None:
         self._generation = -1
         self._position = 0
-        self.values: list[T] = []
 
-    def refresh(self, fleet: Fleet) -> Iterable[int]:
-        """Bring `values` up to date; the places that were looked at."""
+    def news(self, fleet: Fleet) -> Sequence[tuple[int, Change]] | None:
+        """What changed since last asked; None: everything may have."""
         changes = fleet.changes
-        stale = changes.since(self._position) if self._generation == changes.generation else None
+        known = changes.since(self._position) if self._generation == changes.generation else None
         self._generation, self._position = changes.generation, changes.end
-        if stale is None:
-            self.values = [self._of(seen) for seen in fleet]
-            return range(len(self.values))
-        for place in stale:
-            self.values[place] = self._of(fleet[place])
-        return stale
+        return known
 
 
 class _Roomy:
-    """For one ask, as bytes: 1 where a worker has room now, rentals and claims apart."""
+    """For one ask, as bytes: 1 where a worker may have room now, rentals and claims apart. That a
+    worker has none is found out where it is looked at, and kept until it may have some again.
+    """
 
     def __init__(self, ask: Ask) -> None:
-        self._room = Remembered(lambda seen: _has_room(ask, seen))
+        self._ask = ask
+        self._follower = Follower()
         self._flags = bytearray()
 
-    def flags(self, fleet: Fleet) -> bytearray:
-        looked = self._room.refresh(fleet)
-        values = self._room.values
-        if len(self._flags) != len(values):
-            self._flags = bytearray(values)
+    def workers(self, fleet: Fleet) -> Iterator[WorkerSeen]:
+        """Those that have room, by name."""
+        news = self._follower.news(fleet)
+        if news is None:
+            self._flags = bytearray(b"\1") * len(fleet)
         else:
-            for place in looked:
-                self._flags[place] = values[place]
-        return self._flags
+            for place, change in news:
+                if change is Change.MORE:
+                    self._flags[place] = 1
+        flags = self._flags
+        place = flags.find(1)
+        while place >= 0:
+            if _has_room(self._ask, fleet[place]):
+                yield fleet[place]
+            else:
+                flags[place] = 0
+            place = flags.find(1, place + 1)
 
 
 class Fleet(Sequence[WorkerSeen]):
@@ -105,7 +114,7 @@ class Fleet(Sequence[WorkerSeen]):
         self._names: list[str] = []
         self._workers: list[WorkerSeen] = []
         self._roomy: dict[Ask, _Roomy] = {}
-        self._rented: tuple[WorkerSeen, ...] | None = None
+        self._rented: tuple[int, ...] | None = None
         for seen in workers:
             self.put(seen)
 
@@ -114,14 +123,17 @@ class Fleet(Sequence[WorkerSeen]):
         name = seen.worker.metadata.name
         place = bisect_left(self._names, name)
         if place < len(self._names) and self._names[place] == name:
-            if _alike(self._workers[place], seen):
+            old = self._workers[place]
+            if _alike(old, seen):
                 return
             self._workers[place] = seen
-            self.changes.note(place, len(self._names))
-        else:
-            self._names.insert(place, name)
-            self._workers.insert(place, seen)
-            self.changes.moved()
+            self.changes.note(place, _change(old, seen), len(self._names))
+            if old.worker is not seen.worker:
+                self._rented = None
+            return
+        self._names.insert(place, name)
+        self._workers.insert(place, seen)
+        self.changes.moved()
         self._rented = None
 
     def drop(self, name: str) -> None:
@@ -149,20 +161,18 @@ class Fleet(Sequence[WorkerSeen]):
         self._roomy[ask] = roomy  # the one that was asked for last is forgotten last
         if len(self._roomy) > KINDS_KEPT:
             del self._roomy[next(iter(self._roomy))]
-        flags = roomy.flags(self)
-        place = flags.find(1)
-        while place >= 0:
-            yield self._workers[place]
-            place = flags.find(1, place + 1)
+        return roomy.workers(self)
 
     @property
     def rented(self) -> tuple[WorkerSeen, ...]:
         """Workers whose rental ends some day."""
         if self._rented is None:
             self._rented = tuple(
-                w for w in self._workers if w.worker.spec.available_until is not None
+                place
+                for place, seen in enumerate(self._workers)
+                if seen.worker.spec.available_until is not None
             )
-        return self._rented
+        return tuple(self._workers[place] for place in self._rented)
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -203,6 +213,21 @@ def _has_room(ask: Ask, seen: WorkerSeen) -> bool:
         and short(ask, seen.worker, seen.free) is None
         and unable(ask, seen.worker) is None
     )
+
+
+def _change(old: WorkerSeen, new: WorkerSeen) -> Change:
+    was, is_ = old.free, new.free
+    same = (
+        old.worker is new.worker
+        and (old.ready, old.awaits, old.unready) == (new.ready, new.awaits, new.unready)
+        and is_.cpus <= was.cpus
+        and is_.memory <= was.memory
+        and (is_.pids or 0) <= (was.pids or 0)
+        and all(milli <= was.milli.get(index, 0) for index, milli in is_.milli.items())
+    )
+    if not same:
+        return Change.MORE
+    return Change.LESS if new.held[: len(old.held)] == old.held else Change.SOONER
 
 
 def _alike(one: WorkerSeen, other: WorkerSeen) -> bool:

@@ -16,8 +16,9 @@ from .fitting import (
     short,
     takes,
     unable,
+    usable,
 )
-from .fleet import Fleet, Remembered
+from .fleet import Change, Fleet, Follower
 from .observed import Booking, Claims, Free, WorkerSeen
 from .timing import SOON
 
@@ -90,27 +91,31 @@ class Forecast:
 
 
 class _Starts:
-    """For one ask: when it fits on each worker of a fleet, were there no claims. `_at`: as in
-    `Start`, `NEVER` where it doesn't.
+    """For one ask: when it fits on each worker of a fleet, were there no claims.
+
+    `_at`: as in `Start`, `NEVER` where it doesn't fit; where `_stale` is set, it is that late at
+    least, and looked at when that is the earliest of all.
     """
 
     def __init__(self, ask: Ask, *, best_fit: bool) -> None:
         self._ask = ask
         self._best_fit = best_fit
-        self._starts = Remembered(lambda seen: start_unclaimed(ask, seen, best_fit=best_fit))
+        self._follower = Follower()
+        self._starts: list[Start | None] = []
         self._at: list[float] = []
+        self._stale = bytearray()
 
     def earliest(self, fleet: Fleet, now: float, claims: Claims) -> tuple[WorkerSeen, Start] | None:
         """See `Forecast.earliest`."""
-        self._refresh(fleet)
+        self._hear(fleet)
         at, hidden = self._at, {}
         best: tuple[tuple[float, float, int], Start] | None = None
         places = [place for name in claims if (place := fleet.place_of(name)) is not None]
         for place in places:
             hidden[place], at[place] = at[place], NEVER
         try:
-            while (place := _first(at, now)) is not None:
-                start = self._starts.values[place]
+            while (place := self._first(fleet, now)) is not None:
+                start = self._starts[place]
                 assert start is not None, "it fits there some day"
                 when = clamped(start, now)
                 if not outlasts_rental(self._ask, fleet[place].worker, when):
@@ -131,6 +136,34 @@ class _Starts:
                     best = later, found
         return None if best is None else (fleet[best[0][2]], best[1])
 
+    def _first(self, fleet: Fleet, now: float) -> int | None:
+        """The place where it is earliest; None where that is nowhere."""
+        at = self._at
+        while (least := min(at, default=NEVER)) != NEVER:
+            if least > now or not least:
+                place = at.index(least)
+            else:  # some overrun: they come in a moment, and others may come before
+                for place, moment in enumerate(at):
+                    if moment <= now and self._stale[place]:
+                        self._look(fleet, place)
+                overrun = min((moment for moment in at if moment <= now), default=NEVER)
+                later = min((moment for moment in at if moment > now), default=NEVER)
+                first = later if overrun and later < now + SOON else min(overrun, later)
+                if first == NEVER:
+                    return None
+                place = at.index(first)
+            if not self._stale[place]:
+                return place
+            self._look(fleet, place)
+        return None
+
+    def _look(self, fleet: Fleet, place: int) -> None:
+        """At one worker, as it is now."""
+        start = start_unclaimed(self._ask, fleet[place], best_fit=self._best_fit)
+        self._starts[place] = start
+        self._at[place] = NEVER if start is None else start.at
+        self._stale[place] = 0
+
     def _claimed(self, seen: WorkerSeen, now: float, claims: Claims) -> Start | None:
         there = claims[seen.worker.metadata.name]
         start = start_on(self._ask, seen, now, there, best_fit=self._best_fit)
@@ -143,33 +176,26 @@ class _Starts:
         for seen in fleet.rented:
             place = fleet.place_of(seen.worker.metadata.name)
             assert place is not None, "it is of this fleet"
-            start = self._starts.values[place]
-            if start is None or self._at[place] == NEVER:
+            if place in hidden:
                 continue
-            if outlasts_rental(self._ask, seen.worker, clamped(start, now)):
+            if self._stale[place]:
+                self._look(fleet, place)
+            start = self._starts[place]
+            if start is not None and outlasts_rental(self._ask, seen.worker, clamped(start, now)):
                 hidden[place], self._at[place] = self._at[place], NEVER
 
-    def _refresh(self, fleet: Fleet) -> None:
-        looked = self._starts.refresh(fleet)
-        starts = self._starts.values
-        if len(self._at) != len(starts):
-            self._at = [NEVER] * len(starts)
-            looked = range(len(starts))
-        for place in looked:
-            start = starts[place]
-            self._at[place] = NEVER if start is None else start.at
-
-
-def _first(at: list[float], now: float) -> int | None:
-    """The place of the earliest of these; None where all are `NEVER`."""
-    least = min(at, default=NEVER)
-    if least == NEVER:
-        return None
-    if least > now or not least:
-        return at.index(least)
-    # Some overrun: they come in a moment, and others may come before.
-    later = min((moment for moment in at if moment > now), default=NEVER)
-    return at.index(later if later < now + SOON else least)
+    def _hear(self, fleet: Fleet) -> None:
+        """Note which workers changed since."""
+        news = self._follower.news(fleet)
+        if news is None:
+            size = len(fleet)
+            self._starts, self._at = [None] * size, [0.0] * size
+            self._stale = bytearray(b"\1") * size
+            return
+        for place, change in news:
+            self._stale[place] = 1
+            if change is not Change.LESS:
+                self._at[place] = 0.0
 
 
 def start_on(
@@ -183,6 +209,12 @@ def start_on(
     """When it fits on this worker at the latest, respecting claims; None: not as things are."""
     if unable(ask, seen.worker) or away(seen):
         return None
+    if not outlasts_rental(ask, seen.worker, now) and not short(ask, seen.worker, seen.free):
+        free = usable(ask, seen, now, claims)
+        if short(ask, seen.worker, free) is None:
+            devices = devices_for(ask, seen.worker, free, best_fit=best_fit)
+            assert devices is not None, "nothing is short"
+            return Start(0.0, devices)
     after = {frees_at(lease, now): lease.job for lease in reversed(seen.held)}
     after |= {claim.end: claim.job for claim in claims}
     profile = Profile(seen, claims, now)
