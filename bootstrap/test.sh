@@ -13,6 +13,9 @@ set -euo pipefail
 need git git
 need mmdebstrap mmdebstrap
 need ip iproute2
+need iptables iptables
+need mkfs.ext4 e2fsprogs
+need faketime faketime
 need shellcheck shellcheck
 need docker-registry docker-registry
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || NEEDED+=(debian-archive-keyring)

@@ -48,18 +48,10 @@ class Bare(Cluster):
         return {**super().config(), "registries": [entry]}
 
     def start(self) -> None:
-        self.manager.start_engine()
-        self.manager.load(IMAGE)
+        self.start_manager()
         _build(self.manager, TOOL)
-        manager = self.manager.docker.swarm
-        manager.init(advertise_addr=self.manager.address)
-        manager.reload()
         for worker in self.workers.values():
-            worker.start_engine()
-            self.join(worker)
-        self.start_controller()
-        for worker in self.workers.values():
-            worker.agent.start()
+            self.start_worker(worker)
 
     def image_job(self, name: str, image: str, script: str, **spec: Any) -> dict[str, Any]:
         """Applied, and ended."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -21,20 +22,34 @@ from netns import Lan
 from node import AGENT_DATA, SOCKET, Node, Program
 from system import IMAGE
 
-GRPC, HTTP = 50051, 8080
+GRPC, AGENTS, HTTP = 50051, 50052, 8080
 
 
 class Worker(Node):
-    """A node with an agent."""
+    """A node with an agent, once it has joined."""
 
-    def __init__(self, lan: Lan, name: str, folder: Path, controller: str) -> None:
+    def __init__(self, lan: Lan, name: str, folder: Path) -> None:
         super().__init__(lan, name, folder)
         self._cuts: list[tuple[str, ...]] = []
         self.agent = self.program(
             "agent",
             *(sys.executable, "-m", "cumulus.chronos_bindings.agent.main"),
-            *("--controller", controller, "--insecure", "--name", name, "--data", AGENT_DATA),
-            *("--platform", "docker", "--endpoint", f"unix://{SOCKET}", "--image", IMAGE),
+            *("--identity", f"{AGENT_DATA}/identity", "--data", AGENT_DATA, "--image", IMAGE),
+            *("--platform", "docker", "--endpoint", f"unix://{SOCKET}"),
+        )
+
+    def join(self, manager: Node, token: str) -> None:
+        """The Swarm and the controller. token: a join token of the latter, good for one machine."""
+        manager.docker.swarm.reload()
+        self.docker.swarm.join(
+            remote_addrs=[f"{manager.address}:2377"],
+            join_token=manager.docker.swarm.attrs["JoinTokens"]["Worker"],
+            advertise_addr=self.address,
+        )
+        self.machine.run(
+            *(sys.executable, "-m", "cumulus.chronos_bindings.agent.main", "join"),
+            *("--controller", f"{manager.address}:{GRPC}", "--data", AGENT_DATA),
+            env={"CUMULUS_JOIN_TOKEN": token},
         )
 
     def cut(self, *ports: int) -> None:
@@ -64,15 +79,24 @@ class Cluster(Ctl):
         self.folder = folder
         self.lan = Lan()
         self.manager = Node(self.lan, "n0", folder / "n0")
-        self.server = f"{self.manager.address}:{GRPC}"
-        self.options = ("--server", self.server)
-        self.workers = {n: Worker(self.lan, n, folder / n, self.server) for n in workers}
+        self.server = f"https://{self.manager.address}:{GRPC}"
+        self.ca = self.manager.data / "controller" / "pki" / "ca.crt"
+        self.token = self.manager.data / "controller" / "admin.token"
+        self.options = (
+            "--server",
+            self.server,
+            "--ca",
+            f"{self.ca}",
+            "--token-file",
+            f"{self.token}",
+        )
+        self.workers = {name: Worker(self.lan, name, folder / name) for name in workers}
         config = folder / "controller.yaml"
         config.write_text(json.dumps(self.config()))
         self.controller = self.manager.program(
             "controller",
             *(sys.executable, "-m", "cumulus.controller.main"),
-            *("--config", str(config), "--insecure"),
+            *("--config", str(config)),
         )
         self._client: CumulusClient | None = None
 
@@ -83,8 +107,11 @@ class Cluster(Ctl):
             "image": IMAGE,
             "listen": {
                 "grpc": f"{self.manager.address}:{GRPC}",
+                "agents": f"{self.manager.address}:{AGENTS}",
                 "http": f"{self.manager.address}:{HTTP}",
             },
+            "tls": {"auto": True},
+            "advertise": self.manager.address,
             "dataDir": "/var/lib/cumulus/controller",
             "agent": {"embedded": False},
         }
@@ -92,19 +119,20 @@ class Cluster(Ctl):
     # Life
 
     def start(self) -> None:
+        self.start_manager()
+        for worker in self.workers.values():
+            worker.seed_images(self.manager)
+            self.start_worker(worker)
+        self.settle(90)
+
+    def start_manager(self) -> None:
+        """Engine, Swarm, job image, controller."""
         self.manager.start_engine()
         self.manager.load(IMAGE)
         manager = self.manager.docker.swarm
         manager.init(advertise_addr=self.manager.address)
         manager.reload()
-        for worker in self.workers.values():
-            worker.seed_images(self.manager)
-            worker.start_engine()
-            self.join(worker)
-        self.controller.start()
-        for worker in self.workers.values():
-            worker.agent.start()
-        self.settle(90)
+        self.start_controller()
 
     def start_controller(self) -> None:
         """And wait until it answers."""
@@ -128,14 +156,13 @@ class Cluster(Ctl):
         for job in self.client.list("Job"):
             self.client.delete(job.metadata.name)
 
-    def join(self, worker: Worker) -> None:
-        """To the Swarm."""
-        self.manager.docker.swarm.reload()
-        worker.docker.swarm.join(
-            remote_addrs=[f"{self.manager.address}:2377"],
-            join_token=self.manager.docker.swarm.attrs["JoinTokens"]["Worker"],
-            advertise_addr=worker.address,
-        )
+    def start_worker(self, worker: Worker) -> None:
+        """As `bootstrap/worker.sh` does, with a token of its own."""
+        worker.start_engine()
+        token = self.ctl("token", "create", "--worker", worker.name)
+        assert token.returncode == 0, token.stderr
+        worker.join(self.manager, token.stdout.strip())
+        worker.agent.start()
 
     def remove(self) -> None:
         if self._client is not None:
@@ -165,10 +192,15 @@ class Cluster(Ctl):
     # Asking
 
     @property
+    def secret(self) -> str:
+        """The admin's token."""
+        return self.token.read_text().strip()
+
+    @property
     def client(self) -> CumulusClient:
         """For what is asked often."""
         if self._client is None:
-            self._client = CumulusClient(self.server)
+            self._client = CumulusClient(self.server, self.secret, ca=self.ca)
         return self._client
 
     def is_ready(self, worker: str) -> bool:
@@ -183,8 +215,12 @@ class Cluster(Ctl):
 
     def http(self, path: str) -> str | None:
         try:
-            url = f"http://{self.manager.address}:{HTTP}{path}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            trust = ssl.create_default_context(cafile=self.ca)
+            asked = urllib.request.Request(
+                f"https://{self.manager.address}:{HTTP}{path}",
+                headers={"authorization": f"Bearer {self.secret}"},
+            )
+            with urllib.request.urlopen(asked, timeout=5, context=trust) as answer:
                 return str(answer.read().decode())
         except OSError:
             return None

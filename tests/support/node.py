@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from ctl import wait_for
 from cumulus.crd_like_specs.identity import LABEL_OWNED, LABEL_UID
 from netns import Lan, Machine
 
+ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/docker.sock"
 LOCKS = "/tmp/chronos_locks"
 AGENT_DATA = "/var/lib/cumulus/agent"
-DISK_BYTES = 4 << 30
+DISK_BYTES = 6 << 30
 
 
 class Program:
@@ -80,7 +82,10 @@ class Node:
         self.machine = Machine(lan, name, folder, own=(LOCKS,), env=dict(os.environ))
         self.address = self.machine.address
         self.programs: list[Program] = []
-        self.engine = self.program("dockerd", "dockerd", "--config-file", f"{folder}/daemon.json")
+        forget = ROOT / "bootstrap" / "forget_networks.sh"  # as the unit on a real machine
+        self.engine = self.program(
+            "dockerd", str(forget), "dockerd", "--config-file", f"{folder}/daemon.json"
+        )
         self._client: docker.DockerClient | None = None
 
     def program(self, name: str, *words: str) -> Program:
@@ -110,7 +115,11 @@ class Node:
         self._forget_client()
 
     def power_on(self) -> None:
+        """Another boot, by its id too."""
         self.machine.power_on()
+        boot = self.folder / "boot_id"
+        boot.write_text(f"{uuid.uuid4()}\n")
+        self.machine.run("mount", "--bind", str(boot), "/proc/sys/kernel/random/boot_id")
         self.start_engine()
 
     def remove(self) -> None:

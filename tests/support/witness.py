@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,9 @@ from cumulus.crd_like_specs.lease import Lease, LeaseState
 from cumulus.sdk import AsyncCumulusClient
 
 WHOLE = 1000
+NEWS = 3.0
+"""Seconds until what happened on a worker is known for sure, with its logs and result."""
+
 HOLDS = (LeaseState.HELD, LeaseState.ENDING)
 _BROKEN = (OSError, docker.errors.DockerException, requests.RequestException, ValueError)
 
@@ -49,18 +53,29 @@ class Run:
     exit_code: int | None = None
 
 
+@dataclass
+class Outage:
+    """Seconds in which nobody heard of a node."""
+
+    node: str
+    began: float
+    ended: float = math.inf
+
+
 class Runs:
     """Listens to the engines of all workers from construction on."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
+        self._outages: list[Outage] = []
         self._heard = threading.Condition(self._lock)
         for worker in cluster.workers.values():
             self.listen(worker)
 
     def listen(self, worker: Worker) -> None:
         """Until its engine is gone; again after a power-on. Nothing can start before."""
+        self._heard_again(worker)
         client = docker.APIClient(base_url=worker.url, version="auto", timeout=None)
         wanted = {"type": "container", "event": ["start", "die"], "label": LABEL_UID}
         events = client.events(filters=wanted, decode=True)
@@ -68,12 +83,25 @@ class Runs:
 
     def power_off(self, worker: Worker) -> None:
         """Take its power, and note that nothing that ran there runs on."""
+        self._outages.append(Outage(worker.name, time.time()))
         worker.power_off()
         now = time.time()
         with self._lock:
             for run in self._runs.values():
                 if run.node == worker.name and run.ended is None:
                     self._runs[run.container] = replace(run, ended=now)
+
+    @contextmanager
+    def unheard(self, worker: Worker) -> Iterator[None]:
+        """A time in which nobody hears of the worker, though it runs."""
+        self._outages.append(Outage(worker.name, time.time()))
+        yield
+        self._heard_again(worker)
+
+    def _heard_again(self, worker: Worker) -> None:
+        for outage in self._outages:
+            if outage.node == worker.name:
+                outage.ended = min(outage.ended, time.time())
 
     def of(self, job: str) -> list[Run]:
         """By their start."""
@@ -118,7 +146,9 @@ class Runs:
     # What must always be so
 
     def check(self) -> None:
-        """No job ran twice at once, and none succeeded twice."""
+        """No job ran twice at once, and none again after it succeeded, but for where nobody could
+        hear of that before the worker was lost, and the result with it.
+        """
         runs = defaultdict(list)
         for run in self.all():
             runs[run.job].append(run)
@@ -126,7 +156,14 @@ class Runs:
             for earlier, later in itertools.pairwise(lives):
                 assert earlier.ended is not None, f"{job} ran twice at once: {lives}"
                 assert earlier.ended <= later.started, f"{job} ran twice at once: {lives}"
-            assert sum(run.exit_code == 0 for run in lives) <= 1, f"{job} succeeded twice: {lives}"
+            assert sum(map(self._succeeded, lives)) <= 1, f"{job} succeeded twice: {lives}"
+
+    def _succeeded(self, run: Run) -> bool:
+        """And it was heard."""
+        return run.exit_code == 0 and not any(
+            outage.node == run.node and outage.began - NEWS <= (run.ended or 0.0) <= outage.ended
+            for outage in self._outages
+        )
 
 
 class Shares:
@@ -180,7 +217,9 @@ class Shares:
         loop = asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
         async with (
-            AsyncCumulusClient(self._cluster.server) as client,
+            AsyncCumulusClient(
+                self._cluster.server, self._cluster.secret, ca=self._cluster.ca
+            ) as client,
             aclosing(client.watch("Lease")) as items,
         ):
             async for item in items:

@@ -9,7 +9,7 @@ import pytest
 from cluster import Cluster
 from ctl import wait_for
 from cumulus.api.frames import Log
-from cumulus.crd_like_specs.job import Phase
+from cumulus.crd_like_specs.job import Cause, Phase
 from manifests import manifest
 from witness import Runs, Shares
 
@@ -83,16 +83,17 @@ def check_marks(fleet: Cluster, runs: Runs, number: int, name: str) -> None:
     """What the job itself wrote, attempt by attempt, agrees with what its worker's engine saw."""
     lives = runs.of(name)
     status = fleet.client.get_job(name).status
-    assert [run.exit_code for run in lives][-1] == 0, lives
-    assert lives[-1].attempt == status.attempt
+    assert (lives[-1].exit_code, lives[-1].attempt) == (0, status.attempt), lives
+    ends = [(attempt.phase, attempt.cause) for attempt in status.attempts]
+    lost = [(Phase.FAILED, Cause.WORKER_LOST)] * (len(ends) - 1)
+    assert ends == [*lost, (Phase.SUCCEEDED, None)], f"{name}: {status.attempts}"
     for attempt in range(1, status.attempt + 1):
         whole = f"begin {number} {attempt}\nend {number} {attempt}\n"
         said = read(fleet, name, attempt)
         if attempt == status.attempt:
             assert said == whole
-        else:  # it was lost before its end, or with the word of its end
+        else:  # it was lost with its worker
             assert whole.startswith(said)
-            assert said != whole or all(run.exit_code != 0 for run in lives[:-1])
     assert fleet.client.result(name) == [number, status.attempt]
 
 
