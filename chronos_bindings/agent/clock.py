@@ -18,7 +18,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """See `ports.Clock`."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return _since_boot()
 
     def wall(self) -> float:
         """See `ports.Clock`."""
@@ -27,7 +27,11 @@ class SystemClock:
     async def sleep_until(self, deadline: float) -> None:
         """See `ports.Clock`."""
         while True:
-            left = deadline - self.monotonic()
+            left = deadline - _since_boot()
             await asyncio.sleep(min(max(0.0, left), LONGEST_SLEEP))
             if left <= LONGEST_SLEEP:
                 return  # early by the loop's resolution at most, which the caller's next look absorbs
+
+
+def _since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
