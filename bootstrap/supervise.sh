@@ -35,8 +35,9 @@ supervise() {
   while [ -z "$stopping" ]; do
     mapfile -t command <"$SERVICES/$name"
     begun=$SECONDS
-    # Were this shell killed, a second instance would be started beside an orphan.
-    setpriv --pdeathsig TERM -- "${command[@]}" >>"$LOGS/$name.log" 2>&1 </dev/null 9>&- &
+    # Were this shell killed, the program goes on: an agent's leases end on time. It has a lock of
+    # its own, so that what the next supervisor starts beside it waits until it is gone.
+    "${command[@]}" >>"$LOGS/$name.log" 2>&1 </dev/null 9>&- &
     child=$!
     echo "$child" >"$RUN/$name.child"
     while kill -0 "$child" 2>/dev/null; do
@@ -69,8 +70,22 @@ start() {
   exit 1
 }
 
+# Ends what a supervisor that was killed left behind.
+stop_orphan() {
+  local child
+  child=$(cat "$RUN/$name.child" 2>/dev/null) || return 0
+  # The pid may be another program's by now.
+  tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null |
+    grep -Fxq -- "$(head -n 1 "$SERVICES/$name")" || return 0
+  kill -TERM "$child" 2>/dev/null || return 0
+  for _ in $(seq 600); do
+    kill -0 "$child" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+
 stop() {
-  running "$name" || return 0
+  running "$name" || { stop_orphan; return 0; }
   kill -TERM "$(cat "$RUN/$name.pid")" 2>/dev/null || true
   for _ in $(seq 600); do
     running "$name" || return 0

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import docker
+from cumulus.api.private_files import write_private
 from docker.errors import APIError, DockerException
 
 
@@ -31,8 +32,12 @@ def join(identity: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> int:
     """See the module docstring; 1 with a line where the engine or the manager refuses."""
+    file = Path(arguments[0])
     try:
-        join(json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+        identity = json.loads(file.read_text(encoding="utf-8"))
+        join(identity)
+        # It lets any machine in: no more of use here, so nothing to be found here.
+        write_private(file, json.dumps({**identity, "swarm_join_token": ""}).encode())
     except (DockerException, OSError) as e:
         why = str(e.explanation) if isinstance(e, APIError) else str(e)
         sys.stderr.write(f"swarm: {why.splitlines()[0] if why else type(e).__name__}\n")

@@ -236,6 +236,7 @@ class Controller:
         for uid in self.world.uids():
             if self.records.name_of(uid) is None:
                 self.loop.add(f"{ORPHAN}{uid}")
+        self._reserve_own_node()
         self._port = await self.grpc.start()
         http_port = await self.http.start()
         ports = (self._port, self.grpc.agents_port, http_port)
@@ -287,6 +288,15 @@ class Controller:
         swarm = self.platform.worker_join if isinstance(self.platform, SwarmPlatform) else None
         return place_of(self.config, (self._port, self.grpc.agents_port), self._facts(), swarm)
 
+    def _reserve_own_node(self) -> None:
+        """Nobody but the embedded agent may call this machine its own."""
+        if isinstance(self.platform, SwarmPlatform) and self.security.identities is not None:
+            own = self._own_worker() if self.config.agent.embedded else ""
+            self.security.identities.reserve(self.platform.node_id, own)
+
+    def _own_worker(self) -> str:
+        return self.config.agent.name or worker_name(socket.gethostname())
+
     async def _embedded(self) -> EmbeddedAgent:
         config, data = self.config, self._agent_data
         address = dialled_here(config.agents_listen, self.grpc.agents_port)
@@ -301,7 +311,7 @@ class Controller:
             command += ["--process-root", str(config.data_dir / "units")]
         else:
             command += ["--image", config.image, "--endpoint", config.platform.endpoint]
-        name = config.agent.name or worker_name(socket.gethostname())
+        name = self._own_worker()
         identity = data / "identity"
         if await self.security.give_own_agent(identity, self._facts(name, address)):
             command += ["--identity", str(identity)]

@@ -36,7 +36,7 @@ from .swarm_ensure import NAMES as NETWORKS
 from .swarm_ensure import ensure_networks
 from .swarm_events import Events
 from .swarm_frames import parse_frames
-from .swarm_join import worker_join
+from .swarm_join import rotate, worker_join
 
 TIDY_SECONDS: Final = 15.0
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
@@ -184,6 +184,11 @@ class SwarmPlatform:
         nodes = await self._engine.call("list nodes", lambda c: get_json(c, "/nodes"))
         return [swarm_map.node_seen(node) for node in nodes]
 
+    @property
+    def node_id(self) -> str:
+        """Of the engine that is asked: this controller's own. "" before `start`."""
+        return self._node_id
+
     async def remove_node(self, node_id: str) -> None:
         """By force: nothing runs there, but Swarm may not know yet that it is gone."""
         if node_id == self._node_id:
@@ -195,6 +200,7 @@ class SwarmPlatform:
                 f"remove node {node_id}",
                 lambda c: delete(c, f"/nodes/{node_id}", {"force": "true"}),
             )
+        await rotate(self._engine)  # the removed machine may still know the one it joined with
 
     async def image_id(self, reference: str) -> str:
         """`sha256:…` of an image on the manager's engine."""

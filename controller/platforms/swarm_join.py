@@ -30,5 +30,15 @@ async def worker_join(engine: Engine) -> WorkerJoin:
     return WorkerJoin(str(address), str(token))
 
 
+async def rotate(engine: Engine) -> None:
+    """Make Swarm's join token for workers a new one: whoever has the one before cannot join."""
+    await engine.call("rotate the Swarm's join token", _rotate)
+
+
+def _rotate(client: APIClient) -> None:
+    swarm = get_json(client, "/swarm")
+    client.update_swarm(swarm["Version"]["Index"], swarm["Spec"], rotate_worker_token=True)
+
+
 def _ask(client: APIClient) -> tuple[dict[str, Any], dict[str, Any]]:
     return dict(client.info()), dict(get_json(client, "/swarm"))

@@ -60,6 +60,14 @@ class Identities:
         self._authority = authority
         self._workers = workers
         self._now = now
+        self._reserved: dict[str, str] = {}
+
+    def reserve(self, node_id: str, worker: str) -> None:
+        """Let this node of the platform be no other worker's; worker: "" nobody's.
+
+        The controller's own node is: a job placed there runs beside the controller.
+        """
+        self._reserved[node_id] = worker
 
     async def admit(self, worker: str, certificate: bytes) -> None:
         """Return if this certificate (PEM) speaks for the worker.
@@ -89,6 +97,10 @@ class Identities:
 
     def admit_node(self, worker: str, node_id: str) -> None:
         """ForbiddenError where the platform's node belongs to another worker already."""
+        if node_id and self._reserved.get(node_id, worker) != worker:
+            raise ForbiddenError(
+                f"node {node_id} is the controller's own, so that {worker} cannot report it"
+            )
         for other in self._workers.values():
             if node_id and other.status.node_id == node_id and other.metadata.name != worker:
                 raise ForbiddenError(

@@ -42,12 +42,11 @@ async def each(
                 return
             if running:
                 finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in finished:
-                    number = running.pop(task)
-                    error = task.exception()
-                    if error is not None and not return_exceptions:
-                        raise error
-                    done[number] = error if error is not None else task.result()
+                ended = {running.pop(task): task for task in finished}
+                errors = {n: error for n, task in ended.items() if (error := task.exception())}
+                if errors and not return_exceptions:
+                    raise errors[min(errors)]
+                done |= {n: errors[n] if n in errors else t.result() for n, t in ended.items()}
             while done and (not ordered or following in done):
                 number = following if ordered else min(done)
                 following = number + 1

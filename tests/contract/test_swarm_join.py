@@ -5,6 +5,7 @@ from __future__ import annotations
 import docker
 import pytest
 from cumulus.controller.platforms.swarm import SwarmPlatform
+from cumulus.crd_like_specs.errors import ConflictError
 
 
 @pytest.mark.docker
@@ -20,4 +21,20 @@ async def test_it_is_the_swarms_own_token_and_the_managers_own_address() -> None
         assert told.manager in {manager["Addr"] for manager in managers}
     finally:
         client.close()
+        await platform.close()
+
+
+@pytest.mark.docker
+async def test_a_removed_machine_cannot_join_with_what_it_was_told() -> None:
+    platform = SwarmPlatform()
+    await platform.start()
+    try:
+        before = await platform.worker_join()
+        await platform.remove_node("0123456789abcdefghijklmno")  # gone already
+        after = await platform.worker_join()
+        assert after.manager == before.manager
+        assert after.token != before.token
+        with pytest.raises(ConflictError, match="the controller runs on it"):
+            await platform.remove_node(platform.node_id)
+    finally:
         await platform.close()

@@ -105,3 +105,14 @@ async def test_a_node_belongs_to_one_worker(world: World) -> None:
     world.identities.admit_node("w2", "")
     with pytest.raises(ForbiddenError, match="node-a belongs to worker w1"):
         world.identities.admit_node("w2", "node-a")
+
+
+def test_the_controllers_own_node_is_its_own_agents_alone(world: World) -> None:
+    world.identities.reserve("manager", "here")
+    world.identities.admit_node("here", "manager")
+    world.identities.admit_node("w1", "")
+    with pytest.raises(ForbiddenError, match="is the controller's own"):
+        world.identities.admit_node("w1", "manager")
+    world.identities.reserve("manager", "")  # no agent beside the controller
+    with pytest.raises(ForbiddenError, match="is the controller's own"):
+        world.identities.admit_node("here", "manager")
