@@ -182,6 +182,7 @@ uninstall() {
     quietly docker swarm leave --force
   fi
   remove_traces
+  keep_used_engine
   undo_engine
   remove_recorded
   remove_links_and_folders

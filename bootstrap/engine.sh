@@ -147,6 +147,18 @@ keep_images() {
   done
 }
 
+# An engine that others have come to use stays, with its data. Called once our own things are gone.
+keep_used_engine() {
+  local containers volumes kind value
+  docker info >/dev/null 2>&1 || return 0
+  containers=$(docker ps -aq | wc -l) volumes=$(docker volume ls -q | wc -l)
+  [ $((containers + volumes)) -gt 0 ] || return 0
+  log "keeping the Docker Engine: $containers containers and $volumes volumes on it are not of Cumulus"
+  while read -r kind value; do
+    forget "$kind" "$value"
+  done < <(grep -E '^((folder|link) /(var/lib/(docker|containerd)|opt/containerd|etc/(cni|docker)).*|(group|package) (docker|containerd|runc).*|service cumulus-dockerd)$' "$STATE")
+}
+
 undo_engine() {
   local lines
   lines=$(recorded daemon-key)

@@ -10,6 +10,7 @@ uninstall() {
   remove_agent
   leave_swarm
   remove_traces
+  keep_used_engine
   undo_engine
   remove_recorded
   remove_links_and_folders
