@@ -42,10 +42,13 @@ class Condition(Model):
 
 
 class ObjectMeta(Model):
-    """Identity and bookkeeping. Times are POSIX seconds; `resource_version` is the store's."""
+    """Identity and bookkeeping. Times are POSIX seconds; `resource_version` is the store's; owner:
+    who submitted a job, set by the server alone, "" for nobody but the admins.
+    """
 
     name: Name
     uid: str = ""
+    owner: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     generation: int = 1

@@ -159,7 +159,10 @@ def _take(case: Case, found: Placement) -> Plan:
     worker = found.worker
     lease = Lease(
         metadata=ObjectMeta(
-            name=unit_name(meta.uid, status.attempt), uid=meta.uid, creation_timestamp=case.now
+            name=unit_name(meta.uid, status.attempt),
+            uid=meta.uid,
+            owner=meta.owner,
+            creation_timestamp=case.now,
         ),
         spec=LeaseSpec(
             job=meta.uid,

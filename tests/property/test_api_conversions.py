@@ -43,6 +43,7 @@ metas = st.builds(
     ObjectMeta,
     name=names,
     uid=texts,
+    owner=texts,
     labels=maps,
     annotations=maps,
     generation=st.integers(1, I63),

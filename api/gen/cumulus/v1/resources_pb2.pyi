@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Metadata(_message.Message):
-    __slots__ = ("name", "uid", "labels", "annotations", "generation", "resource_version", "creation_timestamp", "deletion_timestamp", "cancellation_timestamp")
+    __slots__ = ("name", "uid", "labels", "annotations", "generation", "resource_version", "creation_timestamp", "deletion_timestamp", "cancellation_timestamp", "owner")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class Metadata(_message.Message):
     CREATION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     DELETION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     CANCELLATION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
     labels: _containers.ScalarMap[str, str]
@@ -40,7 +41,8 @@ class Metadata(_message.Message):
     creation_timestamp: float
     deletion_timestamp: float
     cancellation_timestamp: float
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., generation: _Optional[int] = ..., resource_version: _Optional[int] = ..., creation_timestamp: _Optional[float] = ..., deletion_timestamp: _Optional[float] = ..., cancellation_timestamp: _Optional[float] = ...) -> None: ...
+    owner: str
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., generation: _Optional[int] = ..., resource_version: _Optional[int] = ..., creation_timestamp: _Optional[float] = ..., deletion_timestamp: _Optional[float] = ..., cancellation_timestamp: _Optional[float] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("type", "status", "reason", "message", "since")
