@@ -13,8 +13,10 @@ nothing reaches 2**63, which is where stores and wires end.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction as Exact
+from functools import lru_cache, wraps
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -40,6 +42,19 @@ _CLOCK = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
 _ISO = re.compile(r"P(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", re.ASCII)
 
 
+def _remembered(parse: Callable[[Raw], int]) -> Callable[[Raw], int]:
+    """A fleet's jobs ask for the same few quantities, each time a record is read."""
+    known = lru_cache(maxsize=4096, typed=True)(parse)
+
+    @wraps(parse)
+    def read(raw: Raw) -> int:
+        short = isinstance(raw, str) and len(raw) <= _DIGITS
+        return known(raw) if short or type(raw) in (int, float) else parse(raw)
+
+    return read
+
+
+@_remembered
 def parse_bytes(raw: Raw) -> int:
     """`8Gi` → 8589934592. A number without a suffix is bytes."""
     number, suffix = _split(raw, "a size such as 8Gi, 512Mi or 1048576")
@@ -50,6 +65,7 @@ def parse_bytes(raw: Raw) -> int:
     return _whole(number * _SUFFIXES[suffix], raw, "bytes")
 
 
+@_remembered
 def parse_cpus(raw: Raw) -> int:
     """`500m` → 500, `2` → 2000, `0.5` → 500 (thousandths of a core)."""
     number, suffix = _split(raw, "cores such as 500m, 2 or 0.5")
@@ -63,6 +79,7 @@ def parse_cpus(raw: Raw) -> int:
     return milli
 
 
+@_remembered
 def parse_seconds(raw: Raw) -> int:
     """`1h30m` → 5400; ISO 8601 durations and bare seconds too."""
     expected = "a duration such as 90m, 1h30m, PT90M or seconds"
@@ -77,6 +94,7 @@ def parse_seconds(raw: Raw) -> int:
     return _whole(number, raw, "seconds")
 
 
+@_remembered
 def parse_fraction(raw: Raw) -> int:
     """`0.5`, `50%`, `500m` → 500 thousandths; more than 0 and at most 1."""
     number, suffix = _split(raw, "a fraction such as 0.5, 50% or 500m")

@@ -69,7 +69,9 @@ class Line:
         """Room kept for those ahead of a job that has no lease yet."""
         if job.status.phase is not Phase.PENDING:
             return NOTHING
-        return self.before(in_line(job).order, now)
+        one = in_line(job)
+        may_start = one.since is not None and one.since <= now
+        return self.before(one.order, now) if may_start else NOTHING
 
     def before(self, order: Order, now: float) -> Claims:
         """Room kept for those ahead of this place."""
