@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -19,14 +20,35 @@ from ..crd_like_specs.errors import (
     UnauthenticatedError,
     ValidationError,
 )
+from .viewer import EVERYTHING, Viewer
 
 
 class Role(str, Enum):
     """What a token stands for."""
 
     ADMIN = "admin"  # everything
-    SUBMITTER = "submitter"  # jobs, and looking at everything
+    SUBMITTER = "submitter"  # its own jobs, and looking at workers
     AGENT = "agent"  # the agent's stream and blobs, nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a token. owner: the name that its jobs are marked with; "" where it has none, as
+    only admins and agents may.
+    """
+
+    role: Role
+    owner: str = ""
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose jobs it sees."""
+        return Viewer(self.owner, own_only=self.role is not Role.ADMIN)
+
+
+def viewer_of(holder: Holder | None) -> Viewer:
+    """None: no tokens are configured, and everybody may do everything."""
+    return EVERYTHING if holder is None else holder.viewer
 
 
 _CLIENTS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
@@ -60,15 +82,22 @@ def require(role: Role | None, roles: Iterable[Role], what: str) -> None:
 
 
 class Tokens:
-    """The tokens of one controller: secret → role. An empty secret is refused."""
+    """The tokens of one controller: secret → who holds it. An empty secret is refused.
 
-    def __init__(self, tokens: Mapping[str, Role]) -> None:
+    A submitter without a name is known by its token's hash, `submitter-<8 hex digits>`: always the
+    same one for the same token. Tokens of one name own the same jobs.
+    """
+
+    def __init__(self, tokens: Mapping[str, Holder]) -> None:
         if any(len(secret) < 16 for secret in tokens):
             raise ValidationError("a token is at least 16 characters long")
-        self._hashes = tuple((_hash(secret), role) for secret, role in tokens.items())
+        self._holders = tuple(
+            (hashed, _named(holder, hashed))
+            for hashed, holder in ((_hash(secret), holder) for secret, holder in tokens.items())
+        )
 
-    def role(self, authorization: str | None) -> Role:
-        """Role of the value of an `authorization` header, `Bearer <token>`.
+    def holder(self, authorization: str | None) -> Holder:
+        """Who holds the value of an `authorization` header, `Bearer <token>`.
 
         UnauthenticatedError where it is missing or unknown; the message never repeats it.
         """
@@ -77,12 +106,18 @@ class Tokens:
             raise UnauthenticatedError("no token is given: expected `authorization: Bearer …`")
         given = _hash(secret.strip())
         found = None
-        for known, role in self._hashes:  # all of them, so that time tells nothing
+        for known, holder in self._holders:  # all of them, so that time tells nothing
             if hmac.compare_digest(known, given):
-                found = role
+                found = holder
         if found is None:
             raise UnauthenticatedError("the token is not valid")
         return found
+
+
+def _named(holder: Holder, hashed: bytes) -> Holder:
+    if holder.role is not Role.SUBMITTER or holder.owner:
+        return holder
+    return Holder(holder.role, f"submitter-{hashed.hex()[:8]}")
 
 
 def _hash(secret: str) -> bytes:

@@ -63,8 +63,8 @@ def build_app(
         response: Response
         try:
             if tokens and request.url.path not in _OPEN:
-                role = tokens.role(request.headers.get("authorization"))
-                require(role, {Role.ADMIN, Role.SUBMITTER}, f"read {request.url.path}")
+                holder = tokens.holder(request.headers.get("authorization"))
+                require(holder.role, {Role.ADMIN, Role.SUBMITTER}, f"read {request.url.path}")
             response = await call_next(request)
         except CumulusError as e:
             response = _answer(e)

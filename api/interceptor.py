@@ -22,8 +22,9 @@ from grpc_status import rpc_status
 from loguru import logger
 
 from ..crd_like_specs.errors import CumulusError, UnavailableError
-from .auth import WITHOUT_ROLE, Role, Tokens, allowed, require
+from .auth import WITHOUT_ROLE, Holder, Role, Tokens, allowed, require, viewer_of
 from .status import row, to_grpc
+from .viewer import Viewer
 
 UNARY_SECONDS: Final = 60.0
 """No call with a single answer takes longer, whatever deadline its client has set."""
@@ -43,15 +44,25 @@ Behavior = Callable[[Any, Context], Any]
 
 @dataclass(slots=True)
 class Call:
-    """One call in progress. role: None where no tokens are configured. job_id: set by the
-    servicer as soon as it is known, to the name that was given until then.
+    """One call in progress. holder: of its token, None where none are configured. job_id: set by
+    the servicer as soon as it is known, to the name that was given until then.
     """
 
     method: str
     request_id: str
     peer: str
-    role: Role | None = None
+    holder: Holder | None = None
     job_id: str = ""
+
+    @property
+    def role(self) -> Role | None:
+        """What its token stands for; None where no tokens are configured."""
+        return self.holder.role if self.holder else None
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whose jobs it sees."""
+        return viewer_of(self.holder)
 
 
 _CURRENT: ContextVar[Call] = ContextVar("cumulus_call")
@@ -149,7 +160,7 @@ class Interceptor(_Base):
         outcome = "OK"
         try:
             if not method.startswith(WITHOUT_ROLE):
-                call.role = self._role(metadata)
+                call.holder = self._holder(metadata)
             require(call.role, allowed(method), f"call {method.rpartition('/')[2]}")
             yield
         except CumulusError as e:
@@ -169,12 +180,12 @@ class Interceptor(_Base):
         if error:
             await _abort(error, call, context)
 
-    def _role(self, metadata: dict[str, Any]) -> Role | None:
-        return self._tokens.role(metadata.get("authorization")) if self._tokens else None
+    def _holder(self, metadata: dict[str, Any]) -> Holder | None:
+        return self._tokens.holder(metadata.get("authorization")) if self._tokens else None
 
     def _admits(self, metadata: dict[str, Any]) -> bool:
         try:
-            self._role(metadata)
+            self._holder(metadata)
         except CumulusError:
             return False
         return True
@@ -204,6 +215,7 @@ def _bound(call: Call) -> Any:
         method=call.method,
         peer=call.peer,
         role=call.role.value if call.role else "",
+        owner=call.viewer.owner,
         job_id=call.job_id,
     )
 

@@ -33,13 +33,17 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ..api.auth import Holder, Role
 from ..crd_like_specs.errors import Problem, ValidationError
+from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.units import Bytes
 from ..crd_like_specs.wording import describe
 from ..crd_like_specs.yaml_nodes import dotted
 from .platforms.registries import Registries, Registry
 
 MAX_PORT = 65535
+MIN_TOKEN = 16
+_ROLES = tuple(role.value for role in Role)
 AGENTS_PORT = 50052
 HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
 
@@ -188,8 +192,9 @@ class Config(BaseSettings):
     registry that is not listed is never asked. placement: the first worker with room, or the one on which the
     least is left over. advertise: HOST under which workers reach this machine.
 
-    tokens_file: lines `role:token` (admin, submitter, agent); with `tls.auto` and no such file
-    there is one admin token, in `admin.token` of the data folder.
+    tokens_file: lines `role:token` or `role:name:token` (admin, submitter, agent); submitters see
+    the jobs of their own name only, and without one those of their own token. With `tls.auto` and
+    no such file there is one admin token, in `admin.token` of the data folder.
     """
 
     model_config = SettingsConfigDict(
@@ -288,24 +293,29 @@ def read_registries(entries: Sequence[RegistryConfig]) -> Registries:
     return Registries(found)
 
 
-def read_tokens(path: Path) -> dict[str, str]:
-    """Token → role, from lines `role:token`; comments and empty lines are passed over."""
-    tokens: dict[str, str] = {}
+def read_tokens(path: Path) -> dict[str, Holder]:
+    """Token → who holds it, from lines `role:token` or `role:name:token`; comments and empty lines
+    are passed over. ValidationError repeats nothing of a line.
+    """
+    tokens: dict[str, Holder] = {}
     for number, line in enumerate(_text(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        role, _, token = line.strip().partition(":")
-        if role not in ("admin", "submitter", "agent") or len(token) < 16:
-            raise ValidationError(
-                [
-                    Problem(
-                        "expected admin|submitter|agent, a colon, and at least 16 characters",
-                        file=str(path),
-                        line=number,
-                    )
-                ]
+        role, *rest = (part.strip() for part in line.split(":"))
+        name, token = rest[:-1], rest[-1] if rest else ""
+        wrong = ""
+        if len(name) > 1 or role not in _ROLES or len(token) < MIN_TOKEN:
+            wrong = (
+                "expected admin|submitter|agent, a colon, perhaps a name and a colon, "
+                f"and at least {MIN_TOKEN} characters without colons"
             )
-        tokens[token] = role
+        elif name and not re.fullmatch(NAME_PATTERN, name[0]):
+            wrong = "expected a name of lower-case letters, digits and inner dashes"
+        elif token in tokens:
+            wrong = "this token stands further up already: expected each one once"
+        if wrong:
+            raise ValidationError([Problem(wrong, file=str(path), line=number)])
+        tokens[token] = Holder(Role(role), *name)
     return tokens
 
 

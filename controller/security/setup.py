@@ -18,7 +18,7 @@ from typing import Final
 import psutil
 from loguru import logger
 
-from ...api.auth import Role, Tokens
+from ...api.auth import Holder, Role, Tokens
 from ...api.joining import Joined
 from ...api.private_files import write_private
 from ...api.server import Fleet, TlsFiles
@@ -107,14 +107,14 @@ class Security:
     def _tokens(self, agent_token: str) -> Tokens | None:
         config = self._config
         if config.tokens_file is not None:
-            tokens = {token: Role(role) for token, role in read_tokens(config.tokens_file).items()}
+            tokens = read_tokens(config.tokens_file)
         elif config.tls.auto:
-            tokens = {admin_token(config.data_dir / "admin.token"): Role.ADMIN}
+            tokens = {admin_token(config.data_dir / "admin.token"): Holder(Role.ADMIN)}
         else:
             return None
         # An agent with a certificate needs no token, and gets none.
         return Tokens(
-            tokens if self.fleet or not agent_token else {**tokens, agent_token: Role.AGENT}
+            tokens if self.fleet or not agent_token else {**tokens, agent_token: Holder(Role.AGENT)}
         )
 
 

@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 import pytest
 from cumulus.api import keys
-from cumulus.api.auth import Role, Tokens
+from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.convert_agent import agent_frame_to_proto
 from cumulus.api.frames import NodeReport
 from cumulus.api.gen.cumulus.v1 import (
@@ -87,7 +87,7 @@ class FleetKit:
             agents=self.kit.agents,
             listen="127.0.0.1:0",
             tls=TlsFiles(file, file),
-            tokens=Tokens({ADMIN: Role.ADMIN}),
+            tokens=Tokens({ADMIN: Holder(Role.ADMIN)}),
             fleet=Fleet("127.0.0.1:0", TlsFiles(file, file, self.authority.path), self.identities),
             join=self.joining,
         )

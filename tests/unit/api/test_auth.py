@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from cumulus.api import convert
-from cumulus.api.auth import Role, Tokens, allowed, check_exposure, is_loopback
+from cumulus.api.auth import Holder, Role, Tokens, allowed, check_exposure, is_loopback, viewer_of
 from cumulus.api.gen.cumulus.v1 import agent_pb2 as ab
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.crd_like_specs.errors import (
@@ -24,7 +25,7 @@ from loguru import logger
 from .conftest import World, error_of, read_all, soon
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
-TOKENS = Tokens({secret: role for role, secret in SECRETS.items()})
+TOKENS = Tokens({secret: Holder(role) for role, secret in SECRETS.items()})
 WORKER = Worker(metadata=ObjectMeta(name="w1"))
 
 
@@ -41,8 +42,8 @@ async def guarded() -> AsyncIterator[World]:
 
 def test_tokens_are_known_by_their_hash_only() -> None:
     for role, secret in SECRETS.items():
-        assert TOKENS.role(f"Bearer {secret}") is role
-        assert TOKENS.role(f"bearer {secret} ") is role
+        assert TOKENS.holder(f"Bearer {secret}").role is role
+        assert TOKENS.holder(f"bearer {secret} ").role is role
         assert secret not in repr(vars(TOKENS))
 
 
@@ -51,13 +52,32 @@ def test_tokens_are_known_by_their_hash_only() -> None:
 )
 def test_anything_else_is_refused_without_repeating_it(given: str | None) -> None:
     with pytest.raises(UnauthenticatedError) as caught:
-        TOKENS.role(given)
+        TOKENS.holder(given)
     assert "wrong-one" not in caught.value.message
 
 
 def test_short_tokens_are_not_accepted() -> None:
     with pytest.raises(ValidationError, match="16 characters"):
-        Tokens({"": Role.ADMIN})
+        Tokens({"": Holder(Role.ADMIN)})
+
+
+def test_submitters_have_a_name_that_stays_and_tells_nothing_of_their_token() -> None:
+    named = Holder(Role.SUBMITTER, "team")
+    tokens = Tokens({"a" * 16: named, "b" * 16: Holder(Role.SUBMITTER), "c" * 16: named})
+    assert tokens.holder(f"Bearer {'a' * 16}") == tokens.holder(f"Bearer {'c' * 16}") == named
+    unnamed = tokens.holder(f"Bearer {'b' * 16}")
+    assert unnamed.owner == f"submitter-{hashlib.sha256(b'b' * 16).hexdigest()[:8]}"
+    assert TOKENS.holder(f"Bearer {SECRETS[Role.ADMIN]}").owner == ""
+
+
+def test_who_sees_what() -> None:
+    mine, others, nobodys = (ObjectMeta(name="a", owner=o) for o in ("team", "them", ""))
+    team = Holder(Role.SUBMITTER, "team").viewer
+    assert [team.sees(meta) for meta in (mine, others, nobodys)] == [True, False, False]
+    for everything in (viewer_of(None), Holder(Role.ADMIN, "boss").viewer):
+        assert all(everything.sees(meta) for meta in (mine, others, nobodys))
+    for nothing in (Holder(Role.SUBMITTER).viewer, Holder(Role.AGENT).viewer):
+        assert not any(nothing.sees(meta) for meta in (mine, others, nobodys))
 
 
 @pytest.mark.parametrize("metadata", [None, (("authorization", "Bearer nonsense"),)])

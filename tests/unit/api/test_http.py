@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cumulus.api.auth import Role, Tokens
+from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.http import HttpServer, Probes, build_app
 from cumulus.crd_like_specs.errors import StoreError, UnavailableError
 from cumulus.crd_like_specs.job import Phase
@@ -152,7 +152,7 @@ async def test_unknown_paths_and_methods_are_json_too(side: Side) -> None:
     ],
 )
 async def test_tokens_guard_all_but_the_probes(token: str | None, code: int) -> None:
-    side = Side(Tokens({secret: role for role, secret in SECRETS.items()}))
+    side = Side(Tokens({secret: Holder(role) for role, secret in SECRETS.items()}))
     headers = {"authorization": token} if token else {}
     async with side.client:
         for path in ("/v1/jobs", "/metrics"):

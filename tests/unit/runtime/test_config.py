@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from cumulus.api.auth import Holder, Role
 from cumulus.controller.config import load_config, read_tokens
 from cumulus.controller.runtime.selectors import parse_selector
 from cumulus.crd_like_specs.errors import ValidationError
@@ -107,12 +109,34 @@ def test_a_tokens_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_tokens(tmp_path: Path) -> None:
-    file = write(tmp_path / "t", f"# comment\nadmin:{'a' * 16}\n\nagent:{'b' * 20}\n")
-    assert read_tokens(file) == {"a" * 16: "admin", "b" * 20: "agent"}
-    for bad in ("root:" + "a" * 16, "admin:short", "admin"):
-        with pytest.raises(ValidationError) as caught:
-            read_tokens(write(tmp_path / "bad", bad))
-        assert bad.partition(":")[2] not in str(caught.value) or not bad.partition(":")[2]
+    lines = f"# comment\nadmin:{'a' * 16}\n\nagent:{'b' * 20}\nsubmitter:team-1:{'c' * 16}\n"
+    assert read_tokens(write(tmp_path / "t", lines)) == {
+        "a" * 16: Holder(Role.ADMIN),
+        "b" * 20: Holder(Role.AGENT),
+        "c" * 16: Holder(Role.SUBMITTER, "team-1"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ("root:" + "a" * 16, "expected admin|submitter|agent"),
+        ("admin:short", "at least 16 characters"),
+        ("admin", "at least 16 characters"),
+        ("submitter:" + "n" * 20 + ":short", "at least 16 characters"),
+        ("submitter:a:b:" + "c" * 16, "without colons"),
+        ("submitter:Team:" + "c" * 16, "a name of lower-case letters"),
+        ("submitter::" + "c" * 16, "a name of lower-case letters"),
+        ("submitter:" + "d" * 16, "expected each one once"),
+    ],
+)
+def test_a_wrong_token_is_named_by_its_line_alone(tmp_path: Path, bad: str, words: str) -> None:
+    file = write(tmp_path / "t", f"agent:{'d' * 16}\n{bad}\n")
+    with pytest.raises(ValidationError, match=re.escape(words)) as caught:
+        read_tokens(file)
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line) == (str(file), 2)
+    assert not any(part in problem.message for part in bad.split(":")[1:] if len(part) > 4)
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ async def test_with_an_authority_there_is_an_admin_and_no_agents_token(tmp_path:
     assert made.fleet
     assert made.join
     admin = (tmp_path / "data" / "admin.token").read_text().strip()
-    assert made.tokens.role(f"Bearer {admin}") is Role.ADMIN
+    assert made.tokens.holder(f"Bearer {admin}").role is Role.ADMIN
     with pytest.raises(UnauthenticatedError):
-        made.tokens.role(f"Bearer {AGENT_TOKEN}")
+        made.tokens.holder(f"Bearer {AGENT_TOKEN}")
     assert made.fleet.listen == "127.0.0.1:50052"
 
 
@@ -74,11 +74,11 @@ def test_tokens_of_a_file_take_the_place_of_the_admin_token(tmp_path: Path) -> N
     tokens = {"tokensFile": str(tmp_path / "tokens")}
     made = World(tmp_path, **tokens, **AUTO).security
     assert made.tokens
-    assert made.tokens.role(f"Bearer {'s' * 20}") is Role.SUBMITTER
+    assert made.tokens.holder(f"Bearer {'s' * 20}").role is Role.SUBMITTER
     assert not (tmp_path / "data" / "admin.token").exists()
     plain = World(tmp_path, **tokens).security
     assert plain.tokens
-    assert plain.tokens.role(f"Bearer {AGENT_TOKEN}") is Role.AGENT
+    assert plain.tokens.holder(f"Bearer {AGENT_TOKEN}").role is Role.AGENT
 
 
 def test_files_of_ones_own_leave_agents_where_they_were(tmp_path: Path) -> None:
