@@ -5,6 +5,10 @@
 PREFIX=/opt/cumulus
 VENV=$PREFIX/venv
 
+# Nothing is asked, and each file is not waited for alone: `sync` waits for all of them once.
+APT=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o DPkg::Options::=--force-unsafe-io)
+APT_LISTS_FRESH=
+
 # What a kill in the middle of apt left is brought to an end first.
 dpkg_is_whole() {
   [ -z "$(dpkg --audit 2>/dev/null)" ] && ! compgen -G '/var/lib/dpkg/updates/*' >/dev/null
@@ -14,18 +18,20 @@ repair_dpkg() {
   dpkg_is_whole && return
   log "finishing what was broken off while packages were installed"
   dpkg --configure -a --force-confdef --force-confold >/dev/null 2>&1 || true
-  quietly apt-get -q -y -o DPkg::Lock::Timeout=300 --fix-broken --no-install-recommends install
+  quietly "${APT[@]}" --fix-broken --no-install-recommends install
 }
 
 # Only what is new is ours: what was there, or is merely upgraded, stays when all else goes.
 install_recorded() {
   local name
   repair_dpkg
-  quietly apt-get -q update
+  [ -n "$APT_LISTS_FRESH" ] || quietly apt-get -q update
+  APT_LISTS_FRESH=yes
   while read -r name; do
     did package "$name"
   done < <(apt-get -s -q --no-install-recommends install "$@" | sed -n 's/^Inst \([^ ]*\) (.*/\1/p')
-  quietly apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@"
+  quietly "${APT[@]}" --no-install-recommends install "$@"
+  sync -f /usr
 }
 
 remove_recorded() {
@@ -40,7 +46,8 @@ remove_recorded() {
     quietly apt-mark auto "${names[@]}"
   else
     log "removing ${#names[@]} packages that were installed for this"
-    quietly apt-get -q -y -o DPkg::Lock::Timeout=300 purge "${names[@]}"
+    quietly "${APT[@]}" purge "${names[@]}"
+    sync -f /usr
   fi
   for name in "${names[@]}"; do forget package "$name"; done
   while read -r name; do

@@ -69,6 +69,7 @@ open(sys.argv[2], "wb").write(urllib.request.urlopen(sys.argv[1], timeout=60).re
     "$base/gpgkey" "/usr/share/keyrings/$name.asc"
   echo "deb [signed-by=/usr/share/keyrings/$name.asc] $base/stable/deb/$(dpkg --print-architecture) /" \
     >"/etc/apt/sources.list.d/$name.list"
+  APT_LISTS_FRESH=
 }
 
 packages_needs() {
