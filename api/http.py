@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 
 from ..crd_like_specs.errors import CumulusError, Problem, UnavailableError, ValidationError
 from ..crd_like_specs.job import Job
-from .auth import Role, Tokens, require
+from .auth import Role, Tokens, require, viewer_of
 from .frames import Resource
 from .ports import JobsPort
 from .servicers import checks
@@ -62,9 +62,11 @@ def build_app(
         """Look at the token, write the access log."""
         response: Response
         try:
+            holder = None
             if tokens and request.url.path not in _OPEN:
                 holder = tokens.holder(request.headers.get("authorization"))
                 require(holder.role, {Role.ADMIN, Role.SUBMITTER}, f"read {request.url.path}")
+            request.state.viewer = viewer_of(holder)
             response = await call_next(request)
         except CumulusError as e:
             response = _answer(e)
@@ -88,13 +90,14 @@ def build_app(
 
     @app.get("/v1/jobs")
     async def list_jobs(
+        request: Request,
         phase: str = checks.ACTIVE,
         limit: Annotated[int, Query(ge=1)] = checks.PAGE_LIMIT,
         continue_token: Annotated[str, Query(alias="continue")] = "",
         label_selector: Annotated[str, Query(alias="labelSelector")] = "",
     ) -> dict[str, Any]:
         """Active jobs, or those of one phase; `phase=` empty for all."""
-        page = await jobs.list(
+        page = await jobs.seen_by(request.state.viewer).list(
             "Job",
             label_selector=label_selector,
             phase=checks.phase(phase),
@@ -108,10 +111,11 @@ def build_app(
         }
 
     @app.get("/v1/jobs/{name}")
-    async def get_job(name: str) -> dict[str, Any]:
+    async def get_job(request: Request, name: str) -> dict[str, Any]:
         """The whole job as YAML files name its fields."""
         try:
-            return (await jobs.get("Job", checks.name(name))).to_dict()
+            seen = jobs.seen_by(request.state.viewer)
+            return (await seen.get("Job", checks.name(name))).to_dict()
         except CumulusError as e:
             e.job_id = e.job_id or name
             raise
@@ -127,6 +131,7 @@ def _line(item: Resource) -> dict[str, Any]:
     return {
         "name": item.metadata.name,
         "uid": item.metadata.uid,
+        "owner": item.metadata.owner,
         "labels": item.metadata.labels,
         **{key: status[key] for key in (*shown, *times)},
     }

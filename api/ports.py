@@ -35,21 +35,28 @@ from .frames import (
     WorkerUse,
 )
 from .joining import Joined, NewToken
+from .viewer import Viewer
 
 
 class JobsPort(Protocol):
-    """Desired state in, observed state out."""
+    """Desired state in, observed state out. Jobs and leases that its viewer does not see are not
+    there: reads raise NotFoundError, a submission under such a name ConflictError, and lists,
+    watches and usage leave them out. Workers are everybody's.
+    """
+
+    def seen_by(self, viewer: Viewer) -> JobsPort:
+        """The same for this viewer; what it submits is marked with its owner."""
 
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
         """Create or change by `metadata.name`; an equal spec changes nothing. `status` and the
-        server's part of `metadata` are ignored. ValidationError, ConflictError.
+        server's part of `metadata`, the owner too, are ignored. ValidationError, ConflictError.
         """
 
     async def submit(self, job: Job, *, idempotency_key: str) -> Job:
         """Like `apply`, and gives the stored job (with its uid).
 
         The code named by `spec.code.digest` is in the blob store by then. A key seen before
-        gives the job it made, whatever its spec is now; "" is no key. ConflictError where the
+        gives the job it made for the same owner, whatever its spec is now; "" is no key. ConflictError where the
         name belongs to a job with another spec.
         """
 

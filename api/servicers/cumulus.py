@@ -46,11 +46,16 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         *,
         max_code: int = MAX_CODE_BYTES,
     ) -> None:
-        self._jobs = jobs
+        self._of_all = jobs
         self._blobs = blobs
         self._join = join
         self._max_code = max_code
         self._writes: set[asyncio.Task[Any]] = set()
+
+    @property
+    def _jobs(self) -> JobsPort:
+        """As the caller of the running call sees them: the one way to them from here."""
+        return self._of_all.seen_by(current().viewer)
 
     async def Submit(  # noqa: N802 (gRPC names methods like this)
         self, requests: AsyncIterator[pb.SubmitRequest], _context: Context

@@ -56,8 +56,9 @@ def _job(start: pb.SubmitStart) -> Job:
 
 
 def _name(key: str) -> str:
-    """A name for a job that was given none; equal keys give equal names."""
-    unique = hashlib.sha256(key.encode()).hexdigest() if key else uuid.uuid4().hex
+    """A name for a job that was given none; equal keys of one owner give equal names."""
+    of_owner = f"{current().viewer.owner}\0{key}" if current().viewer.owner else key
+    unique = hashlib.sha256(of_owner.encode()).hexdigest() if key else uuid.uuid4().hex
     return f"job-{unique[:12]}"
 
 

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from loguru import logger
 
 from ...api.frames import Applied, Outcome, Resource
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs import requirement_lines
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobStatus
@@ -103,10 +104,12 @@ class Desired:
         self._clock = clock
         self._add = add
         self._room = room
-        # One submission per idempotency key at a time; a lock goes with its last user.
-        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # One submission per owner and key at a time; a lock goes with its last user.
+        self._keys: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
+    async def apply(
+        self, resource: Resource, *, dry_run: bool, viewer: Viewer = EVERYTHING
+    ) -> Applied:
         """Create or change by name; equal specs change nothing."""
         if isinstance(resource, Worker):
             return await self._apply_worker(resource, dry_run=dry_run)
@@ -119,28 +122,31 @@ class Desired:
                 ]
             )
         job = _with_key(resource, "")
-        return await self._apply(job, dry_run=dry_run, may_change=True)
+        return await self._apply(job, viewer, dry_run=dry_run, may_change=True)
 
-    async def submit(self, job: Job, *, idempotency_key: str) -> Job:
-        """Like apply, but never changes what an existing job runs: the same again, or a conflict."""
+    async def submit(self, job: Job, *, idempotency_key: str, viewer: Viewer = EVERYTHING) -> Job:
+        """Like apply, but never changes what an existing job runs: the same again, or a conflict.
+
+        A key means something among its owner's jobs only.
+        """
         job = _with_key(job, idempotency_key)
         if not idempotency_key:
-            return await self._submit(job)
-        lock = self._keys.setdefault(idempotency_key, asyncio.Lock())
+            return await self._submit(job, viewer)
+        lock = self._keys.setdefault((viewer.owner, idempotency_key), asyncio.Lock())
         async with lock:
-            known = self._records.job_with_key(idempotency_key)
+            known = self._records.job_with_key(idempotency_key, viewer.owner)
             if known is None:
-                return await self._submit(job)
+                return await self._submit(job, viewer)
             _log(known, "submitted again, its idempotency key is known")
             return known
 
-    async def cancel(self, name: str) -> Job:
+    async def cancel(self, name: str, *, viewer: Viewer = EVERYTHING) -> Job:
         """Mark for cancelling; a finished job stays as it is."""
-        return await self._mark(name, "cancellation_timestamp", keep_finished=True)
+        return await self._mark(name, viewer, "cancellation_timestamp", keep_finished=True)
 
-    async def delete(self, name: str) -> Job:
+    async def delete(self, name: str, *, viewer: Viewer = EVERYTHING) -> Job:
         """Mark for deletion."""
-        return await self._mark(name, "deletion_timestamp", keep_finished=False)
+        return await self._mark(name, viewer, "deletion_timestamp", keep_finished=False)
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Set both."""
@@ -148,18 +154,18 @@ class Desired:
             worker, lambda spec: spec.model_copy(update={"cordoned": cordoned, "drain": drain})
         )
 
-    async def _submit(self, job: Job) -> Job:
-        stored = (await self._apply(job, dry_run=False, may_change=False)).resource
+    async def _submit(self, job: Job, viewer: Viewer) -> Job:
+        stored = (await self._apply(job, viewer, dry_run=False, may_change=False)).resource
         assert isinstance(stored, Job)
         return stored
 
-    async def _apply(self, job: Job, *, dry_run: bool, may_change: bool) -> Applied:
+    async def _apply(self, job: Job, viewer: Viewer, *, dry_run: bool, may_change: bool) -> Applied:
         job = await self._admission.admit(job, keep=not dry_run)
         while True:
             old = self._records.job(job.metadata.name)
             if old is not None:
-                _check_in_the_way(old, job, may_change=may_change)
-            wanted, reruns = _created(job, self._clock.now()), True
+                _check_in_the_way(old, job, viewer, may_change=may_change)
+            wanted, reruns = _created(job, viewer.owner, self._clock.now()), True
             if old is not None:
                 wanted, reruns = _changed(old, job)
             if wanted == old:
@@ -177,9 +183,9 @@ class Desired:
             self._tell(stored, f"{what}, generation {stored.metadata.generation}")
             return Applied(outcome, stored, reruns)
 
-    async def _mark(self, name: str, field: str, *, keep_finished: bool) -> Job:
+    async def _mark(self, name: str, viewer: Viewer, field: str, *, keep_finished: bool) -> Job:
         while True:
-            job = self._records.find_job(name)
+            job = self._records.find_job(name, viewer)
             marked = getattr(job.metadata, field) is not None
             if marked or (keep_finished and over(job)):
                 return job
@@ -256,8 +262,10 @@ def _with_key(job: Job, idempotency_key: str) -> Job:
     return job.model_copy(update={"metadata": meta})
 
 
-def _check_in_the_way(old: Job, job: Job, *, may_change: bool) -> None:
+def _check_in_the_way(old: Job, job: Job, viewer: Viewer, *, may_change: bool) -> None:
     name, uid = old.metadata.name, old.metadata.uid
+    if not viewer.sees(old.metadata):  # and nothing more is told of it
+        raise ConflictError(f"the name {name!r} is taken", job_id=name)
     if not may_change and old.spec != job.spec:
         raise ConflictError(
             f"job {name!r} exists with another spec: apply it to change it, or choose another name",
@@ -269,11 +277,12 @@ def _check_in_the_way(old: Job, job: Job, *, may_change: bool) -> None:
         )
 
 
-def _created(job: Job, now: float) -> Job:
+def _created(job: Job, owner: str, now: float) -> Job:
     uid = uuid.uuid4().hex
     meta = job.metadata.model_copy(
         update={
             "uid": uid,
+            "owner": owner,
             "generation": 1,
             "resource_version": 0,
             "creation_timestamp": now,

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 from ...api.frames import Finished, JobEvent, Log, LogRecord, ResultChunk, State
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
@@ -26,12 +27,18 @@ class Streams:
         self._logs = logs
 
     async def follow(
-        self, name: str, *, log_offset: int, attempt: int, with_logs: bool
+        self,
+        name: str,
+        *,
+        log_offset: int,
+        attempt: int,
+        with_logs: bool,
+        viewer: Viewer = EVERYTHING,
     ) -> AsyncIterator[JobEvent]:
         """State at once, then changes, log records, the result, Finished. An attempt's records
         come before the state in which it is over. A job that is deleted ends the stream too.
         """
-        job = self._records.find_job(name)
+        job = self._records.find_job(name, viewer)
         reader = _Reader(self._records, self._logs, job, attempt, log_offset)
         try:
             yield State(job)
@@ -60,12 +67,19 @@ class Streams:
             reader.close()
 
     async def logs(
-        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+        self,
+        name: str,
+        *,
+        attempt: int,
+        offset: int,
+        tail: int,
+        follow: bool,
+        viewer: Viewer = EVERYTHING,
     ) -> AsyncIterator[LogRecord]:
         """Records of one attempt. tail: the last so many lines of it, 0 for all; a record that
         begins before them is cut, one that holds nothing of them is empty.
         """
-        job = self._records.find_job(name)
+        job = self._records.find_job(name, viewer)
         current = max(1, job.status.attempt)
         if attempt > current:
             raise NotFoundError(
@@ -92,9 +106,9 @@ class Streams:
         finally:
             reader.close()
 
-    async def result(self, name: str) -> AsyncIterator[bytes]:
+    async def result(self, name: str, *, viewer: Viewer = EVERYTHING) -> AsyncIterator[bytes]:
         """The envelope of a finished job."""
-        job = self._records.find_job(name)
+        job = self._records.find_job(name, viewer)
         if not job.status.phase.terminal:
             raise NotFoundError(
                 f"job {name!r} is {job.status.phase.value}: it has no result yet",

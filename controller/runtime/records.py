@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import ConflictError, NotFoundError
 from ...crd_like_specs.job import Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
@@ -34,6 +35,11 @@ FEED_LIMIT: Final = 1024
 
 AnyResource = TypeVar("AnyResource", Job, Lease, Worker)
 Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
+
+
+def owner_of(doc: dict[str, Any]) -> str:
+    """Of a job or lease as it is stored; "" for nobody's, as before there were owners."""
+    return str(doc["metadata"].get("owner", ""))
 
 
 def _open(doc: dict[str, Any]) -> Iterable[str]:
@@ -57,6 +63,7 @@ def expiry_hour(when: float) -> int:
 INDEXES: Final[Tables] = {
     JOBS: {
         "uid": lambda doc: (doc["metadata"]["uid"],),
+        "owner": lambda doc: filter(None, (owner_of(doc),)),
         "phase": lambda doc: (doc["status"]["phase"],),
         "open": _open,
         "expires": _expires,
@@ -170,21 +177,24 @@ class Records:
         found = self.store.by(JOBS, "uid", uid)
         return self._decode(found[0]) if found else None
 
-    def find_job(self, name_or_uid: str) -> Job:
-        """By name, else by uid; NotFoundError names what was asked for."""
-        job = self.job(name_or_uid) or self.job_by_uid(name_or_uid)
-        if job is None:
-            raise NotFoundError(f"job {name_or_uid!r} not found", job_id=name_or_uid)
-        return job
+    def find_job(self, name_or_uid: str, viewer: Viewer = EVERYTHING) -> Job:
+        """By name, else by uid; NotFoundError names what was asked for.
+
+        A job that the viewer does not see is none for it: every verb of the API comes by here.
+        """
+        for job in (self.job(name_or_uid), self.job_by_uid(name_or_uid)):
+            if job is not None and viewer.sees(job.metadata):
+                return job
+        raise NotFoundError(f"job {name_or_uid!r} not found", job_id=name_or_uid)
 
     def name_of(self, uid: str) -> str | None:
         """Name of the job with this uid, without decoding it."""
         return next(iter(self.store.ids_by(JOBS, "uid", uid)), None)
 
-    def job_with_key(self, idempotency_key: str) -> Job | None:
-        """The job that was submitted with this key, or None."""
-        found = self.store.by(JOBS, "key", idempotency_key)
-        return self._decode(found[0]) if found else None
+    def job_with_key(self, idempotency_key: str, owner: str = "") -> Job | None:
+        """The job that this owner submitted with this key, or None."""
+        found = map(self._decode, self.store.by(JOBS, "key", idempotency_key))
+        return next((job for job in found if job.metadata.owner == owner), None)
 
     def open_jobs(self) -> list[str]:
         """Names of all jobs that are not both over and cleaned up."""

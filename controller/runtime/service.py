@@ -1,7 +1,7 @@
 """What the API is given: one object with every verb of `api.ports.JobsPort`.
 
 It only puts its halves together: `desired.py` and `workers.py` write, `views.py` and
-`follow.py` read.
+`follow.py` read; and it tells them all who looks.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ...api.frames import (
     Why,
     WorkerUse,
 )
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.worker import Worker
 from .desired import Desired
@@ -30,23 +31,35 @@ from .workers import Workers
 class JobsService:
     """Implements `api.ports.JobsPort`; see there for what each verb promises."""
 
-    def __init__(self, desired: Desired, views: Views, streams: Streams, workers: Workers) -> None:
+    def __init__(
+        self,
+        desired: Desired,
+        views: Views,
+        streams: Streams,
+        workers: Workers,
+        viewer: Viewer = EVERYTHING,
+    ) -> None:
+        self._viewer = viewer
         self._workers = workers
         self._desired = desired
         self._views = views
         self._streams = streams
 
+    def seen_by(self, viewer: Viewer) -> JobsService:
+        """See the port."""
+        return JobsService(self._desired, self._views, self._streams, self._workers, viewer)
+
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
         """See the port."""
-        return await self._desired.apply(resource, dry_run=dry_run)
+        return await self._desired.apply(resource, dry_run=dry_run, viewer=self._viewer)
 
     async def submit(self, job: Job, *, idempotency_key: str) -> Job:
         """See the port."""
-        return await self._desired.submit(job, idempotency_key=idempotency_key)
+        return await self._desired.submit(job, idempotency_key=idempotency_key, viewer=self._viewer)
 
     async def get(self, kind: str, name: str) -> Resource:
         """See the port."""
-        return await self._views.get(kind, name)
+        return await self._views.get(kind, name, viewer=self._viewer)
 
     async def list(
         self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
@@ -58,43 +71,48 @@ class JobsService:
             phase=phase,
             limit=limit,
             continue_token=continue_token,
+            viewer=self._viewer,
         )
 
     def watch(
         self, kind: str, *, name: str, label_selector: str, since: int
     ) -> AsyncIterator[WatchItem]:
         """See the port."""
-        return self._views.watch(kind, name=name, label_selector=label_selector, since=since)
+        return self._views.watch(
+            kind, name=name, label_selector=label_selector, since=since, viewer=self._viewer
+        )
 
     async def delete(self, name: str) -> Job:
         """See the port."""
-        return await self._desired.delete(name)
+        return await self._desired.delete(name, viewer=self._viewer)
 
     async def cancel(self, name: str) -> Job:
         """See the port."""
-        return await self._desired.cancel(name)
+        return await self._desired.cancel(name, viewer=self._viewer)
 
     def follow(
         self, name: str, *, log_offset: int, attempt: int, with_logs: bool
     ) -> AsyncIterator[JobEvent]:
         """See the port."""
         return self._streams.follow(
-            name, log_offset=log_offset, attempt=attempt, with_logs=with_logs
+            name, log_offset=log_offset, attempt=attempt, with_logs=with_logs, viewer=self._viewer
         )
 
     def logs(
         self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
     ) -> AsyncIterator[LogRecord]:
         """See the port."""
-        return self._streams.logs(name, attempt=attempt, offset=offset, tail=tail, follow=follow)
+        return self._streams.logs(
+            name, attempt=attempt, offset=offset, tail=tail, follow=follow, viewer=self._viewer
+        )
 
     def result(self, name: str) -> AsyncIterator[bytes]:
         """See the port."""
-        return self._streams.result(name)
+        return self._streams.result(name, viewer=self._viewer)
 
     async def why(self, name: str) -> Why:
         """See the port."""
-        return await self._views.why(name)
+        return await self._views.why(name, viewer=self._viewer)
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """See the port."""
@@ -110,7 +128,7 @@ class JobsService:
 
     async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
         """See the port."""
-        return await self._views.usage(worker)
+        return await self._views.usage(worker, viewer=self._viewer)
 
     async def server_info(self) -> ServerInfo:
         """See the port."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...api.frames import JobUse, NodeUsage, WorkerUse
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.identity import parse_unit
 from .records import Records
 
@@ -56,14 +57,16 @@ class Usage:
         """By worker, of those heard of lately."""
         return {name: look for name, look in self._looks.items() if now - look.at < STALE}
 
-    def shown(self, records: Records, now: float, worker: str = "") -> tuple[WorkerUse, ...]:
-        """For people; worker "": all, by name."""
+    def shown(
+        self, records: Records, now: float, worker: str = "", viewer: Viewer = EVERYTHING
+    ) -> tuple[WorkerUse, ...]:
+        """For people; worker "": all, by name. Of jobs only those that the viewer sees."""
         return tuple(
             WorkerUse(
                 worker=name,
                 seen_at=look.at,
                 disk_free=look.usage.disk_free,
-                jobs=_jobs(look, records),
+                jobs=_jobs(look, records, viewer),
                 devices=look.usage.devices,
             )
             for name, look in sorted(self.looks(now).items())
@@ -71,12 +74,12 @@ class Usage:
         )
 
 
-def _jobs(look: Look, records: Records) -> tuple[JobUse, ...]:
+def _jobs(look: Look, records: Records, viewer: Viewer) -> tuple[JobUse, ...]:
     """Units whose lease is on record: others are ending, or another controller's."""
     found = []
     for unit in look.usage.units:
         lease, parsed = records.leases.get(unit.unit), parse_unit(unit.unit)
-        if lease is None or parsed is None:
+        if lease is None or parsed is None or not viewer.sees(lease.metadata):
             continue
         found.append(
             JobUse(

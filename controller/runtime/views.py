@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 from ... import __version__
 from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why, WorkerUse
+from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError, ValidationError
-from ...crd_like_specs.job import Phase
+from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
 from ..reconcile.outlook import explain
-from ..store import Event, EventType
+from ..store import Event, EventType, Record
 from .clock import Clock
-from .records import JOBS, LEASES, WORKERS, Records, typed
+from .discretion import Discretion
+from .records import JOBS, LEASES, WORKERS, Records, owner_of, typed
 from .selectors import Matches, parse_selector
 from .world import World
 
@@ -54,20 +56,27 @@ class Views:
         self._image = image
         self._python = python
 
-    async def get(self, kind: str, name: str) -> Resource:
+    async def get(self, kind: str, name: str, *, viewer: Viewer = EVERYTHING) -> Resource:
         """One object; jobs by name or uid."""
-        _table(kind)
+        eyes = _eyes(_table(kind), viewer)
         if kind == "Job":
-            return self._records.find_job(name)
+            return self._records.find_job(name, eyes)
         found: Resource | None = (
             self._records.leases.get(name) if kind == "Lease" else self._worker(name)
         )
-        if found is None:
+        if found is None or not eyes.sees(found.metadata):
             raise NotFoundError(f"{kind.lower()} {name!r} not found")
         return found
 
     async def list(
-        self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
+        self,
+        kind: str,
+        *,
+        label_selector: str,
+        phase: str,
+        limit: int,
+        continue_token: str,
+        viewer: Viewer = EVERYTHING,
     ) -> Page:
         """By name, from behind `continue_token`. Every page names the version of the first, so
         that a watch from there misses nothing that changed between pages.
@@ -79,13 +88,18 @@ class Views:
         store.watch(version)  # ExpiredError where nobody could watch from there any more
         items: list[Resource] = []
         size = 0
-        names = self._names(table, _phases(phase))
+        eyes, phases = _eyes(table, viewer), _phases(phase)
+        names = self._names(table, phases, eyes)
         for count, name in enumerate(names[bisect_right(names, after) :], start=1):
             if count % LIST_PIECE == 0:
                 await asyncio.sleep(0)  # a long list is not the only thing to do
             record = store.get(table, name)
             resource = self._load(table, name)
             if record is None or resource is None or not matches(resource.metadata.labels):
+                continue
+            if not eyes.sees(resource.metadata):
+                continue
+            if isinstance(resource, Job) and phases and resource.status.phase not in phases:
                 continue
             size += len(record.raw)
             if items and (len(items) >= limit or size > PAGE_BYTES):
@@ -95,11 +109,17 @@ class Views:
         return Page(tuple(items), version)
 
     async def watch(
-        self, kind: str, *, name: str, label_selector: str, since: int
+        self,
+        kind: str,
+        *,
+        name: str,
+        label_selector: str,
+        since: int,
+        viewer: Viewer = EVERYTHING,
     ) -> AsyncIterator[WatchItem]:
         """Everything as it is (since 0), then every change; endless."""
         table = _table(kind)
-        choice = _Choice(name, parse_selector(label_selector))
+        choice = _Choice(name, parse_selector(label_selector), _eyes(table, viewer))
         store = self._records.store
         loop = asyncio.get_running_loop()
         news = asyncio.Event()
@@ -113,10 +133,10 @@ class Views:
                 watcher = store.watch(since, frozenset({table}))
             else:
                 records, watcher = store.snapshot_and_watch(table)
-                for record in records:
-                    resource = typed(table, record)
-                    if choice.take(resource):
-                        yield WatchItem(WatchType.ADDED, resource, record.rv)
+                for at in range(0, len(records), LIST_PIECE):
+                    for known in choice.first(table, records[at : at + LIST_PIECE]):
+                        yield known
+                    await asyncio.sleep(0)
             yield WatchItem(WatchType.BOOKMARK, None, watcher.cursor)
             while True:
                 news.clear()
@@ -129,9 +149,9 @@ class Views:
         finally:
             unsubscribe()
 
-    async def why(self, name: str) -> Why:
+    async def why(self, name: str, *, viewer: Viewer = EVERYTHING) -> Why:
         """Why a job waits, worker by worker, or what became of it."""
-        job = self._records.find_job(name)
+        job = self._records.find_job(name, viewer)
         status = job.status
         if status.phase.terminal or status.phase.rank > 0:
             text = f"{status.phase.value}" + (f" ({status.reason})" if status.reason else "")
@@ -141,23 +161,23 @@ class Views:
         now = self._clock.now()
         if now < status.retry_at:
             return Why(job, f"{status.message or 'waiting'} ({status.retry_at - now:.0f} s left)")
-        line = self._world.line
+        line, words = self._world.line, Discretion(self._records, viewer)
         outlook = explain(
             job.spec,
-            self._world.workers(now),
+            words.workers(self._world.workers(now)),
             now,
-            line.ahead_of(job, now),
-            claim=line.claim_of(job, now),
+            words.claims(line.ahead_of(job, now)),
+            claim=words.claim(line.claim_of(job, now)),
             ahead=self._records.ahead_in_line(job),
             best_fit=self._world.best_fit,
         )
         return Why(job, outlook.summary, outlook.workers)
 
-    async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
+    async def usage(self, worker: str, *, viewer: Viewer = EVERYTHING) -> tuple[WorkerUse, ...]:
         """What workers said lately that they use; "" all."""
         if worker and worker not in self._records.workers:
             raise NotFoundError(f"worker {worker!r} not found")
-        return self._world.usage.shown(self._records, self._clock.now(), worker)
+        return self._world.usage.shown(self._records, self._clock.now(), worker, viewer)
 
     async def server_info(self) -> ServerInfo:
         """What this controller is."""
@@ -171,8 +191,11 @@ class Views:
             python=self._python,
         )
 
-    def _names(self, table: str, phases: tuple[Phase, ...]) -> Sequence[str]:
+    def _names(self, table: str, phases: tuple[Phase, ...], eyes: Viewer) -> Sequence[str]:
+        """Those that may be meant, by the index that leaves the fewest to look at."""
         store = self._records.store
+        if table == JOBS and eyes.own_only:
+            return sorted(store.ids_by(JOBS, "owner", eyes.owner))
         if table == JOBS and phases:
             return sorted(name for p in phases for name in store.ids_by(JOBS, "phase", p.value))
         return sorted(store.ids(table))
@@ -189,6 +212,11 @@ class Views:
             return None
         heard = {"last_heartbeat": self._world.heard_at(name)}
         return worker.model_copy(update={"status": worker.status.model_copy(update=heard)})
+
+
+def _eyes(table: str, viewer: Viewer) -> Viewer:
+    """Workers are everybody's."""
+    return EVERYTHING if table == WORKERS else viewer
 
 
 def _phases(phase: str) -> tuple[Phase, ...]:
@@ -220,10 +248,21 @@ def _read_token(token: str) -> tuple[int, str]:
 class _Choice:
     """What one watcher asked for, and the names it has been shown of it."""
 
-    def __init__(self, name: str, matches: Matches) -> None:
+    def __init__(self, name: str, matches: Matches, eyes: Viewer) -> None:
         self._name = name
         self._matches = matches
+        self._eyes = eyes
         self._shown: set[str] = set()
+
+    def may_see(self, record: Record) -> bool:
+        """Whether it is one for the watcher's eyes at all."""
+        return not self._eyes.own_only or self._eyes.sees_owner(owner_of(record.doc))
+
+    def first(self, table: str, records: Sequence[Record]) -> Iterator[WatchItem]:
+        """Those that were asked for, as they are."""
+        for record in records:
+            if self.may_see(record) and self.take(resource := typed(table, record)):
+                yield WatchItem(WatchType.ADDED, resource, record.rv)
 
     def take(self, resource: Resource) -> bool:
         """Whether it was asked for; it counts as shown then."""
@@ -240,6 +279,8 @@ class _Choice:
         """
         if event.type is EventType.BOOKMARK or event.record is None:
             return WatchItem(WatchType.BOOKMARK, None, event.rv)
+        if not self.may_see(event.record):
+            return None
         resource, kind = typed(table, event.record), _TYPES[event.type]
         known = event.id in self._shown
         if not self.take(resource):

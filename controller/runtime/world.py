@@ -28,6 +28,7 @@ from ..reconcile.observed import (
 )
 from .bookings import Used, booking
 from .contacts import Contacts
+from .discretion import of_owner
 from .lease_clock import LeaseClock, StateClock
 from .line import Line
 from .records import Records
@@ -245,7 +246,7 @@ class World:
             services=self.services_of(job.metadata.uid),
             leases=self.leases_of(job.metadata.uid),
             workers=self.workers(now),
-            claims=self.line.ahead_of(job, now),
+            claims=of_owner(self._records, job).claims(self.line.ahead_of(job, now)),
             best_fit=self.best_fit,
             logs=LogsSeen() if job.status.phase.terminal else self._logs.seen(unit),
             platform=self.platform,

@@ -30,6 +30,7 @@ from cumulus.api.frames import (
     Why,
     WorkerUse,
 )
+from cumulus.api.viewer import Viewer
 from cumulus.crd_like_specs.errors import NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, JobSpec, Phase, WorkerReason
 from cumulus.crd_like_specs.meta import ObjectMeta
@@ -54,6 +55,7 @@ class FakeJobs:
     def __init__(self) -> None:
         self.resources: dict[tuple[str, str], Resource] = {}
         self.keys: dict[str, str] = {}
+        self.viewers: list[Viewer] = []
         self.fail: Exception | None = None
         self.asked: list[tuple[object, ...]] = []
         self.submitting = asyncio.Event()
@@ -67,6 +69,10 @@ class FakeJobs:
 
     def add(self, resource: Resource) -> None:
         self.resources[resource.kind, resource.metadata.name] = resource
+
+    def seen_by(self, viewer: Viewer) -> FakeJobs:
+        self.viewers.append(viewer)
+        return self
 
     def say(self, *events: JobEvent | Exception) -> None:
         for event in events:

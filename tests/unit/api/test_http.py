@@ -72,6 +72,7 @@ async def test_active_jobs_with_status_and_worker(side: Side) -> None:
             {
                 "name": "busy",
                 "uid": UID,
+                "owner": "",
                 "labels": {},
                 "phase": "Running",
                 "reason": "",
