@@ -33,7 +33,12 @@ def text(
     meta = obj.metadata
     fields: Fields = [("Name", meta.name)]
     if isinstance(obj, Job):
-        fields += [("Uid", meta.uid), *_job(obj, now), ("Uses", _used(obj, uses))]
+        fields += [
+            ("Uid", meta.uid),
+            ("Owner", meta.owner),
+            *_job(obj, now),
+            ("Uses", _used(obj, uses)),
+        ]
     elif isinstance(obj, Lease):
         fields += _lease(obj, now)
     else:

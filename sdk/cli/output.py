@@ -37,7 +37,7 @@ _HEADERS = {
     "Worker": ["NAME", "STATUS", "DEVICES", "FREE", "CPUS", "MEMORY", "SEEN"],
 }
 _WIDE = {
-    "Job": ["UID", "EXIT", "REASON", "MESSAGE"],
+    "Job": ["UID", "OWNER", "EXIT", "REASON", "MESSAGE"],
     "Lease": ["BACKEND", "REASON", "MESSAGE"],
     "Worker": ["PLATFORM", "PARTITIONER", "AGENT", "DEVICE-NAMES"],
 }
@@ -127,7 +127,8 @@ def _job(job: Job, now: float, *, wide: bool) -> Row:
     ]
     if wide:
         code = "-" if status.exit_code is None else str(status.exit_code)
-        cells += [job.metadata.uid, code, status.reason or "-", _one_line(status.message)]
+        owner = job.metadata.owner or "-"
+        cells += [job.metadata.uid, owner, code, status.reason or "-", _one_line(status.message)]
     return cells
 
 

@@ -113,8 +113,19 @@ def test_the_wide_table_says_why() -> None:
     rows = [output.header("Job", wide=True), output.row(WAITING, NOW, wide=True)]
     assert output.table(rows).splitlines()[1] == (
         "wait  Pending  0        -       -    -         3s   "
-        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  -     WaitingForRoom  gpu-1 is full"
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  -      -     WaitingForRoom  gpu-1 is full"
     )
+
+
+def test_whose_a_job_is() -> None:
+    meta = WAITING.metadata.model_copy(update={"owner": "vision"})
+    owned = WAITING.model_copy(update={"metadata": meta})
+    cells = dict(
+        zip(output.header("Job", wide=True), output.row(owned, NOW, wide=True), strict=True)
+    )
+    assert cells["OWNER"] == "vision"
+    assert "Owner:        vision\n" in describing.text(owned, NOW)
+    assert "Owner" not in describing.text(WAITING, NOW)
 
 
 def test_the_table_of_leases() -> None:
