@@ -28,7 +28,7 @@ from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
 from .clock import Clock
 from .images import Images
-from .lease_reports import has_looked, log_lease, observed, of_former_boot
+from .lease_reports import bounded, has_looked, log_lease, observed, of_former_boot
 from .logs import Logs
 from .readiness import READY, with_ready
 from .records import Records
@@ -138,7 +138,11 @@ class Agents:
         return self._images.given(names)
 
     async def report(self, report: NodeReport) -> None:
-        """The worker's whole state: its record, and the status of every lease on it."""
+        """The worker's whole state: its record, and the status of every lease on it.
+
+        ValidationError where it says more than any agent has to; nothing of it is kept then.
+        """
+        report = bounded(report)
         now, name = self._clock.now(), report.worker
         came = self._world.agent_heard(name, now)
         seen = {lease.name: lease.status for lease in report.leases}
@@ -168,7 +172,9 @@ class Agents:
             last = batch.records[-1].sequence + 1 if batch.records else 0
             return LogAck(batch.unit, max(last, batch.total or 0))
         try:
-            following, completed = await self._logs.append(batch.unit, batch.records, batch.total)
+            following, completed = await self._logs.append(
+                batch.unit, batch.records, batch.total, lease.spec.worker
+            )
         except OSError as error:
             raise StoreError(
                 f"output of {batch.unit} cannot be kept: {error.strerror}", job_id=lease.spec.job

@@ -6,14 +6,28 @@ Called by `agents.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from loguru import logger
 
-from ...api.frames import NodeReport
+from ...api.frames import LeaseReport, NodeReport
+from ...crd_like_specs.errors import Problem, ValidationError
 from ...crd_like_specs.lease import RESTARTED, Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.worker import UNITS_KNOWN
 from .lease_clock import ENDS
+
+MESSAGE_CHARS: Final = 4096
+"""Of a lease's message; a longer one is cut."""
+
+MOST: Final = 64
+"""Variables, mounts and partitions that one lease may come with."""
+
+LEASE_CHARS: Final = 64 << 10
+"""Of all that an agent says of one lease, beside its message."""
+
+WORKER_CHARS: Final = 1 << 20
+"""Of all that it says of its worker, labels included."""
 
 _RANK: Final = {state: rank for rank, state in enumerate(LeaseState)}
 
@@ -38,6 +52,37 @@ def observed(
         ends = mark(now + lease.spec.duration)
         meta = meta.model_copy(update={"annotations": {**meta.annotations, ENDS: ends}})
     return lease.model_copy(update={"metadata": meta, "status": seen})
+
+
+def bounded(report: NodeReport) -> NodeReport:
+    """The report as it may be stored, long messages cut: records are kept and sent to every watcher.
+
+    ValidationError where it holds more than any agent has to say.
+    """
+    size = len(report.status.model_dump_json())
+    size += sum(len(key) + len(value) for key, value in report.labels.items())
+    problems = _too_much("status and labels", size, WORKER_CHARS)
+    leases = []
+    for lease in report.leases:
+        seen = lease.status
+        if len(seen.message) > MESSAGE_CHARS:
+            cut = f"{seen.message[: MESSAGE_CHARS - 1]}…"
+            seen = seen.model_copy(update={"message": cut})
+        where = f"leases.{lease.name[:64]}"
+        for name in ("env", "mounts", "partition_ids"):
+            problems += _too_much(f"{where}.{name}", len(getattr(seen, name)), MOST, "entries")
+        chars = len(seen.model_dump_json(exclude={"message"}))
+        problems += _too_much(where, chars, LEASE_CHARS)
+        leases.append(LeaseReport(lease.name, seen))
+    if problems:
+        raise ValidationError(problems)
+    return replace(report, leases=tuple(leases))
+
+
+def _too_much(path: str, size: int, most: int, what: str = "characters") -> list[Problem]:
+    if size <= most:
+        return []
+    return [Problem(f"{size} {what} are reported, expected at most {most}", path)]
 
 
 def log_lease(old: LeaseStatus, new: Lease) -> None:

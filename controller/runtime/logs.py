@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from loguru import logger
+
 from ...api.frames import LogRecord, UnitRecord
 from ...api.records import Cutter
 from ...crd_like_specs.identity import parse_unit, unit_name
@@ -52,15 +54,23 @@ class Logs:
         return spool.next if spool else 0
 
     async def append(
-        self, unit: str, records: tuple[UnitRecord, ...], total: int | None
+        self, unit: str, records: tuple[UnitRecord, ...], total: int | None, worker: str = ""
     ) -> tuple[int, bool]:
         """Keep records; returns the next sequence wanted, and whether the unit is complete now.
 
-        Of a unit that is complete already nothing more is wanted, however much is sent.
+        Of a unit that is complete already nothing more is wanted, however much is sent. worker:
+        who sent them, for the log; what is more than a worker may send is dropped as if kept.
         """
         spool = self._spool(unit, create=True)
         assert spool is not None
-        if spool.append(records, total):
+        before = set(spool.refused)
+        whole = spool.append(records, total)
+        for what in sorted(spool.refused - before):
+            logger.bind(worker=worker, unit=unit).warning(
+                "more {} of {} than is kept came from worker {}: the rest is dropped",
+                *(what, unit, worker or "?"),
+            )
+        if whole:
             await self._finish(unit, spool)
         self._tell(unit)
         sent = max(records[-1].sequence + 1 if records else 0, total or 0)

@@ -2,8 +2,9 @@
 
 File `<unit>.log`: per record a line `sequence stream time length`, the data, a newline; a last
 line `END total` once nothing more will come. File `<unit>.result`: the runner's envelope. A torn
-tail is cut off when the file is opened, so an acknowledged record is a whole one. Does file I/O
-in small pieces; called by `logs.py` only.
+tail is cut off when the file is opened, so an acknowledged record is a whole one. What is beyond
+the allowance is dropped as if it was kept, behind one record that says so. Does file I/O in small
+pieces; called by `logs.py` only.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import IO, Final
 
 from ...api.frames import LogRecord, LogStream, UnitRecord
 from ..reconcile.observed import LogsSeen, ResultSeen
+from .allowance import Allowance
 from .tail import Lines, Tail, find
 
 INDEX_EVERY: Final = 256
@@ -25,19 +27,28 @@ RESULT_HEAD: Final = 4 << 20
 """Bytes of an envelope that are parsed for its error; error envelopes are far smaller."""
 
 _LETTERS: Final = {LogStream.STDOUT: "o", LogStream.STDERR: "e", LogStream.SYSTEM: "s"}
-_STREAMS: Final = {letter: stream for stream, letter in _LETTERS.items()}
+_STREAMS: Final = {
+    **{letter: stream for stream, letter in _LETTERS.items()},
+    "x": LogStream.SYSTEM,  # the record behind which no more of the log is kept
+}
+_OF_RESULT: Final = (b"r", b"q")
+"""A piece of it came; too many did, and an error stands in its place. Then its size."""
 
 
 class Spool:
-    """See the module docstring. `next`: sequence number of the first record not kept yet."""
+    """See the module docstring. `next`: sequence number of the first record not kept yet;
+    `refused`: what had to be dropped, `log` or `result`.
+    """
 
-    def __init__(self, path: Path, attempt: int) -> None:
+    def __init__(self, path: Path, attempt: int, allowance: Allowance | None = None) -> None:
         self.path = path
         self.result_path = path.with_suffix(".result")
         self.attempt = attempt
         self.next = 0
         self.complete = False
         self.result: ResultSeen | None = None
+        self.refused: set[str] = set()
+        self._allowance = allowance or Allowance()
         self._lines = Lines()
         self._noted = 0  # records of the log, without pieces of the result
         self._index: list[tuple[int, int, Lines]] = []  # sequence, position, lines before it
@@ -50,12 +61,15 @@ class Spool:
         """Keep what is new; returns whether the attempt's output is complete with it.
 
         A gap (records that were never sent here) ends the call: the sender goes on from `next`.
+        What was dropped is not on disk, and so may be a gap after a restart.
         """
         for record in records:
-            if self.complete or record.sequence > self.next:
+            if self.complete or (record.sequence > self.next and not self.refused):
                 break
-            if record.sequence == self.next:
-                self._keep(record)
+            if record.sequence >= self.next:
+                self._take(record)
+        if self.refused and not self.complete:
+            self.next = max(self.next, total or 0)
         if self._file is not None:
             self._file.flush()
         return total is not None and self.next >= total and not self.complete
@@ -115,6 +129,28 @@ class Spool:
             self._file.close()
             self._file = None
 
+    def _take(self, record: UnitRecord) -> None:
+        kind = "result" if record.stream is LogStream.RESULT else "log"
+        if kind not in self.refused:
+            if self._allowance.take(record.stream, len(record.data)):
+                self._keep(record)
+            else:
+                self.refused.add(kind)
+                self._refuse(record)
+        self.next = record.sequence + 1
+
+    def _refuse(self, record: UnitRecord) -> None:
+        """Say in place of the first record that is dropped that it is."""
+        if record.stream is LogStream.RESULT:
+            self.result_path.write_bytes(self._allowance.no_result)
+            line = f"{record.sequence} q {record.time:.6f} {file_size(self.result_path)}\n".encode()
+        else:
+            notice = self._allowance.notice
+            head = f"{record.sequence} x {record.time:.6f} {len(notice)}\n"
+            line = head.encode() + notice + b"\n"
+            self._note(record.sequence, LogStream.SYSTEM, notice)
+        self._write(line)
+
     def _keep(self, record: UnitRecord) -> None:
         if record.stream is LogStream.RESULT:
             with self.result_path.open("ab") as file:
@@ -125,9 +161,11 @@ class Spool:
             head = f"{record.sequence} {_LETTERS[record.stream]} {record.time:.6f}"
             line = f"{head} {len(record.data)}\n".encode() + record.data + b"\n"
             self._note(record.sequence, record.stream, record.data)
+        self._write(line)
+
+    def _write(self, line: bytes) -> None:
         self._writer().write(line)
         self._size += len(line)
-        self.next = record.sequence + 1
 
     def _note(self, sequence: int, stream: LogStream, data: bytes) -> None:
         if self._noted % INDEX_EVERY == 0:
@@ -149,7 +187,7 @@ class Spool:
             parts = header.split()
             if not header.endswith(b"\n") or len(parts) != 4:
                 return
-            if parts[1] == b"r":
+            if parts[1] in _OF_RESULT:
                 continue
             sequence, letter, time, length = parts
             data = file.read(int(length) + 1)
@@ -160,6 +198,13 @@ class Spool:
                 LogRecord(int(sequence), stream, float(time), data[:-1], self.attempt),
                 file.tell(),
             )
+
+    def _count(self, letter: bytes, size: int) -> None:
+        """A record that is on disk already."""
+        if letter in (b"q", b"x"):
+            self.refused.add("result" if letter == b"q" else "log")
+        else:
+            self._allowance.take(_STREAMS.get(letter.decode(), LogStream.RESULT), size)
 
     def _recover(self) -> None:
         result_size = 0
@@ -173,7 +218,8 @@ class Spool:
                     break
                 if not header.endswith(b"\n") or len(parts) != 4:
                     break
-                if parts[1] == b"r":
+                if parts[1] in _OF_RESULT:
+                    self._count(parts[1], int(parts[3]) - result_size)
                     result_size = int(parts[3])
                 else:
                     data = file.read(int(parts[3]) + 1)
@@ -181,6 +227,7 @@ class Spool:
                         break
                     self._size = start
                     self._note(int(parts[0]), _STREAMS[parts[1].decode()], data[:-1])
+                    self._count(parts[1], len(data) - 1)
                 self.next = int(parts[0]) + 1
                 self._size = file.tell()
         if not self.complete:

@@ -17,16 +17,20 @@ from cumulus.api.frames import (
     UnitRecord,
     Wanted,
 )
-from cumulus.controller.reconcile.observed import LeaseTimes, Unready
+from cumulus.controller.reconcile.observed import LeaseTimes, ResultSeen, Unready
 from cumulus.controller.runtime import session as session_module
+from cumulus.controller.runtime import spool as spool_module
+from cumulus.controller.runtime.allowance import Allowance
 from cumulus.controller.runtime.lease_clock import ENDS
 from cumulus.controller.runtime.session import SILENT_SECONDS
 from cumulus.controller.runtime.world import World
+from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import EXPIRED, RESTARTED, Lease, LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import Condition
 from cumulus.crd_like_specs.worker import UNITS_KNOWN, Device
+from loguru import logger
 from make import DIGEST, UID, T, job, lease, worker
 from runtime_kit import ENVELOPE, IMAGE, Kit, until
 
@@ -197,6 +201,65 @@ async def test_logs_are_kept_once_and_acknowledged(kit: Kit) -> None:
     assert kit.logs.seen(UNIT).complete
     # What comes after the end is wanted no more, or the agent would send it for ever.
     assert await kit.agents.logs(LogBatch(UNIT, (line(3), line(4)), 5)) == LogAck(UNIT, 5)
+
+
+async def test_a_flood_of_output_is_acknowledged_dropped_and_told(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "Allowance", lambda: Allowance(200, 200))
+    await put_lease(kit, lease())
+    told: list[str] = []
+    sink = logger.add(lambda text: told.append(str(text)), level="WARNING", format="{message}")
+    for start in range(0, 100, 10):
+        batch = LogBatch(UNIT, tuple(line(n) for n in range(start, start + 10)))
+        assert await kit.agents.logs(batch, "n1") == LogAck(UNIT, start + 10)
+    logger.remove(sink)
+    words = f"more log of {UNIT} than is kept came from worker n1: the rest is dropped\n"
+    assert told == [words]
+    kept = kit.logs.read(UNIT, 0)
+    assert kept[-1].stream is LogStream.SYSTEM
+    assert len(kept) < 10
+    end = LogBatch(UNIT, (UnitRecord(100, LogStream.RESULT, T, ENVELOPE),), 101)
+    assert await kit.agents.logs(end, "n1") == LogAck(UNIT, 101)
+    assert kit.logs.seen(UNIT).result == ResultSeen(len(ENVELOPE), ok=True)
+
+
+async def test_a_long_message_of_a_lease_is_cut(kit: Kit) -> None:
+    await put_lease(kit, lease(LeaseState.PENDING))
+    await kit.report("n1", {UNIT: LeaseStatus(state=LeaseState.FAILED, message="ä" * 100_000)})
+    message = kit.records.leases[UNIT].status.message
+    assert (len(message), message[-2:]) == (4096, "ä…")
+
+
+@pytest.mark.parametrize(
+    ("status", "path"),
+    [
+        ({"env": {f"A{n}": "b" for n in range(65)}}, f"leases.{UNIT}.env"),
+        ({"env": {"A": "b" * 70_000}}, f"leases.{UNIT}"),
+        ({"reason": "b" * 70_000}, f"leases.{UNIT}"),
+        ({"partition_ids": ("p",) * 65}, f"leases.{UNIT}.partition_ids"),
+        ({"mounts": ({"source": "/a", "target": "/b"},) * 65}, f"leases.{UNIT}.mounts"),
+    ],
+)
+async def test_no_agent_has_so_much_to_say_of_a_lease(
+    kit: Kit, status: dict[str, Any], path: str
+) -> None:
+    await put_lease(kit, lease())
+    before = kit.store.version
+    with pytest.raises(ValidationError, match="expected at most") as caught:
+        await kit.report("n1", {UNIT: LeaseStatus.model_validate(status)})
+    assert [problem.path for problem in caught.value.problems] == [path]
+    assert kit.store.version == before
+
+
+async def test_nor_of_its_worker(kit: Kit) -> None:
+    for fields in (
+        {"labels": {"a": "b" * (1 << 20)}},
+        {"status": {"images": ("i" * 1000,) * 1100}},
+    ):
+        with pytest.raises(ValidationError, match="status and labels: "):
+            await kit.report("n1", **fields)
+    assert kit.records.workers == {}
 
 
 async def test_logs_of_units_nobody_knows_are_dropped(kit: Kit) -> None:

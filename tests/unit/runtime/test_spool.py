@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from cumulus.api.frames import LogStream, UnitRecord
+from cumulus.api.records import RESULT_LIMIT, Cutter
 from cumulus.controller.platforms.base import LogFrame
 from cumulus.controller.reconcile.observed import ResultSeen
+from cumulus.controller.runtime.allowance import Allowance
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.spool import Spool
 from cumulus.crd_like_specs.identity import unit_name
@@ -100,6 +102,97 @@ def test_head_of_an_envelope(tmp_path: Path, envelope: bytes, seen: ResultSeen) 
     spool.finish()
     assert spool.result == seen
     assert Spool(tmp_path / "u.log", 1).result == seen
+
+
+SMALL = {"log": 1000, "result": 1000}
+
+
+def reopened(spool: Spool) -> Spool:
+    spool.close()
+    return Spool(spool.path, 1, Allowance(**SMALL))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_log_beyond_what_a_worker_may_send_is_dropped(tmp_path: Path, *, restart: bool) -> None:
+    spool = Spool(tmp_path / "u.log", 1, Allowance(**SMALL))
+    flood = records(*((OUT, b"x" * 99 + b"\n") for _ in range(1000)), (RES, SUCCESS))
+    for start in range(0, len(flood), 100):
+        assert not spool.append(flood[start : start + 100], None)
+        assert spool.next == min(start + 100, len(flood))  # the agent goes on
+        if restart:
+            spool = reopened(spool)
+            assert spool.refused == {"log"}
+            spool.next = max(spool.next, min(start + 100, len(flood)))
+    assert spool.append((), len(flood))
+    spool.finish()
+    for known in (spool, reopened(spool)):
+        kept = known.read(0)
+        assert [record.sequence for record in kept] == list(range(8))
+        assert [record.stream for record in kept] == [OUT] * 7 + [LogStream.SYSTEM]
+        assert kept[-1].data.startswith(b"output beyond 1000 bytes is not kept")
+        assert known.read(8) == []
+        assert known.tail(1).sequence == 7
+        assert known.result == ResultSeen(len(SUCCESS), ok=True)
+    assert spool.path.stat().st_size < 2000
+
+
+def test_after_a_restart_a_worker_goes_on_behind_what_was_dropped(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "u.log", 1, Allowance(**SMALL))
+    spool.append(records(*((OUT, b"x" * 99 + b"\n") for _ in range(100))), None)
+    again = reopened(spool)
+    assert again.next == 8
+    assert not again.append((UnitRecord(100, OUT, 1.0, b"more"),), None)
+    assert again.next == 101
+    assert again.append((), 101)
+    again.finish()
+    assert again.complete
+
+
+def test_records_without_data_count_too(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "u.log", 1, Allowance(**SMALL))
+    spool.append(records(*((stream, b"") for stream in (OUT, RES) * 1000)), None)
+    assert (spool.refused, spool.next) == ({"log", "result"}, 2000)
+    assert spool.path.stat().st_size < 4000
+    spool.close()
+
+
+def test_a_result_beyond_what_a_runner_makes_is_an_error(tmp_path: Path) -> None:
+    whole = Spool(tmp_path / "u.log", 1, Allowance(**SMALL))
+    pieces = records((OUT, b"a\n"), *((RES, SUCCESS[:-1] + b" " * 300) for _ in range(50)))
+    assert whole.append(pieces, len(pieces))
+    whole.finish()
+    assert whole.refused == {"result"}
+    assert whole.result is not None
+    assert (whole.result.ok, whole.result.error_type) == (False, "ResultTooLarge")
+    assert "beyond 1000 bytes is not kept" in whole.result.error
+    log, result = whole.path.read_bytes(), whole.result_path.read_bytes()
+    assert reopened(whole).result == whole.result
+    for cut in range(len(log) + 1):  # and however it was broken off
+        path = tmp_path / "cut.log"
+        path.write_bytes(log[:cut])
+        path.with_suffix(".result").write_bytes(result)
+        spool = Spool(path, 1, Allowance(**SMALL))
+        if spool.append(pieces, len(pieces)):
+            spool.finish()
+        assert spool.seen() == whole.seen()
+        assert [record.data for record in spool.read(0)] == [b"a\n"]
+        path.unlink()
+
+
+def test_what_a_worker_may_send_is_kept() -> None:
+    """Its own limits, records and notice included, are within the controller's."""
+    allowance, cutter = Allowance(), Cutter()
+    line = b"y" * 1000 + b"\n"
+    sent = [r for _ in range(70_000) for r in cutter.feed("stdout", 1.0, line)]
+    assert sent[-1].stream is LogStream.SYSTEM
+    assert all(allowance.take(record.stream, len(record.data)) for record in sent)
+    result = Cutter()
+    result.feed("stdout", 1.0, SUCCESS[:-1])
+    for _ in range((RESULT_LIMIT - 1000) // (16 << 10)):
+        result.feed("stdout", 1.0, b" " * (16 << 10))
+    pieces = result.finish()
+    assert {record.stream for record in pieces} == {RES}
+    assert all(allowance.take(RES, len(record.data)) for record in pieces)
 
 
 async def test_collecting_from_the_platform_completes_what_the_agent_began(tmp_path: Path) -> None:
