@@ -94,7 +94,14 @@ swarm_done() {
   here=$(docker info --format '{{.Swarm.LocalNodeState}} {{range .Swarm.RemoteManagers}}{{.Addr}} {{end}}' 2>/dev/null) &&
     [[ $here == "active "*"$(identity_field swarm_manager 2>/dev/null) "* ]]
 }
+# The Swarm's token lets any machine in, so that it is forgotten once it was used.
 swarm_do() {
+  local worker
+  if [ -z "$(identity_field swarm_join_token)" ]; then
+    worker=$(identity_field worker)
+    rm "$IDENTITY/identity.json" # the key stays: the controller knows this machine by it
+    die "this machine has left the Swarm and needs a new way in: run this again with a token of \`cumulusctl token create --worker $worker\`"
+  fi
   did swarm "$(identity_field swarm_manager)"
   "$VENV/bin/python" bootstrap/swarm_join.py "$IDENTITY/identity.json" || die "this machine does not join the Swarm; what is above says why"
 }

@@ -223,7 +223,8 @@ def test_no_secret_is_left_in_logs(site: Site) -> None:
     identity = json.loads((site.machine.root / DATA / "identity/identity.json").read_text())
     logs = "".join(p.read_text() for p in (site.machine.root / "var/log/cumulus").iterdir())
     assert "step identity: done" in logs
-    assert identity["swarm_join_token"] not in logs
+    assert identity["swarm_join_token"] == ""  # used, and so forgotten
+    assert "SWMTKN" not in logs
     assert not re.search(r"cmlj1\.[0-9a-f]{16}\.", logs)
     assert site.machine.run("stat", "-c", "%a", f"/{DATA}/identity/worker.key").stdout == "600\n"
 
@@ -247,6 +248,18 @@ def test_a_killed_agent_and_a_killed_machine_come_back(site: Site, office: Offic
     wait_for(lambda: " Ready " not in office.worker("gpu-1"), 60)
     machine.power_on()
     site.machine.run("cumulus-supervise", "boot")
+    wait_for(lambda: " Ready " in office.worker("gpu-1"), 60)
+
+
+def test_a_worker_that_left_the_swarm_comes_back_by_a_new_token(site: Site, office: Office) -> None:
+    there = ("--controller", f"{office.address}:50051")
+    site.machine.run("docker", "swarm", "leave")
+    run = site.worker(*there)
+    assert run.code == 1
+    assert "cumulusctl token create --worker gpu-1" in run.last
+    run = site.worker(*there, token=office.token("--worker", "gpu-1"))
+    assert run.code == 0, run.text()
+    assert run.steps == ["identity", "swarm"]
     wait_for(lambda: " Ready " in office.worker("gpu-1"), 60)
 
 
