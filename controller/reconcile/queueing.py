@@ -73,8 +73,13 @@ class Lineup:
         """Begin anew."""
         self._made, self._kept, self._hopeless, self.next = [], {}, {}, None
 
-    def cut(self, order: Order) -> None:
-        """Somebody came to this place in the queue, or left it: forget what follows from it."""
+    def left(self, order: Order) -> None:
+        """Whoever was at this place in the queue left it: what was kept for it is free."""
+        if any(claim.order == order for claim in self._made):
+            self.came(order)
+
+    def came(self, order: Order) -> None:
+        """Somebody came to this place in the queue: forget what follows from who was there."""
         if self.next is None or order >= self.next:
             return
         self.next = order
@@ -94,8 +99,10 @@ class Lineup:
             if claim.order == order and as_kept:
                 del self._made[index]
                 self._kept[worker].remove(room)
+                if not self._kept[worker]:
+                    del self._kept[worker]
                 return
-        self.cut(order)
+        self.came(order)
 
     def extend(self, waiting: Iterable[Waiting], workers: Sequence[WorkerSeen], now: float) -> None:
         """Go on with these, in order, from `next` on, until there are enough claims."""

@@ -52,7 +52,8 @@ class Line:
         self._lineup = Lineup(self._forecast)
         self._made_at = float("-inf")
         self._moves = 0
-        records.line_listeners.append(self._lineup.cut)
+        records.came_to_line.append(self._lineup.came)
+        records.left_line.append(self._lineup.left)
 
     def moved(self) -> None:
         """A worker or lease is another one now."""

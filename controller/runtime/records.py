@@ -148,8 +148,11 @@ class Records:
         self._line: list[Order] = []
         self.kinds: dict[Ask, list[Order]] = {}
         """What Pending jobs ask for → who does, in order. To be read only."""
-        self.line_listeners: list[Callable[[Order], None]] = []
-        """Told the place in the queue of each job that comes, goes or asks for something else."""
+        self.came_to_line: list[Callable[[Order], None]] = []
+        self.left_line: list[Callable[[Order], None]] = []
+        """Told the place in the queue of each job that comes to it, or leaves it; both where it
+        asks for something else.
+        """
         self.leases: dict[str, Lease] = {}
         self.workers: dict[str, Worker] = {}
         self._on_worker: dict[str, dict[str, None]] = {}
@@ -386,7 +389,8 @@ class Records:
             self._waiting[name] = now
             insort(self._line, now.order)
             insort(self.kinds.setdefault(now.ask, []), now.order)
-            self._tell_of_place(now.order)
+            for listener in self.came_to_line:
+                listener(now.order)
 
     def _leave_line(self, name: str) -> None:
         known = self._waiting.pop(name, None)
@@ -397,11 +401,8 @@ class Records:
         del kind[bisect_left(kind, known.order)]
         if not kind:
             del self.kinds[known.ask]
-        self._tell_of_place(known.order)
-
-    def _tell_of_place(self, order: Order) -> None:
-        for listener in self.line_listeners:
-            listener(order)
+        for listener in self.left_line:
+            listener(known.order)
 
     def _decode(self, record: Record) -> Job:
         known = self._jobs.get(record.id)

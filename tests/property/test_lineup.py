@@ -47,7 +47,11 @@ def filled(name: str, held: tuple[Booking, ...], **fields: Any) -> WorkerSeen:
 
 
 @st.composite
-def workers(draw: Any) -> list[WorkerSeen]:
+def workers(draw: Any, *, overrun: bool = True) -> list[WorkerSeen]:
+    """overrun: some leases are over and not yet gone. When those end is reckoned roughly, so that
+    one claim more or less on a worker may move others there a little.
+    """
+    ends = [T - 5.0, T - 3.0] if overrun else []
     found = []
     for number in range(draw(st.integers(1, 5))):
         name = f"n{number}"
@@ -59,7 +63,7 @@ def workers(draw: Any) -> list[WorkerSeen]:
             devices = devices_for(ask, seen.worker, seen.free)
             if devices is None or short(ask, seen.worker, seen.free):
                 continue
-            end = T + draw(st.sampled_from([-5.0, -3.0, 0.5, 30.0, 200.0]))
+            end = draw(st.sampled_from([*ends, T + 0.5, T + 30.0, T + 200.0]))
             held.append(replace(booked(ask, f"h{number}-{index}", name, devices, 0.0), end=end))
             seen = filled(name, tuple(held), **fields)
         found.append(replace(seen, ready=draw(st.integers(0, 5)) > 0))
@@ -104,11 +108,11 @@ class Placing:
 
     def come(self, one: Waiting) -> None:
         self.waiting[one.order] = one
-        self.lineup.cut(one.order)
+        self.lineup.came(one.order)
 
     def go(self, order: Order) -> None:
         del self.waiting[order]
-        self.lineup.cut(order)
+        self.lineup.left(order)
 
     def look(self, order: Order, *, exact: bool) -> None:
         """As the plan does: respect claims ahead, and take what is free."""
@@ -126,6 +130,7 @@ class Placing:
             self.fleet.put(filled(name, (*seen.held, lease), available_until=until))
             del self.waiting[order]
             self.lineup.started(order, name, found.devices, T)
+            self.lineup.left(order)
 
     def _compare(self, order: Order, room: Any) -> None:
         expected = ahead_of(
@@ -189,7 +194,7 @@ def play(
         placing.check()
 
 
-@given(workers(), WAITING, st.data())
+@given(workers(overrun=False), WAITING, st.data())
 @settings(max_examples=200, deadline=None)
 def test_claims_that_are_kept_are_those_that_would_be_made(
     fleet: list[WorkerSeen], waiting: list[Waiting], data: st.DataObject
