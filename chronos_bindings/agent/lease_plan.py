@@ -125,6 +125,9 @@ def _stop(record: Record, view: View) -> Answer:
         return None
     running = view.running or record.seen_running
     kill_at = record.ending_at + record.grace
+    over = limit(record, view)
+    if over is not None:  # no grace, whoever gave it, goes beyond what the end itself allows
+        kill_at = min(kill_at, max(over, record.ending_at) + EXPIRY_GRACE)
     if record.killed_at is not None:
         kill_at = max(kill_at, record.killed_at + KILL_EVERY)
     if running and view.mono >= kill_at:

@@ -25,14 +25,16 @@ def over_at(lease: Lease, times: LeaseTimes, worker: WorkerSeen | None) -> float
     """
     if lease.status.state is LeaseState.ENDED:
         return 0.0
+    reached = worker is None or worker.node_up
     if worker is not None and worker.worker.spec.fenced:
-        return 0.0
+        # Nothing runs there, but its node may be back, and have started what was just removed.
+        return times.released + REMOVAL_MARGIN if times.released and reached else 0.0
     if worker is not None and worker.contact:
         return None
     if not times.ends:
         return 0.0  # it was never held: nothing was started under it
     over = alone_at(lease, times, worker)
-    if times.released and (worker is None or worker.node_up):
+    if times.released and reached:
         # The agent may be dead as well as silent; then it is the platform that stops what runs.
         over = max(over, times.released + REMOVAL_MARGIN)
     return over

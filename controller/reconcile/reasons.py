@@ -11,7 +11,7 @@ from ...crd_like_specs.units import format_bytes, format_cpus, format_seconds, s
 from ...crd_like_specs.worker import WorkerStatus
 from .asking import Ask
 from .fitting import Lack, matches, missing_labels, rental_left
-from .observed import Booking, Free, WorkerSeen
+from .observed import Booking, Free, Unready, WorkerSeen
 
 
 def reason(
@@ -75,6 +75,11 @@ def _claimed(told: _Told) -> str:
     return f"keeps its room{when} for {ahead.job}, which is ahead in the queue"
 
 
+_UNREADY: Final = {
+    Unready.NODE_DOWN: "is not ready (its agent speaks, but the platform does not reach its node)",
+    Unready.NOT_CLEAN: "is not ready (its agent is removing what nobody wants there any more)",
+}
+
 _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.LABEL: _labels,
     Lack.IMAGES: lambda _: "runs no images (platform process)",
@@ -89,7 +94,8 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
     Lack.DEVICES: _devices,
     Lack.RENTAL: _rental,
     Lack.CONTACT: lambda told: (
-        f"is not ready (agent silent for {told.seen.silent_for(told.now):.0f} s or node down)"
+        (_UNREADY.get(told.seen.unready) if told.seen.unready else None)
+        or f"is not ready (agent silent for {told.seen.silent_for(told.now):.0f} s or node down)"
     ),
     Lack.JOB_IMAGE: lambda told: (
         told.seen.awaits or "has no job image yet to check with whether it isolates jobs"

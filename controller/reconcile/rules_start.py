@@ -18,7 +18,14 @@ from .observed import WorkerSeen
 from .placement import Placement, Refusals, find, largest
 from .rules_image import in_order, on_its_way
 from .service_spec import service_spec
-from .timing import LEASE_PATIENCE, RENTAL_END, UNSTARTED_RETRY, earliest
+from .timing import (
+    CLOCK_SLACK,
+    LEASE_PATIENCE,
+    RENTAL_END,
+    UNSTARTED_RETRY,
+    earliest,
+    retry_delay,
+)
 
 PREPARATION_REASONS = frozenset({"RequirementsFailed", "BadCode", "CodeMissing", "ImageMissing"})
 """Why an agent could not stage an attempt that would fail anywhere: the job's own fault."""
@@ -88,8 +95,12 @@ def clean_first(case: Case) -> Plan | None:
 
 
 def back_off(case: Case) -> Plan | None:
-    """The time between attempts."""
-    if case.lease is not None or case.now >= case.status.retry_at:
+    """The time between attempts. One that is further away than any back-off of this job was
+    reckoned by a clock that has been set back since.
+    """
+    retry, left = case.job.spec.retry, case.status.retry_at - case.now
+    longest = max(retry_delay(retry.backoff, retry.limit + 1), UNSTARTED_RETRY)
+    if case.lease is not None or left <= 0 or left > longest + CLOCK_SLACK:
         return None
     return case.wait("back-off", case.status.retry_at)
 
@@ -199,6 +210,7 @@ def _wait_for_room(case: Case, found: Refusals) -> Plan:
     return case.wait(
         "wait-for-room",
         _next_rental(case),
+        retry_at=0.0,
         reason="WaitingForRoom" if reasons else "NoWorkers",
         message=f"{named}{more}" if reasons else NO_WORKERS,
         waiting_for=reasons,

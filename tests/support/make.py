@@ -11,6 +11,7 @@ from cumulus.controller.reconcile.observed import (
     Seen,
     ServiceSeen,
     ServiceState,
+    Unready,
     WorkerSeen,
 )
 from cumulus.crd_like_specs.identity import unit_name
@@ -137,6 +138,7 @@ def worker_seen(
     memory: int | None = None,
     contact: bool | None = None,
     node_up: bool = True,
+    unready: Unready | None = None,
 ) -> WorkerSeen:
     of = of or worker()
     free = Free(
@@ -152,6 +154,7 @@ def worker_seen(
         heard_at=T - silent,
         contact=ready if contact is None else contact,
         node_up=node_up,
+        unready=unready,
     )
 
 

@@ -66,6 +66,20 @@ async def test_its_own_end_comes_first_where_that_is_earlier(world: World) -> No
     assert world.status().reason == "DurationExceeded"
 
 
+@pytest.mark.parametrize(("spec", "after"), [({}, 95), (SAD, 0)])
+async def test_no_grace_goes_beyond_the_end(
+    world: World, spec: dict[str, int], after: float
+) -> None:
+    await world.tell(world.lease(**spec))
+    world.runtime.start(unit())
+    await world.heard(after)
+    start = world.clock.monotonic()
+    await world.tell(world.lease(revoked="Cancelled", grace=60.0, **spec))
+    await world.lose_contact()
+    await world.clock.advance(30)
+    assert world.since(start, "kill") == [(6.0 if not spec else 21.0, "kill")]
+
+
 async def test_a_restarted_agent_goes_on_counting(world: World) -> None:
     await world.tell(world.lease(**SAD))
     world.runtime.start(unit())

@@ -44,7 +44,8 @@ def silent(since: float, *, node_up: bool = True) -> tuple[WorkerSeen, ...]:
 
 
 TOLD = fleet(ready=False, contact=True, node_up=False)  # only the platform lost its node
-FENCED = fleet(of=worker(fenced=True), ready=False, contact=False, silent=60.0)
+FENCED = fleet(of=worker(fenced=True), ready=False, contact=False, silent=60.0, node_up=False)
+FENCED_UP = fleet(of=worker(fenced=True), ready=False, contact=False, silent=60.0)
 SAD = {"stop_after_disconnect": 20}
 
 
@@ -78,6 +79,8 @@ CASES: dict[str, tuple[Job, Seen, float, str, tuple[type, ...], Phase | None, di
     "fenced, but over before": (running(), seen(service(ServiceState.COMPLETE, exit_code=0, finished_at=T + 5), lease(), OK, workers=FENCED), T + 30, "succeeded", (), Phase.SUCCEEDED, {}),
     "fenced before it started": (job(Phase.LEASING), seen(lease(), workers=FENCED), T + 1, "worker-fenced", (), Phase.PENDING, {"attempt": 2, "reason": "Fenced"}),
     "fenced: the lease counts as gone": (job(status={"attempt": 2}), seen(lease(released=True), workers=FENCED), T + 1, "clean-first", (ForgetLease,), None, {}),
+    "fenced, but its node may have started what was removed": (job(status={"attempt": 2}), seen(lease(released=True), workers=FENCED_UP), T + 19, "clean-first", (), None, {}),
+    "fenced, and its node has had its time": (job(status={"attempt": 2}), seen(lease(released=True), workers=FENCED_UP), T + REMOVAL_MARGIN, "clean-first", (ForgetLease,), None, {}),
     "agent silent, due": (running(), seen(service(RUN), lease(), workers=silent(3)), T + 60 + OVERRUN_PATIENCE, "overdue", (RemoveService,), None, {}),
     "agent silent, its disconnect is over": (running(), seen(service(RUN), lease(**SAD), workers=silent(17)), T + 40, "overdue", (RemoveService,), None, {}),
     "agent silent, its disconnect is not over": (running(), seen(service(RUN), lease(**SAD), workers=silent(18)), T + 40, "running", (), None, {}),

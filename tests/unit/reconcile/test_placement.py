@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cumulus.controller.reconcile.asking import ask_of, asked
 from cumulus.controller.reconcile.fitting import Profile
-from cumulus.controller.reconcile.observed import Booking, Free, WorkerSeen
+from cumulus.controller.reconcile.observed import Booking, Free, Unready, WorkerSeen
 from cumulus.controller.reconcile.placement import Placement, Refusals, place
 from cumulus.crd_like_specs.job import JobSpec
 from cumulus.crd_like_specs.meta import Condition
@@ -27,6 +27,7 @@ FULL = {"conditions": (Condition(type=DISK_PRESSURE, status=True, reason="", mes
         (spec(resources={"memory": "33Gi"}), worker_seen(), "has 32Gi memory, 33Gi asked for", False),
         (spec(gpu={"count": 2}), worker_seen(), "has 1 device(s), 2 asked for", False),
         (spec(gpu={"type": "amd"}), worker_seen(), "has 0 device(s) of type amd, 1 asked for", False),
+        (spec(), worker_seen(ready=False, unready=Unready.NOT_CLEAN), "is not ready (its agent is removing what nobody wants there any more)", True),
         (spec(), worker_seen(ready=False, silent=7), "is not ready (agent silent for 7 s or node down)", True),
         (spec(), worker_seen(worker(cordoned=True)), "is cordoned", True),
         (spec(), worker_seen(worker(status=FULL)), "has a disk that is nearly full", True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cumulus.api.frames import Wanted
+from cumulus.controller.platforms.base import NodeSeen
 from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.crd_like_specs.errors import ConflictError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.identity import unit_name
@@ -37,6 +38,7 @@ async def test_a_worker_in_contact_is_not_fenced(kit: Kit) -> None:
 
 async def test_the_jobs_of_a_fenced_worker_go_elsewhere_at_once(kit: Kit) -> None:
     await lost(kit)
+    kit.world.nodes_seen([NodeSeen("node-n1", "n1", up=False), NodeSeen("node-n2", "n2", up=True)])
     await kit.report("n2")
     assert (await kit.workers.fence("n1", fenced=True)).spec.fenced
     assert kit.agents.wanted("n1") == Wanted()
