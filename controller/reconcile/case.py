@@ -13,7 +13,7 @@ from .actions import Action, Plan
 from .certainty import alone_at, disconnected_at, due_at, over_at
 from .cleanup import take_down, times_of, worker_of
 from .observed import LeaseTimes, Seen, ServiceSeen, WorkerSeen
-from .timing import earliest, retry_delay
+from .timing import STRAY_PATIENCE, earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
 
@@ -234,6 +234,9 @@ class Case:
     ) -> Plan:
         """Begin the next attempt; what is left of the ended one is stale from here on."""
         meta, number = self.job.metadata, self.status.attempt + 1
+        if ended is not None and not ended.started_at and self.status.phase is Phase.STARTING:
+            # Its service may have been removed just as its container was being started.
+            retry_at = max(retry_at, self.now + STRAY_PATIENCE)
         redefined = self.redefined or not self.status.attempt
         kept = (*self.status.attempts, ended) if ended else self.status.attempts
         status = JobStatus(

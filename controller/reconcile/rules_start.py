@@ -22,6 +22,7 @@ from .timing import (
     CLOCK_SLACK,
     LEASE_PATIENCE,
     RENTAL_END,
+    STRAY_PATIENCE,
     UNSTARTED_RETRY,
     earliest,
     retry_delay,
@@ -99,7 +100,7 @@ def back_off(case: Case) -> Plan | None:
     reckoned by a clock that has been set back since.
     """
     retry, left = case.job.spec.retry, case.status.retry_at - case.now
-    longest = max(retry_delay(retry.backoff, retry.limit + 1), UNSTARTED_RETRY)
+    longest = max(retry_delay(retry.backoff, retry.limit + 1), UNSTARTED_RETRY, STRAY_PATIENCE)
     if case.lease is not None or left <= 0 or left > longest + CLOCK_SLACK:
         return None
     return case.wait("back-off", case.status.retry_at)

@@ -13,6 +13,10 @@ UNSTARTED_RETRY: Final = 2.0
 LEASE_PATIENCE: Final = 20.0
 """An agent silent for so long before anything started loses the lease to another worker."""
 
+STRAY_PATIENCE: Final = 3.0
+"""Before the next attempt where the platform may just have been starting the last one: what starts
+after its service was removed or its lease ended is killed within a second or two."""
+
 START_PATIENCE: Final = 60.0
 """A service the platform has not started so long after the lease was held never will be."""
 

@@ -103,6 +103,7 @@ class Swarm:
         self.alive: set[str] = set()
         self.exits: dict[str, int] = {}
         self.starts: Counter[str] = Counter()
+        self.started: dict[str, float] = {}
         self.kills: dict[str, float] = {}  # unit → when Swarm's SIGKILL comes
         self._faults: dict[str, list[DriverError]] = {}
 
@@ -198,6 +199,7 @@ class Swarm:
         if self.nodes_[service.spec.node_id].reached and not service.doomed:
             self.alive.add(unit)
             self.starts[unit] += 1
+            self.started[unit] = self._time.mono
             service.seen = replace(service.seen, state=ServiceState.RUNNING)
 
     def pending(self) -> list[str]:
