@@ -49,7 +49,6 @@ class Link:
     dial_at: float = 0.0
     beat_at: float = 0.0
     echo_at: float = 0.0
-    dirty: bool = True
     last: NodeReport | None = None
     sent: set[str] = field(default_factory=set)
 
@@ -91,7 +90,7 @@ class Faults(Simulation):
             self.links[name].session = None
 
     def wanted_changed(self, worker_name: str) -> None:
-        self.links[worker_name].dirty = True
+        self.server.wanted_changed(worker_name)
 
     # Time
 
@@ -121,7 +120,7 @@ class Faults(Simulation):
             link.session = await self.server.session(name, "peer")
             link.up.drop()
             link.down.drop()
-            link.connected, link.dirty, link.last = True, True, None
+            link.connected, link.last = True, None
             link.echo_at = link.beat_at = now
         if link.connected and agent.records is not None:
             self._say(agent, link)
@@ -175,8 +174,8 @@ class Faults(Simulation):
             await session.on_logs(LogBatch(unit, tuple(records), len(records)))
 
     def _controller_says(self, name: str, link: Link) -> None:
-        if link.session is not None and link.dirty:
-            link.dirty = False
+        if link.session is not None and link.session._dirty:
+            link.session._dirty = False
             link.down.send(self.server.wanted(name))
 
     def _agent_hears(self, agent: SimAgent, link: Link, frame: Any) -> None:
