@@ -234,6 +234,8 @@ class World:
         self._free_of.pop(name, None)
         self._awaits.pop(name, None)
         self._stale[name] = None
+        if name not in self._records.workers:
+            self._contacts.forget(name)
         self.line.moved()
 
     # What the plan is told
@@ -296,7 +298,6 @@ class World:
             if worker is None:
                 self._fleet.drop(name)
                 self._closed.discard(name)
-                self._contacts.forget(name)
                 continue
             seen = self.worker_seen(worker, now)
             self._fleet.put(seen)

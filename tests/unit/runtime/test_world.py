@@ -8,7 +8,7 @@ from cumulus.controller.runtime.world import World
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import Lease, LeaseState
-from make import DIGEST, UID, T, job, lease, service
+from make import DIGEST, UID, T, job, lease, service, worker
 from runtime_kit import IMAGE, Kit
 
 UNIT = unit_name(UID, 1)
@@ -174,3 +174,11 @@ async def test_why_a_worker_takes_no_jobs(kit: Kit) -> None:
     assert (seen.unready, seen.contact, seen.node_up) == (Unready.NODE_DOWN, True, False)
     (seen,) = kit.world.workers(T + 9)
     assert (seen.unready, seen.contact) == (Unready.OUT_OF_CONTACT, False)
+
+
+async def test_a_worker_is_heard_before_it_has_a_record(kit: Kit) -> None:
+    kit.world.agent_heard("n1", T)
+    kit.world.agent_reported("n1", clean=True)
+    assert list(kit.world.workers(T)) == []  # someone looks while its record is being written
+    await kit.records.put_worker(worker())
+    assert kit.world.workers(T)[0].ready
