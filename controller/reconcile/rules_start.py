@@ -13,9 +13,9 @@ from .actions import CreateService, Plan, PutLease
 from .asking import ask_of, asked
 from .case import DRAINED, Case
 from .fitting import rental_left
-from .fleet import rented
+from .fleet import rented, with_room
 from .observed import WorkerSeen
-from .placement import Placement, Refusals, find, largest
+from .placement import Placement, Refusals, could_ever, find, largest
 from .rules_image import in_order, on_its_way
 from .service_spec import service_spec
 from .timing import (
@@ -122,12 +122,14 @@ def find_place(case: Case) -> Plan | None:
     assert case.lease is None, "await-lease decides"
     assert case.service is None, "follow decides"
     seen, ask = case.seen, ask_of(case.job.spec)
-    workers = seen.workers
-    if case.job.spec.image is not None:
-        workers = in_order(workers, case.job.spec.image, seen.image)
+    workers, image = seen.workers, case.job.spec.image
+    if image is not None:  # among many workers only those with room are looked at for the image
+        workers = in_order(with_room(ask, workers), image, seen.image)
     found = find(ask, workers, case.now, seen.claims, best_fit=seen.best_fit)
     if isinstance(found, Placement):
         return _take(case, found)
+    if image is not None:
+        found = replace(found, workers=in_order(seen.workers, image, seen.image))
     impossible = _impossible(case, found) if case.job.spec.when_unschedulable == "Fail" else None
     return impossible or _wait_for_room(case, found)
 
@@ -139,8 +141,9 @@ def _impossible(case: Case, found: Refusals) -> Plan | None:
     is not given up because its workers are away or closed for a while.
     """
     workers, fresh = case.seen.workers, _first_look(case)
-    known = tuple(w for w in workers if w.known)
-    hopeless = replace(found, workers=known if fresh else workers).hopeless
+    pool = (w.worker for w in workers if w.known or not fresh)
+    hopeless = not any(could_ever(found.ask, worker, case.now) for worker in pool)
+    known = tuple(w for w in workers if w.known) if hopeless else ()
     if (hopeless and not known) or (fresh and not any(_in_pool(w, case.now) for w in workers)):
         return case.end("no-workers", Phase.FAILED, reason="NoWorkers", message=NO_WORKERS)
     if not hopeless:

@@ -30,7 +30,7 @@ JOBS: Final = "jobs"
 LEASES: Final = "leases"
 WORKERS: Final = "workers"
 IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
-CACHED_JOBS: Final = 4096
+CACHED_JOBS: Final = 8192
 FEED_LIMIT: Final = 1024
 
 AnyResource = TypeVar("AnyResource", Job, Lease, Worker)

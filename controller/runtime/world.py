@@ -244,13 +244,17 @@ class World:
         """Everything about one job and the fleet, as of now."""
         code = job.spec.code
         unit = unit_name(job.metadata.uid, max(1, job.status.attempt))
+        services = self.services_of(job.metadata.uid)
+        leases = self.leases_of(job.metadata.uid)
+        phase = job.status.phase
+        silent = phase.terminal or (phase.rank == 0 and not services and not leases)
         return Seen(
-            services=self.services_of(job.metadata.uid),
-            leases=self.leases_of(job.metadata.uid),
+            services=services,
+            leases=leases,
             workers=self.workers(now),
             claims=of_owner(self._records, job).claims(self.line.ahead_of(job, now)),
             best_fit=self.best_fit,
-            logs=LogsSeen() if job.status.phase.terminal else self._logs.seen(unit),
+            logs=LogsSeen() if silent else self._logs.seen(unit),
             platform=self.platform,
             default_image=self.default_image,
             image=self.image_of(job),

@@ -34,7 +34,8 @@ class TableIndex:
         found: dict[tuple[str, str], None] = {}
         for name, function in self._functions.items():
             try:
-                found.update(dict.fromkeys((name, value) for value in function(doc)))
+                for value in function(doc):
+                    found[name, value] = None
             except Exception as error:
                 raise ValidationError(
                     f"{self._table}/{id_}: index {name!r} cannot read the document: {error!r}"
