@@ -23,7 +23,8 @@ from ...crd_like_specs.packing import digest, pack, with_digest
 from ...crd_like_specs.worker import Worker, WorkerSpec
 from .blobs import Blobs
 from .clock import Clock
-from .records import IDEMPOTENCY, Records, over
+from .documents import IDEMPOTENCY
+from .records import Records, over
 
 
 @dataclass(frozen=True, slots=True)

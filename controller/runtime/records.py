@@ -11,66 +11,33 @@ import asyncio
 import contextlib
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import ConflictError, NotFoundError
 from ...crd_like_specs.job import Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
-from ...crd_like_specs.meta import Model, ObjectMeta
 from ...crd_like_specs.worker import Worker
 from ..reconcile.asking import Ask, ask_of
 from ..reconcile.queueing import Order
 from ..store import Delete, Op, Put, Record, Store
+from .documents import (
+    INDEXES,
+    JOBS,
+    LEASES,
+    WORKERS,
+    at_version,
+    decoded,
+    document,
+)
 
-JOBS: Final = "jobs"
-LEASES: Final = "leases"
-WORKERS: Final = "workers"
-IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
 CACHED_JOBS: Final = 8192
 FEED_LIMIT: Final = 1024
 
 AnyResource = TypeVar("AnyResource", Job, Lease, Worker)
-Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
-
-
-def owner_of(doc: dict[str, Any]) -> str:
-    """Of a job or lease as it is stored; "" for nobody's, as before there were owners."""
-    return str(doc["metadata"].get("owner", ""))
-
-
-def _open(doc: dict[str, Any]) -> Iterable[str]:
-    status = doc["status"]
-    return () if Phase(status["phase"]).terminal and status["cleaned"] else ("1",)
-
-
-def _expires(doc: dict[str, Any]) -> Iterable[str]:
-    """The hour in which a finished job may be collected, so that a sweep reads only those."""
-    if _open(doc):
-        return ()  # asked with every write: only finished jobs are worth decoding
-    job = Job.model_validate(doc)
-    return (str(expiry_hour(job.status.finished_at + job.spec.ttl_after_finished)),)
-
-
-def expiry_hour(when: float) -> int:
-    """Hours since the epoch; index `expires` is by it."""
-    return int(when // 3600)
-
-
-INDEXES: Final[Tables] = {
-    JOBS: {
-        "uid": lambda doc: (doc["metadata"]["uid"],),
-        "owner": lambda doc: filter(None, (owner_of(doc),)),
-        "phase": lambda doc: (doc["status"]["phase"],),
-        "open": _open,
-        "expires": _expires,
-        "code": lambda doc: filter(None, ((doc["spec"].get("code") or {}).get("digest"),)),
-        "key": lambda doc: filter(None, (doc["metadata"]["annotations"].get(IDEMPOTENCY),)),
-    }
-}
 
 
 def open_records(folder: Path | None) -> Records:
@@ -351,7 +318,7 @@ class Records:
                 self._on_worker[gone.spec.worker].pop(name, None)
             return
         current = written is not None and written.metadata.resource_version == record.rv
-        lease = written if written is not None and current else _typed(Lease, record)
+        lease = written if written is not None and current else decoded(Lease, record)
         self.leases[name] = lease
         self._on_worker.setdefault(lease.spec.worker, {})[name] = None
 
@@ -362,7 +329,7 @@ class Records:
             self._tell_of_worker(name)
             return
         current = written is not None and written.metadata.resource_version == record.rv
-        self.workers[name] = written if written is not None and current else _typed(Worker, record)
+        self.workers[name] = written if written is not None and current else decoded(Worker, record)
         self._tell_of_worker(name)
 
     def _tell_of_worker(self, name: str) -> None:
@@ -373,7 +340,7 @@ class Records:
 
     async def _put(self, table: str, resource: AnyResource, expect: int | None) -> AnyResource:
         version = await self._commit(Put(table, resource.metadata.name, document(resource), expect))
-        return _at(resource, version)
+        return at_version(resource, version)
 
     async def _commit(self, op: Op) -> int:
         done = self.store.submit([op])
@@ -409,7 +376,7 @@ class Records:
         if known is not None and known.metadata.resource_version == record.rv:
             self._jobs.move_to_end(record.id)
             return known
-        job = _typed(Job, record)
+        job = decoded(Job, record)
         self._remember(job)
         return job
 
@@ -418,26 +385,3 @@ class Records:
         self._jobs.move_to_end(job.metadata.name)
         while len(self._jobs) > CACHED_JOBS:
             self._jobs.popitem(last=False)
-
-
-def document(resource: Model) -> dict[str, Any]:
-    """What is stored: everything but the version, which is the store's own."""
-    doc = resource.to_dict()
-    doc["metadata"].pop("resourceVersion", None)
-    return doc
-
-
-def typed(table: str, record: Record) -> Job | Lease | Worker:
-    """The record as the resource its table holds."""
-    if table == JOBS:
-        return _typed(Job, record)
-    return _typed(Lease, record) if table == LEASES else _typed(Worker, record)
-
-
-def _typed(kind: type[AnyResource], record: Record) -> AnyResource:
-    return _at(kind.model_validate(record.doc), record.rv)
-
-
-def _at(resource: AnyResource, version: int) -> AnyResource:
-    meta: ObjectMeta = resource.metadata.model_copy(update={"resource_version": version})
-    return resource.model_copy(update={"metadata": meta})

@@ -10,8 +10,9 @@ from loguru import logger
 
 from .blobs import Blobs
 from .clock import Clock
+from .documents import JOBS, expiry_hour
 from .logs import Logs
-from .records import JOBS, Records, expiry_hour
+from .records import Records
 
 SWEEP_SECONDS: Final = 600.0
 HOURS_BACK: Final = 24 * 400

@@ -21,7 +21,8 @@ from ..reconcile.outlook import explain
 from ..store import Event, EventType, Record
 from .clock import Clock
 from .discretion import Discretion
-from .records import JOBS, LEASES, WORKERS, Records, owner_of, typed
+from .documents import JOBS, LEASES, WORKERS, owner_of, typed
+from .records import Records
 from .selectors import Matches, parse_selector
 from .world import World
 

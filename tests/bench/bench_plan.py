@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cumulus.controller.reconcile.plan import plan
+from cumulus.controller.runtime.documents import INDEXES, JOBS, document
 from cumulus.controller.runtime.logs import Logs
-from cumulus.controller.runtime.records import INDEXES, JOBS, Records, document
+from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Put, Store
 from cumulus.crd_like_specs.job import Phase

@@ -16,13 +16,14 @@ from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.blobs import Blobs
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.executor import Executor
 from cumulus.controller.runtime.follow import Streams
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
-from cumulus.controller.runtime.records import INDEXES, Records
+from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.views import Views
 from cumulus.controller.runtime.workers import Signals, Workers

@@ -12,7 +12,7 @@ from typing import Any
 
 from cumulus.controller.reconcile.certainty import over_at
 from cumulus.controller.reconcile.cleanup import times_of, worker_of
-from cumulus.controller.runtime.records import INDEXES
+from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import CumulusError, Temporary

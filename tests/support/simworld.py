@@ -20,13 +20,14 @@ from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.executor import Executor
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
 from cumulus.controller.runtime.observers import PlatformObserver
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
-from cumulus.controller.runtime.records import INDEXES, Records
+from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store

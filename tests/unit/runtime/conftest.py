@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cumulus.controller.runtime.records import INDEXES
+from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.store import Store
 from runtime_kit import Kit
 

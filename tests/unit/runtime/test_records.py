@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from cumulus.controller.runtime.records import INDEXES, Records, expiry_hour, open_records, over
+from cumulus.controller.runtime.documents import INDEXES, expiry_hour
+from cumulus.controller.runtime.records import Records, open_records, over
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import ConflictError, NotFoundError
 from cumulus.crd_like_specs.job import Phase

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cumulus.api.frames import WatchItem
 from cumulus.controller.runtime import views as views_module
-from cumulus.controller.runtime.records import INDEXES
+from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import ExpiredError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, Phase

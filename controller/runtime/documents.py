@@ -1,0 +1,83 @@
+"""Resources as the store holds them: their tables, what these are looked up by, and both ways
+between a resource and its document. Pure; called by `records.py`, and by whoever names a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.meta import Model, ObjectMeta
+from ...crd_like_specs.worker import Worker
+from ..store import Record
+
+JOBS: Final = "jobs"
+LEASES: Final = "leases"
+WORKERS: Final = "workers"
+IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
+
+AnyResource = TypeVar("AnyResource", Job, Lease, Worker)
+Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
+
+
+def owner_of(doc: dict[str, Any]) -> str:
+    """Of a job or lease as it is stored; "" for nobody's, as before there were owners."""
+    return str(doc["metadata"].get("owner", ""))
+
+
+def _open(doc: dict[str, Any]) -> Iterable[str]:
+    status = doc["status"]
+    return () if Phase(status["phase"]).terminal and status["cleaned"] else ("1",)
+
+
+def _expires(doc: dict[str, Any]) -> Iterable[str]:
+    """The hour in which a finished job may be collected, so that a sweep reads only those."""
+    if _open(doc):
+        return ()  # asked with every write: only finished jobs are worth decoding
+    job = Job.model_validate(doc)
+    return (str(expiry_hour(job.status.finished_at + job.spec.ttl_after_finished)),)
+
+
+def expiry_hour(when: float) -> int:
+    """Hours since the epoch; index `expires` is by it."""
+    return int(when // 3600)
+
+
+INDEXES: Final[Tables] = {
+    JOBS: {
+        "uid": lambda doc: (doc["metadata"]["uid"],),
+        "owner": lambda doc: filter(None, (owner_of(doc),)),
+        "phase": lambda doc: (doc["status"]["phase"],),
+        "open": _open,
+        "expires": _expires,
+        "code": lambda doc: filter(None, ((doc["spec"].get("code") or {}).get("digest"),)),
+        "key": lambda doc: filter(None, (doc["metadata"]["annotations"].get(IDEMPOTENCY),)),
+    }
+}
+
+
+def document(resource: Model) -> dict[str, Any]:
+    """What is stored: everything but the version, which is the store's own."""
+    doc = resource.to_dict()
+    doc["metadata"].pop("resourceVersion", None)
+    return doc
+
+
+def typed(table: str, record: Record) -> Job | Lease | Worker:
+    """The record as the resource its table holds."""
+    if table == JOBS:
+        return decoded(Job, record)
+    return decoded(Lease, record) if table == LEASES else decoded(Worker, record)
+
+
+def decoded(kind: type[AnyResource], record: Record) -> AnyResource:
+    """The record as a resource of this kind, with its version."""
+    return at_version(kind.model_validate(record.doc), record.rv)
+
+
+def at_version(resource: AnyResource, version: int) -> AnyResource:
+    """The resource as the store has it at this version."""
+    meta: ObjectMeta = resource.metadata.model_copy(update={"resource_version": version})
+    return resource.model_copy(update={"metadata": meta})
