@@ -8,6 +8,7 @@ concluded is in `certainty.py`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import DISCONNECTED, RESTARTED, WORKER_LOST, Lease, LeaseState
@@ -15,6 +16,11 @@ from .actions import Plan, PutLease
 from .case import Case
 from .observed import ServiceSeen, ServiceState
 from .timing import DISCONNECT_SLACK
+
+FOUND_DEAD: Final = 255
+"""What an engine says of a container that it finds dead at its own start: after a power cut it is
+there before the agent is, which would tell.
+"""
 
 
 def fenced(case: Case) -> Plan | None:
@@ -83,6 +89,8 @@ def by_worker(case: Case, service: ServiceSeen) -> str:
     if said in (DISCONNECTED, RESTARTED):
         return said
     if WORKER_LOST in (lease.spec.revoked, case.status.reason):
+        return WORKER_LOST
+    if service.exit_code == FOUND_DEAD and not case.in_contact(lease):
         return WORKER_LOST
     killed = service.exit_code is None or service.exit_code > 128
     cut = case.disconnected_at(lease)

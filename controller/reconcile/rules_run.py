@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from . import share_words
@@ -19,6 +21,8 @@ from .timing import (
     STOP_PATIENCE,
     earliest,
 )
+
+LAST_SIGNAL: Final = 64
 
 
 def note_service(case: Case) -> Plan | None:
@@ -90,12 +94,18 @@ def stop(case: Case) -> Plan | None:
 
 def overdue(case: Case) -> Plan | None:
     """The lease is over and the service still isn't: the agent should have ended it."""
-    service, due = case.service, _due(case)
+    service, due, lease = case.service, _due(case), case.lease
     if service is None or due is None or case.now < due + OVERRUN_PATIENCE:
         return None
     if service.state is ServiceState.LOST:
         return None  # its node is out of reach: `lost` waits for the agent's own enforcement
-    return case.act("overdue", (RemoveService(service.name),))
+    seen_again = case.seen.since.get(service.name, due) + OVERRUN_PATIENCE
+    if case.now < seen_again:  # its node is back: what became of it there is told in a moment
+        return case.wait("seen-again", seen_again)
+    remove = RemoveService(service.name)
+    if case.seen.logs.complete or (lease is not None and case.in_contact(lease)):
+        return case.act("overdue", (remove,))
+    return case.act("overdue", (CollectLogs(service.name), remove))  # they go with the service
 
 
 def follow(case: Case) -> Plan | None:
@@ -262,10 +272,10 @@ def _own_end(case: Case, service: ServiceSeen) -> Plan:
             reason=share_words.EXCEEDED if refused else result.error_type or "Error",
             message=refused or crash or result.error,
         )
-    reason = "Signalled" if code is not None and code > 128 else "ExitCode"
-    text = (
-        f"killed by signal {code - 128}" if reason == "Signalled" and code else f"exit code {code}"
-    )
+    number = code - 128 if code is not None else 0
+    signalled = 0 < number <= LAST_SIGNAL
+    reason = "Signalled" if signalled else "ExitCode"
+    text = f"killed by signal {number}" if signalled else f"exit code {code}"
     return case.end(
         "failed",
         Phase.FAILED,

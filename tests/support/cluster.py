@@ -203,6 +203,10 @@ class Cluster(Ctl):
             self._client = CumulusClient(self.server, self.secret, ca=self.ca)
         return self._client
 
+    def job(self, name: str) -> dict[str, Any]:
+        """As `cumulusctl get` shows it, at less cost."""
+        return self.client.get_job(name).model_dump(mode="json", by_alias=True)
+
     def is_ready(self, worker: str) -> bool:
         return self.condition(worker, "Ready")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import uuid
@@ -126,7 +125,9 @@ class Node:
         self.power_off()
         self.machine.remove()
         subprocess.run(["umount", self.data], check=True)
-        shutil.rmtree(self.folder / "var-lib-docker", ignore_errors=True)
+        subprocess.run(
+            ["rm", "-rf", self.folder / "var-lib-docker", self.folder / "disk"], check=True
+        )
 
     @property
     def url(self) -> str:

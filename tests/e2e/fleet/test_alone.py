@@ -59,7 +59,7 @@ def test_jobs_go_on_while_the_agent_is_dead(fleet: Cluster, runs: Runs) -> None:
 def test_a_lease_that_ended_without_an_agent_is_ended_by_the_next(
     fleet: Cluster, runs: Runs
 ) -> None:
-    assert fleet.apply(counts("outlives", 60, duration=4)).returncode == 0
+    assert fleet.apply(counts("outlives", 60, duration=8)).returncode == 0
     status = fleet.wait_phase("outlives", "Running")["status"]
     worker = fleet.workers[status["worker"]]
     worker.agent.kill9()

@@ -15,6 +15,7 @@ from witness import Runs
 pytestmark = [pytest.mark.docker, pytest.mark.chronos]
 
 HOUR = 3600
+DURATION = 7
 OVERRUN = 2.0
 
 
@@ -67,14 +68,14 @@ def test_a_lease_ends_at_its_real_time(
     offset.write_text(f"+{before}\n")
     fleet.client.cordon("n2")
     applied = time.time()
-    assert fleet.apply(counts("clocked", 60, duration=10)).returncode == 0
+    assert fleet.apply(counts("clocked", 60, duration=DURATION)).returncode == 0
     fleet.wait_phase("clocked", "Running")
     running = time.time()
     offset.write_text(f"+{after}\n")
     ended = runs.ended("clocked").ended
     assert ended is not None
-    assert applied + 10 <= ended <= running + 10 + OVERRUN
+    assert applied + DURATION <= ended <= running + DURATION + OVERRUN
     job = fleet.wait_phase("clocked", "TimedOut")
     assert job["status"]["attempt"] == 1
-    assert check_counted(fleet.logs("clocked")) > 20
+    assert check_counted(fleet.logs("clocked")) > 5
     fleet.clean()

@@ -39,13 +39,15 @@ def test_a_worker_that_died_is_clean_before_it_works_again(fleet: Cluster, runs:
     text = counts("lost", 60, duration=20, retry={"limit": 0})
     assert fleet.apply(text).returncode == 0
     fleet.wait_phase("lost", "Running")
+    wait_for(lambda: fleet.logs("lost"))
     runs.power_off(worker)
     wait_for(lambda: not fleet.is_ready("n2"), 20)
     assert fleet.apply(counts("next", 1, whenUnschedulable="Wait")).returncode == 0
     worker.power_on()
     runs.listen(worker)
     fleet.wait_phase("next", "Succeeded", seconds=90)
-    lost = fleet.wait_phase("lost", "Failed", "TimedOut")["status"]
+    lost = fleet.wait_phase("lost", "Failed")["status"]
+    assert lost["attempts"][-1]["cause"] == "WorkerLost", lost
     assert len(runs.of("lost")) == 1, "it was not to be tried again"
     assert check_counted(fleet.logs("lost")) > 0, lost
     fleet.clean(40)
