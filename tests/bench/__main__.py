@@ -1,6 +1,6 @@
 """`just bench`: runs every benchmark, prints the tables, writes them to RESULTS.md.
 
-python -m tests.bench [jobs] [store] [plan] [images]
+python -m tests.bench [jobs] [store] [plan] [fleet] [images]
 """
 
 from __future__ import annotations
@@ -45,10 +45,17 @@ def _images(folder: Path) -> Rows:
     return bench_images.run(folder)
 
 
+def _fleet(folder: Path) -> Rows:
+    import bench_fleet
+
+    return bench_fleet.run(folder)
+
+
 KINDS: dict[str, tuple[str, Callable[[Path], Rows]]] = {
     "jobs": ("Submit → running → result (medians, warm)", _jobs),
     "store": ("Store writes, acknowledged", _store),
     "plan": ("One pass of the plan", _plan),
+    "fleet": ("A fleet in virtual time, beside Kueue", _fleet),
     "images": ("The job image to a worker that has none", _images),
 }
 RESULTS = HERE / "RESULTS.md"

@@ -22,7 +22,7 @@ from cumulus.controller.platforms.fake import FakePlatform
 from cumulus.controller.reconcile.actions import ServiceSpec
 from cumulus.controller.reconcile.observed import ServiceSeen
 from cumulus.controller.runtime.clock import VirtualClock
-from cumulus.controller.runtime.records import INDEXES
+from cumulus.controller.runtime.documents import INDEXES, JOBS
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.identity import parse_unit
 from cumulus.crd_like_specs.job import Job, JobSpec, Phase
@@ -153,7 +153,10 @@ class Faults:
 
 @dataclass
 class Tally:
-    """What it cost. plans: passes of the plan; seconds: of one core, and the played parts of them; virtual: seconds that the simulated clock went on."""
+    """What it cost. plans: passes of the plan; admitted: leases that were made; seconds, played,
+    submitting: of one core, in all, for the played parts, and for taking jobs in; virtual: seconds
+    that the simulated clock went on.
+    """
 
     plans: int = 0
     admitted: int = 0
@@ -266,15 +269,20 @@ class Fleet(Simulation):
         """Second by second until no job is open."""
         begun = cpu()
         began = self.clock.now()
-        while self.records.open_jobs():
+        while self.store.count(JOBS, "open", "1"):
             assert self.second < limit, f"not over after {limit} s: {self.outline()}"
             await self.one_second()
             if self.second % check_every == 0:
-                self.check()
-        self.check()
+                self._checked()
+        self._checked()
         self.tally.seconds += cpu() - begun
         self.tally.virtual = self.clock.now() - began
         return self.tally
+
+    def _checked(self) -> None:
+        begun = cpu()
+        self.check()
+        self.tally.played += cpu() - begun
 
     async def one_second(self) -> None:
         """Everything hears of everything, and what is due is done."""
