@@ -230,6 +230,7 @@ class Machine:
     def remove(self) -> None:
         """Power off, and take its network away; nothing where that is done already."""
         self.power_off()
+        command("ip", "link", "del", self._link, check=False)  # it outlives a netns somebody holds
         _remove_netns(self.netns)
         _remove_cgroups(self.netns)
 
@@ -342,6 +343,9 @@ def _sweep() -> None:
                 owner = re.fullmatch(r"cumulus-tests (\d+) \d+", alias)
                 if owner and alias != _owner(int(owner[1])):
                     _remove_lan(bridge.name, int(bridge.name.removeprefix("ctest")))
+        for link in Path("/sys/class/net").glob("ctest[0-9]*-*"):
+            if not (link.parent / link.name.partition("-")[0]).exists():
+                command("ip", "link", "del", link.name, check=False)
 
 
 def _remove_lan(name: str, number: int) -> None:
@@ -350,6 +354,8 @@ def _remove_lan(name: str, number: int) -> None:
         _remove_cgroups(netns.name)
     for rule in _rules(name, number):
         command("iptables", "-w", *rule("-D"), check=False)
+    for link in Path("/sys/class/net").glob(f"{name}-*"):
+        command("ip", "link", "del", link.name, check=False)
     command("ip", "link", "del", name, check=False)
 
 
