@@ -66,7 +66,8 @@ class LeaseMount(Model):
 
 class LeaseStatus(Model):
     """Seen. Times are POSIX seconds on the worker's clock; ended_at: when nothing of it ran any
-    more, by the same timer as its end. backend: `chronos` or `ledger`.
+    more, by the same timer as its end. backend: `chronos` or `ledger`. exit_code, finished_at: of
+    its process as the worker's engine says, None and 0.0 while that is unknown.
     """
 
     state: LeaseState = LeaseState.PENDING
@@ -75,6 +76,8 @@ class LeaseStatus(Model):
     held_at: float = 0.0
     expires_at: float = 0.0
     ended_at: float = 0.0
+    exit_code: int | None = None
+    finished_at: float = 0.0
     env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
     mounts: tuple[LeaseMount, ...] = ()
     image: str = ""  # id on the worker of the image that the service is to use; "": not said

@@ -17,7 +17,7 @@ from loguru import logger
 from ...api.frames import LeaseReport, LeaseWanted, Wanted
 from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
-from ...crd_like_specs.lease import LeaseState
+from ...crd_like_specs.lease import LeaseState, LeaseStatus
 from .deadlines import Deadlines
 from .lease_record import Record, View
 from .lease_task import LeaseTask, Tools
@@ -174,6 +174,7 @@ class Keeper:
             was = old.get(name)
             if name in self._leases and (was is None or was.running != self.is_running(name)):
                 self._leases[name].look()
+                self._report_changed(False)  # the platform tells of its end, unless it is cut off
         self._listed()
 
     async def _tidy(self) -> None:
@@ -212,10 +213,18 @@ class Keeper:
     # What the controller is told
 
     def reports(self) -> tuple[LeaseReport, ...]:
-        """Every lease, in the order of names."""
+        """Every lease, in the order of names, with how its unit ended."""
         return tuple(
-            LeaseReport(name, task.record.status()) for name, task in sorted(self._leases.items())
+            LeaseReport(name, self._status(task.record))
+            for name, task in sorted(self._leases.items())
         )
+
+    def _status(self, record: Record) -> LeaseStatus:
+        unit, status = self._units.get(record.name), record.status()
+        if unit is None or unit.exit_code is None:
+            return status
+        ended = {"exit_code": unit.exit_code, "finished_at": unit.finished_at}
+        return status.model_copy(update=ended)
 
     # How
 

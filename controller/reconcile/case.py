@@ -10,9 +10,9 @@ from ...crd_like_specs.job import Attempt, Cause, Job, JobStatus, Phase
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Device
 from .actions import Action, Plan
-from .certainty import alone_at, disconnected_at, due_at, over_at
+from .certainty import alone_at, as_its_worker_says, disconnected_at, due_at, over_at
 from .cleanup import take_down, times_of, worker_of
-from .observed import LeaseTimes, Seen, ServiceSeen, WorkerSeen
+from .observed import LeaseTimes, Seen, ServiceSeen, ServiceState, WorkerSeen
 from .timing import STRAY_PATIENCE, earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
@@ -41,8 +41,13 @@ class Case:
 
     @cached_property
     def service(self) -> ServiceSeen | None:
-        """The current attempt's service, if it is seen."""
-        return next((s for s in self.seen.services if s.name == self.unit), None)
+        """The current attempt's service, if it is seen. Where the platform cannot tell what became
+        of it, its worker's agent may: what ended there is not lost.
+        """
+        found = next((s for s in self.seen.services if s.name == self.unit), None)
+        if found is None or found.state is not ServiceState.LOST or self.lease is None:
+            return found
+        return as_its_worker_says(found, self.lease.status)
 
     @cached_property
     def lease(self) -> Lease | None:

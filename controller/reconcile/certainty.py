@@ -14,8 +14,10 @@ The platform's word that a node is down proves nothing: it may only be cut off.
 
 from __future__ import annotations
 
-from ...crd_like_specs.lease import Lease, LeaseState
-from .observed import LeaseTimes, WorkerSeen
+from dataclasses import replace
+
+from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
+from .observed import LeaseTimes, ServiceSeen, ServiceState, WorkerSeen
 from .timing import DRIFT, FORGET_MARGIN, REMOVAL_MARGIN, earliest
 
 
@@ -58,6 +60,19 @@ def disconnected_at(lease: Lease, worker: WorkerSeen | None) -> float | None:
     if not wait or worker is None or worker.contact:
         return None
     return worker.heard_at + wait
+
+
+def as_its_worker_says(service: ServiceSeen, status: LeaseStatus) -> ServiceSeen:
+    """A service that the platform lost, with the end that its worker's agent saw."""
+    if status.exit_code is None:
+        return service
+    return replace(
+        service,
+        state=ServiceState.FAILED if status.exit_code else ServiceState.COMPLETE,
+        exit_code=status.exit_code,
+        finished_at=status.finished_at,
+        message="",
+    )
 
 
 def due_at(lease: Lease, times: LeaseTimes, worker: WorkerSeen | None) -> float | None:

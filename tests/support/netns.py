@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 SUBNET = "10.89"  # a /24 of it for each Lan
+OWNER = "disk.owner"  # beside a mounted disk: whose it is
 PRIVATE = ("/var/lib/docker", "/var/lib/cumulus")  # where the root is this machine's
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -332,16 +333,35 @@ def _sweeping() -> Iterator[None]:
         yield
 
 
+def mount_disk(disk: Path, place: Path) -> None:
+    """A loop mount of this process; `sweep_disks` removes it once that is gone."""
+    (place.parent / OWNER).write_text(_owner(os.getpid()))
+    command("mount", "-o", "loop", str(disk), str(place))
+
+
+def sweep_disks() -> None:
+    """Unmount what test runs left that are gone: their folders could not be removed."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        place = Path(line.split()[1])
+        with contextlib.suppress(OSError):
+            if _is_gone((place.parent / OWNER).read_text()):
+                command("umount", "--lazy", str(place))
+
+
+def _is_gone(owner: str) -> bool:
+    found = re.fullmatch(r"cumulus-tests (\d+) \d+", owner.strip())
+    return found is not None and owner.strip() != _owner(int(found[1]))
+
+
 def _sweep() -> None:
     """Remove what test runs left that are gone."""
     with _sweeping():
+        sweep_disks()
         for bridge in Path("/sys/class/net").glob("ctest[0-9]*"):
             if not (bridge / "bridge").exists():
                 continue
             with contextlib.suppress(OSError):
-                alias = (bridge / "ifalias").read_text().strip()
-                owner = re.fullmatch(r"cumulus-tests (\d+) \d+", alias)
-                if owner and alias != _owner(int(owner[1])):
+                if _is_gone((bridge / "ifalias").read_text()):
                     _remove_lan(bridge.name, int(bridge.name.removeprefix("ctest")))
         for link in Path("/sys/class/net").glob("ctest[0-9]*-*"):
             if not (link.parent / link.name.partition("-")[0]).exists():

@@ -13,7 +13,7 @@ from typing import Any
 import docker
 from ctl import wait_for
 from cumulus.crd_like_specs.identity import LABEL_OWNED, LABEL_UID
-from netns import Lan, Machine
+from netns import Lan, Machine, mount_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/docker.sock"
@@ -98,7 +98,7 @@ class Node:
         with disk.open("wb") as file:
             file.truncate(DISK_BYTES)
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", disk], check=True)
-        subprocess.run(["mount", "-o", "loop", disk, self.data], check=True)
+        mount_disk(disk, self.data)
 
     # Power and engine
 

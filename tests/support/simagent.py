@@ -14,6 +14,7 @@ from cumulus.chronos_bindings.agent.keeper import CONTACT_KEPT, CONTACT_SHARE
 from cumulus.chronos_bindings.agent.lease_plan import next_step
 from cumulus.chronos_bindings.agent.lease_record import Record, Step, Verb, View, Wait
 from cumulus.crd_like_specs.errors import Temporary
+from cumulus.crd_like_specs.lease import LeaseStatus
 from make import worker
 from simnet import EPOCH, Swarm, Time
 
@@ -119,8 +120,13 @@ class SimAgent:
     def report(self) -> NodeReport:
         assert self.records is not None
         of = worker(self.name, status={"boot_id": f"b{self.boot}"})
-        leases = tuple(LeaseReport(n, r.status()) for n, r in sorted(self.records.items()))
+        leases = tuple(LeaseReport(n, self._seen(r)) for n, r in sorted(self.records.items()))
         return NodeReport(self.name, of.status, leases=leases)
+
+    def _seen(self, record: Record) -> LeaseStatus:
+        """With how its container ended, as the engine there says."""
+        code = self._swarm.exits.get(record.name)
+        return record.status().model_copy(update={"exit_code": code})
 
     # What it does by itself
 

@@ -73,9 +73,6 @@ def test_agent_cut_off_from_its_controller(fleet: Cluster, runs: Runs) -> None:
     fleet.clean()
 
 
-# The attempt that ends by itself during the cut is not believed yet, and its job runs once more:
-# until that is mended this is run by `just soak` alone.
-@pytest.mark.soak
 def test_node_cut_off_from_its_manager(fleet: Cluster, runs: Runs) -> None:
     """The Swarm takes the node for dead, its agent knows better: nothing runs twice at once."""
     run_on(fleet, "n1", {"doubted": counts("doubted", 15, retry={"limit": 3, "backoff": "1s"})})

@@ -103,6 +103,18 @@ async def test_a_unit_too_young_to_have_a_handler_is_not_signalled(world: World)
     assert world.since(start, "signal") == [(3.0, "signal", TERM)]
 
 
+async def test_how_a_unit_ended_is_told_with_its_lease(world: World) -> None:
+    await world.tell(world.lease())
+    world.runtime.start(unit())
+    await world.clock.advance(1)
+    assert world.status().exit_code is None
+    reports = world.reports
+    world.runtime.end(unit(), 3)
+    await world.clock.advance(6)
+    assert (world.status().exit_code, world.state()) == (3, LeaseState.HELD)
+    assert world.reports > reports
+
+
 async def test_an_image_job_is_never_sent_the_warning_signal(world: World) -> None:
     await world.tell(world.lease(code_digest=""))
     world.runtime.start(unit())

@@ -297,7 +297,7 @@ class LeaseSpec(_message.Message):
     def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., pids: _Optional[int] = ..., stop_after_disconnect: _Optional[int] = ...) -> None: ...
 
 class LeaseStatus(_message.Message):
-    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image", "ended_at")
+    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image", "ended_at", "exit_code", "finished_at")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +316,8 @@ class LeaseStatus(_message.Message):
     MOUNTS_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
     state: str
     partition_ids: _containers.RepeatedScalarFieldContainer[str]
     backend: str
@@ -327,7 +329,9 @@ class LeaseStatus(_message.Message):
     mounts: _containers.RepeatedCompositeFieldContainer[LeaseMount]
     image: str
     ended_at: float
-    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ..., ended_at: _Optional[float] = ...) -> None: ...
+    exit_code: int
+    finished_at: float
+    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ..., ended_at: _Optional[float] = ..., exit_code: _Optional[int] = ..., finished_at: _Optional[float] = ...) -> None: ...
 
 class LeaseMount(_message.Message):
     __slots__ = ("source", "target")
