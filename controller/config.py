@@ -193,7 +193,8 @@ class Config(BaseSettings):
     least is left over. advertise: HOST under which workers reach this machine.
 
     tokens_file: lines `role:token` or `role:name:token` (admin, submitter, agent); submitters see
-    the jobs of their own name only, and without one those of their own token. With `tls.auto` and
+    the jobs of their own name only, and without one those of their own token; an agent with a name
+    is that worker, which others beyond this machine have to be without `tls.auto`. With it and
     no such file there is one admin token, in `admin.token` of the data folder.
     """
 

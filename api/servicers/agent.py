@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
@@ -28,6 +28,9 @@ from ..ports import AgentSession, AgentsPort, BlobsPort, IdentityPort, ImagesPor
 from . import checks
 from .caller import Caller
 from .images import ImageHandlers
+
+FIRST_SECONDS: Final = 30.0
+"""An agent says its state as soon as it is connected."""
 
 
 class AgentServicer(agent_pb2_grpc.AgentServicer):
@@ -53,7 +56,10 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         """The stream of one worker: its whole state in, the whole wanted set out."""
         caller = Caller(self._identities, context)
         frames = aiter(requests)
-        first = await anext(frames, None)
+        try:
+            first = await asyncio.wait_for(anext(frames, None), FIRST_SECONDS)
+        except TimeoutError as e:
+            raise ValidationError(f"no state came within {FIRST_SECONDS:g} s") from e
         report = agent_frame_from_proto(first) if first is not None else None
         if not isinstance(report, NodeReport):
             raise ValidationError("the first message of an agent is its state")

@@ -1,14 +1,15 @@
 """Who calls `cumulus.v1.Agent`: the worker that the call's certificate is of. Pure but for the port.
 
 Every method that names a worker asks `admit` before anything else; `agent.py` makes one object a
-call. Where agents come without certificates their token alone has let them in, as on one machine.
+call. Where agents come without certificates their token says whose it is, or nothing on one machine.
 """
 
 from __future__ import annotations
 
 from ...crd_like_specs.errors import ForbiddenError, UnauthenticatedError
+from ..auth import Role
 from ..frames import NodeReport
-from ..interceptor import Context
+from ..interceptor import Context, current
 from ..ports import IdentityPort
 
 
@@ -22,9 +23,12 @@ class Caller:
     async def admit(self, worker: str) -> None:
         """Return if the caller speaks for this worker.
 
-        ForbiddenError where its certificate is another worker's, UnauthenticatedError where it is
-        not on record (any more).
+        ForbiddenError where its certificate or token is another worker's, UnauthenticatedError
+        where the certificate is not on record (any more).
         """
+        holder = current().holder
+        if holder is not None and holder.role is Role.AGENT and holder.owner not in ("", worker):
+            raise ForbiddenError(f"the token is of worker {holder.owner}, not of {worker}")
         if self._identities is not None:
             await self._identities.admit(worker, self._certificate)
 

@@ -18,11 +18,11 @@ from typing import Final
 import psutil
 from loguru import logger
 
-from ...api.auth import Holder, Role, Tokens
+from ...api.auth import Holder, Role, Tokens, is_loopback
 from ...api.joining import Joined
 from ...api.private_files import write_private
 from ...api.server import Fleet, TlsFiles
-from ...crd_like_specs.errors import StoreError
+from ...crd_like_specs.errors import Problem, StoreError, ValidationError
 from ...crd_like_specs.worker import Worker
 from ..config import Config, read_tokens
 from ..platforms.base import WorkerJoin
@@ -112,9 +112,25 @@ class Security:
             tokens = {admin_token(config.data_dir / "admin.token"): Holder(Role.ADMIN)}
         else:
             return None
+        if not (config.tls.auto or config.insecure or all(map(is_loopback, config.listeners))):
+            _check_named(tokens, config)
         # An agent with a certificate needs no token, and gets none.
         return Tokens(
             tokens if self.fleet or not agent_token else {**tokens, agent_token: Holder(Role.AGENT)}
+        )
+
+
+def _check_named(tokens: Mapping[str, Holder], config: Config) -> None:
+    """ValidationError where a token could speak for any worker, and others can reach this machine."""
+    if Holder(Role.AGENT) in tokens.values():
+        raise ValidationError(
+            [
+                Problem(
+                    "without tls.auto a worker is known by its token alone: expected "
+                    "`agent:WORKER:TOKEN`, one for each worker",
+                    file=str(config.tokens_file),
+                )
+            ]
         )
 
 

@@ -129,6 +129,18 @@ async def test_only_admins_change_workers(guarded: World) -> None:
     await soon(guarded.cumulus.Apply(request, **as_(Role.ADMIN)))
 
 
+async def test_an_agents_token_with_a_name_is_of_that_worker_alone() -> None:
+    secret = "n" * 20
+    metadata = {"metadata": (("authorization", f"Bearer {secret}"),)}
+    async with World(tokens=Tokens({secret: Holder(Role.AGENT, "w1")})) as world:
+        foreign = ab.GetBlobRequest(digest="sha256:" + "0" * 64, worker="w2")
+        error = await error_of(world.agent.GetBlob(foreign, **metadata).read())
+        assert error.message == "the token is of worker w1, not of w2"
+        own = ab.GetBlobRequest(digest="sha256:" + "0" * 64, worker="w1")
+        error = await error_of(world.agent.GetBlob(own, **metadata).read())
+        assert "not wanted on worker w1" in error.message
+
+
 async def test_submitters_are_no_agents(guarded: World) -> None:
     request = ab.GetBlobRequest(digest="sha256:" + "0" * 64, worker="w1")
     for role in (Role.SUBMITTER, Role.AGENT):

@@ -89,6 +89,32 @@ def test_files_of_ones_own_leave_agents_where_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listen", "token", "insecure", "fine"),
+    [
+        ("127.0.0.1:1", "agent", False, True),
+        ("0.0.0.0:1", "agent:n1", False, True),
+        ("0.0.0.0:1", "agent", True, True),
+        ("0.0.0.0:1", "agent", False, False),
+    ],
+)
+def test_beyond_this_machine_a_token_speaks_for_one_worker(
+    tmp_path: Path, listen: str, token: str, insecure: bool, fine: bool
+) -> None:
+    (tmp_path / "tokens").write_text(f"{token}:{'a' * 20}\n")
+    settings = {
+        "tokensFile": str(tmp_path / "tokens"),
+        "tls": {"cert": "/c.pem", "key": "/k.pem"},
+        "listen": {"grpc": listen},
+        "insecure": insecure,
+    }
+    if fine:
+        assert World(tmp_path, **settings).security.tokens
+        return
+    with pytest.raises(ValidationError, match="agent:WORKER:TOKEN"):
+        World(tmp_path, **settings)
+
+
+@pytest.mark.parametrize(
     ("settings", "refused"),
     [
         ({"listen": {"grpc": "0.0.0.0:1"}}, ["0.0.0.0:1"]),
