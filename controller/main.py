@@ -20,10 +20,12 @@ from loguru import logger
 from .. import __version__
 from ..api.auth import check_exposure
 from ..api.frames import ImageWanted
-from ..api.http import HttpServer, Probes, build_app
 from ..api.joining import Joined, worker_name
 from ..api.program_log import configure_logging
 from ..api.server import GrpcServer
+from ..api.web.app import build_app
+from ..api.web.probes import Probes
+from ..api.web.server import HttpServer
 from ..crd_like_specs.errors import CumulusError, ValidationError
 from .config import Config, load_config, read_registries
 from .platforms.base import Platform

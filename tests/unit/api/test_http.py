@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from cumulus.api.auth import Holder, Role, Tokens
-from cumulus.api.http import HttpServer, Probes, build_app
+from cumulus.api.web.app import build_app
+from cumulus.api.web.probes import Probes
+from cumulus.api.web.server import HttpServer
 from cumulus.crd_like_specs.errors import StoreError, UnavailableError
 from cumulus.crd_like_specs.job import Phase
 from prometheus_client import CollectorRegistry, Counter

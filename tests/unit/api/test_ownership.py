@@ -15,9 +15,11 @@ from cumulus.api.frames import DeviceUsage, NodeUsage, UnitUsage
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
 from cumulus.api.gen.cumulus.v1 import resources_pb2 as res
-from cumulus.api.http import HttpServer, Probes, build_app
 from cumulus.api.server import GrpcServer
 from cumulus.api.viewer import EVERYTHING, Viewer
+from cumulus.api.web.app import build_app
+from cumulus.api.web.probes import Probes
+from cumulus.api.web.server import HttpServer
 from cumulus.controller.runtime.service import JobsService
 from cumulus.crd_like_specs.errors import (
     ConflictError,

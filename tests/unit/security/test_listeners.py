@@ -13,8 +13,10 @@ import httpx
 import pytest
 from cumulus.api import keys
 from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2, join_pb2
-from cumulus.api.http import HttpServer, Probes, build_app
 from cumulus.api.server import AGENT, CUMULUS, JOIN
+from cumulus.api.web.app import build_app
+from cumulus.api.web.probes import Probes
+from cumulus.api.web.server import HttpServer
 from cumulus.controller.platforms.base import WorkerJoin
 from cumulus.controller.security.authority import Authority
 from cumulus.crd_like_specs.errors import (

@@ -1,0 +1,1 @@
+"""The HTTP side: probes, metrics, jobs as JSON, and the dashboard. `app.py` puts it together."""

@@ -1,0 +1,43 @@
+"""Errors as JSON by the one table: `{"error": {"reason", "message", "job_id", "problems"}}`. Pure
+but for the log line of a bug. Added to the application by `app.py`.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from loguru import logger
+from starlette.exceptions import HTTPException
+
+from ...crd_like_specs.errors import CumulusError, Problem, ValidationError
+from ..status import to_http
+
+
+def answer(error: CumulusError) -> JSONResponse:
+    """The error with its status."""
+    code, body = to_http(error)
+    return JSONResponse(body, code)
+
+
+def add_errors(app: FastAPI) -> None:
+    """Whatever is raised below the application becomes such an answer; a bug tells nothing."""
+
+    @app.exception_handler(CumulusError)
+    async def ours(_request: Request, error: CumulusError) -> JSONResponse:
+        return answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_query(_request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [Problem(e["msg"], ".".join(str(p) for p in e["loc"][1:])) for e in error.errors()]
+        return answer(ValidationError(found))
+
+    @app.exception_handler(HTTPException)
+    async def no_such_path(_request: Request, error: HTTPException) -> JSONResponse:
+        body = {"reason": "HTTP", "message": error.detail, "job_id": "", "problems": []}
+        return JSONResponse({"error": body}, error.status_code)
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        logger.opt(exception=error).error("{} failed unexpectedly", request.url.path)
+        return answer(CumulusError("internal error, see the controller's log"))
