@@ -39,6 +39,7 @@ from .swarm_frames import parse_frames
 from .swarm_join import rotate, worker_join
 
 TIDY_SECONDS: Final = 15.0
+LOGS_SECONDS: Final = 5.0  # for a node's logs, which come by way of the manager
 """Between looks for the volumes of removed services; longer than a service's grace to stop."""
 
 
@@ -167,7 +168,10 @@ class SwarmPlatform:
             self._rounds = 2
 
     async def logs(self, name: str) -> list[LogFrame]:
-        """Read once and without following: a follower of Docker's service logs never ends."""
+        """Read once and without following: a follower of Docker's service logs never ends.
+
+        Temporary where the node is out of reach: the manager would wait for it up to a minute.
+        """
         existing = await self._inspect(name)
         if existing is None:
             raise NotFoundError(f"service {name} is gone, and its output with it")
@@ -175,7 +179,9 @@ class SwarmPlatform:
         path = f"/services/{existing['ID']}/logs"
         params = {"stdout": "1", "stderr": "1", "timestamps": "1"}
         body = await self._engine.call(
-            f"read the logs of {name}", lambda c: get_bytes(c, path, params)
+            f"read the logs of {name}",
+            lambda c: get_bytes(c, path, params, LOGS_SECONDS),
+            tries=1,
         )
         return list(parse_frames(body))
 

@@ -87,7 +87,7 @@ class Engine:
         if self._client is not None:
             self._client.close()
 
-    async def call(self, what: str, work: Callable[[APIClient], T]) -> T:
+    async def call(self, what: str, work: Callable[[APIClient], T], *, tries: int = TRIES) -> T:
         """Run `work` in a thread, again after a transient fault. what: for messages, "list …".
 
         NotFoundError for 404, ConflictError for 409, Permanent("Rejected") for a bad request,
@@ -96,7 +96,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Temporary),
-            stop=stop_after_attempt(TRIES),
+            stop=stop_after_attempt(tries),
             wait=wait_exponential(0.05, max=1.0),
             reraise=True,
         ):
@@ -147,9 +147,11 @@ def get_json(client: APIClient, path: str, **filters: Sequence[str]) -> Any:
     return json.loads(get_bytes(client, path, params))
 
 
-def get_bytes(client: APIClient, path: str, params: Mapping[str, str]) -> bytes:
-    """GET a whole body as it is."""
-    answer = client.get(_url(client, path), params=params, timeout=TIMEOUT_SECONDS)
+def get_bytes(
+    client: APIClient, path: str, params: Mapping[str, str], timeout: float = TIMEOUT_SECONDS
+) -> bytes:
+    """GET a whole body as it is. timeout: seconds between its pieces."""
+    answer = client.get(_url(client, path), params=params, timeout=timeout)
     _check(answer)
     return bytes(answer.content)
 

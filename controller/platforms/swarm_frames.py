@@ -10,22 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ...crd_like_specs.errors import Temporary
 from .base import LogFrame
 from .swarm_map import parse_time
 
 _HEADER: Final = 8
 _STREAMS: Final = {1: "stdout", 2: "stderr"}
+_DAEMON: Final = 3  # the engine's own words about an error
 
 
 def parse_frames(body: bytes) -> Iterator[LogFrame]:
-    """Every whole frame of the body; a torn last one is left out."""
+    """Every whole frame of the body; a torn last one is left out.
+
+    Temporary, with the manager's words, where it could not read all of a service's logs.
+    """
     view = memoryview(body)
     at = 0
     while at + _HEADER <= len(view):
-        stream = _STREAMS.get(view[at], "stderr")  # 0 and 3 are the daemon's own words
+        number = view[at]
         size = int.from_bytes(view[at + 4 : at + _HEADER], "big")
         start, at = at + _HEADER, at + _HEADER + size
         if at > len(view):
             return
+        if number == _DAEMON:
+            words = bytes(view[start:at]).decode("utf-8", "replace").strip()
+            raise Temporary(f"not all logs can be read: {words}", reason="LogsIncomplete")
         time, _, data = bytes(view[start:at]).partition(b" ")
-        yield LogFrame(stream, parse_time(time.decode("ascii", "replace")), data)
+        yield LogFrame(
+            _STREAMS.get(number, "stderr"), parse_time(time.decode("ascii", "replace")), data
+        )

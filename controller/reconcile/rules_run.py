@@ -15,6 +15,7 @@ from .timing import (
     CLOCK_SLACK,
     CLOCKS_AGREE,
     LOGS_CEILING,
+    LOGS_MOMENT,
     LOGS_PATIENCE,
     OVERRUN_PATIENCE,
     START_PATIENCE,
@@ -99,13 +100,15 @@ def overdue(case: Case) -> Plan | None:
         return None
     if service.state is ServiceState.LOST:
         return None  # its node is out of reach: `lost` waits for the agent's own enforcement
-    seen_again = case.seen.since.get(service.name, due) + OVERRUN_PATIENCE
+    seen_again = case.seen.since.get(service.name, 0.0) + OVERRUN_PATIENCE
     if case.now < seen_again:  # its node is back: what became of it there is told in a moment
         return case.wait("seen-again", seen_again)
     remove = RemoveService(service.name)
-    if case.seen.logs.complete or (lease is not None and case.in_contact(lease)):
+    told = case.seen.logs.complete or (lease is not None and case.in_contact(lease))
+    asked_since = max(due + OVERRUN_PATIENCE, seen_again)
+    if told or case.now >= asked_since + LOGS_MOMENT:
         return case.act("overdue", (remove,))
-    return case.act("overdue", (CollectLogs(service.name), remove))  # they go with the service
+    return case.act("overdue", (CollectLogs(service.name),))  # they go with the service
 
 
 def follow(case: Case) -> Plan | None:

@@ -32,6 +32,10 @@ LOGS_PATIENCE: Final = 5.0
 LOGS_CEILING: Final = 30.0
 """After so long without complete logs a job ends with the ones there are."""
 
+LOGS_MOMENT: Final = 2.0
+"""An overdue service's log is asked for within so long, then it goes with the service: its node is
+out of reach, and the job may wait to go elsewhere."""
+
 FORGET_MARGIN: Final = 10.0
 """Beyond the time at which a worker ends a lease alone, before nothing of it counts as running:
 its agent has TERM and KILL behind it by then, also where it was just being started anew."""

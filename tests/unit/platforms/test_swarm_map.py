@@ -14,6 +14,7 @@ from cumulus.controller.platforms.swarm_frames import parse_frames
 from cumulus.controller.platforms.swarm_networks import EGRESS, EVERY, ISOLATED
 from cumulus.controller.reconcile.actions import Mount, ServiceSpec
 from cumulus.controller.reconcile.observed import ServiceState
+from cumulus.crd_like_specs.errors import Temporary
 
 UID = "0123456789abcdef" * 2
 NAME = f"cumulus-{UID}-2"
@@ -326,6 +327,13 @@ def test_frames_keep_order_streams_and_bytes() -> None:
         LogFrame("stdout", time, b""),
         LogFrame("stdout", time, b"\xef\xbf\xbd"),
     ]
+
+
+def test_the_managers_own_words_are_no_output() -> None:
+    words = b"Error grabbing logs: node abc is not available\n"
+    torn = frame(1, b"one\n") + bytes([3, 0, 0, 0]) + len(words).to_bytes(4, "big") + words
+    with pytest.raises(Temporary, match="node abc is not available"):
+        list(parse_frames(torn))
 
 
 @pytest.mark.parametrize("cut", [1, 7, 8, 9, 40])
