@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,8 +54,13 @@ def load(paths: Sequence[str], stdin: BinaryIO, *, pack: bool = True) -> list[So
     return found
 
 
-def one_job(job: Job | str | Path) -> tuple[Job, bytes | None]:
-    """A job, or the only one of a file, and its code packed."""
+def one_job(job: Job | str | Path | Mapping[str, Any]) -> tuple[Job, bytes | None]:
+    """A job, what a file would hold of one, or the only one of a file; and its code packed.
+
+    Relative paths of code start where the file is, or at the working directory.
+    """
+    if isinstance(job, Mapping):
+        job = _made(dict(job))
     if isinstance(job, Job):
         return packing.resolve_code(job, Path.cwd())
     found = load([str(job)], io.BytesIO())
@@ -90,6 +95,10 @@ def folder_job(
             "args": [] if args is None else args,
         },
     }
+    return _made(body)
+
+
+def _made(body: dict[str, Any]) -> Job:
     try:
         return Job.model_validate(body)
     except pydantic.ValidationError as e:

@@ -21,13 +21,14 @@ from ..crd_like_specs.job import Job
 from ..crd_like_specs.worker import Worker
 from . import handle
 from .address import DEFAULT_SERVER
-from .client import Args, AsyncCumulusClient
+from .client import AsyncCumulusClient
 from .functions.calling import Function
 from .functions.code import FunctionCode
 from .functions.needs import Requirements
 from .functions.options import Options
 from .handle import JobHandle
 from .stream import Event, LogsLost
+from .submitting import Args
 from .waiting import Goal
 
 T = TypeVar("T")

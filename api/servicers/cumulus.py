@@ -61,10 +61,10 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         self, requests: AsyncIterator[pb.SubmitRequest], _context: Context
     ) -> AsyncIterator[pb.JobEvent]:
         """Take spec and code in, store the job, follow it to its end."""
-        job, key = await begin(requests, self._blobs, max_code=self._max_code)
-        stored = await self._write(self._jobs.submit(job, idempotency_key=key))
+        job, start = await begin(requests, self._blobs, max_code=self._max_code)
+        stored = await self._write(self._jobs.submit(job, idempotency_key=start.idempotency_key))
         uid = current().job_id = stored.metadata.uid
-        async for event in self._follow(uid):
+        async for event in self._follow(uid, with_logs=not start.no_logs):
             yield event
 
     async def Follow(  # noqa: N802

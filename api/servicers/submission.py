@@ -21,8 +21,8 @@ from .uploads import receive
 
 async def begin(
     requests: AsyncIterator[pb.SubmitRequest], blobs: BlobsPort, *, max_code: int
-) -> tuple[Job, str]:
-    """(job, idempotency key). ValidationError, NotFoundError (code neither sent nor here)."""
+) -> tuple[Job, pb.SubmitStart]:
+    """(job, what was asked with it). ValidationError, NotFoundError (code neither sent nor here)."""
     frames = aiter(requests)
     first = await anext(frames, None)
     if first is None or first.WhichOneof("frame") != "start":
@@ -39,7 +39,7 @@ async def begin(
             raise NotFoundError(
                 f"the code {code.digest} is not here: send it", job_id=job.metadata.name
             )
-    return job, start.idempotency_key
+    return job, start
 
 
 def _job(start: pb.SubmitStart) -> Job:

@@ -18,14 +18,16 @@ class SubmitRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[SubmitStart, _Mapping[str, object]]] = ..., code: _Optional[bytes] = ...) -> None: ...
 
 class SubmitStart(_message.Message):
-    __slots__ = ("job", "idempotency_key", "code_follows")
+    __slots__ = ("job", "idempotency_key", "code_follows", "no_logs")
     JOB_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     CODE_FOLLOWS_FIELD_NUMBER: _ClassVar[int]
+    NO_LOGS_FIELD_NUMBER: _ClassVar[int]
     job: _resources_pb2.Job
     idempotency_key: str
     code_follows: bool
-    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ..., idempotency_key: _Optional[str] = ..., code_follows: _Optional[bool] = ...) -> None: ...
+    no_logs: bool
+    def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ..., idempotency_key: _Optional[str] = ..., code_follows: _Optional[bool] = ..., no_logs: _Optional[bool] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("state", "log", "result", "finished")
