@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from .checkpoint import Checkpoint, Snapshot
 from .constraints import Constraint
 from .identity import DIGEST_PATTERN
 from .json_values import check_json
@@ -127,7 +128,8 @@ class JobSpec(Model):
     `Wait` lets it wait for one. Both wait for capacity that is merely in use.
     node_selector: label → what it must be, see `constraints.py`.
     stop_after_disconnect: seconds after which a worker without contact to its controller ends the
-    job, so that it can be tried elsewhere; 0: never, it runs to its end.
+    job, so that it can be tried elsewhere; 0: never, it runs to its end;
+    checkpoint: what is kept of /checkpoint from one attempt to the next, see `checkpoint.py`.
     """
 
     code: Code | None = None
@@ -149,6 +151,7 @@ class JobSpec(Model):
     suspend: bool = Field(default=False, strict=True)
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
     stop_after_disconnect: Seconds = 0
+    checkpoint: Checkpoint = Checkpoint()
 
     @field_validator("args")
     @classmethod
@@ -182,12 +185,12 @@ class JobSpec(Model):
     def run_hash(self) -> str:
         """Hex SHA-256 of everything that defines a run: applying an equal spec runs nothing.
 
-        Left out: what steers a job without changing what runs (suspend, priority, ttl).
+        Left out: what steers a job without changing what runs (suspend, priority, ttl, checkpoint).
         """
         body = self.model_dump(
             mode="json",
             by_alias=True,
-            exclude={"suspend", "priority", "ttl_after_finished"},
+            exclude={"suspend", "priority", "ttl_after_finished", "checkpoint"},
             exclude_defaults=True,  # a field that a newer version adds must run nothing again
         )
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -225,6 +228,7 @@ class JobStatus(Model):
     retry_at: no new attempt before it; stopping: why the attempt is being stopped, ""
     while it is not; stop_by: the controller stops it itself if the agent has not by then;
     result_size: bytes of the result envelope (0: none).
+    checkpoints: those that are kept, oldest first;
     `cleaned`: service and lease of the last attempt are gone.
     """
 
@@ -250,6 +254,7 @@ class JobStatus(Model):
     attempts: tuple[Attempt, ...] = ()  # ended ones, oldest first, at most the last 20
     waiting_for: tuple[WorkerReason, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    checkpoints: tuple[Snapshot, ...] = ()
 
 
 class Job(Model):

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .checkpoint import Snapshot
 from .meta import API_VERSION, Model, ObjectMeta
 
 
@@ -22,7 +23,9 @@ class LeaseState(str, Enum):
     PREPARING = "Preparing"  # code is staged, requirements are installed, no share taken yet
     HELD = "Held"  # the share is taken and everything is staged: a service may start
     ENDING = "Ending"  # expired or revoked: the container is being stopped
-    ENDED = "Ended"  # the container is verified gone and the share is given back
+    SAVING = "Saving"  # the container is verified gone, the share is given back; what it left is
+    # being brought to safety
+    ENDED = "Ended"  # nothing of it is left to do
     FAILED = "Failed"  # could not be held; `reason` and `message` say why
 
 
@@ -37,7 +40,11 @@ WORKER_LOST = "WorkerLost"
 
 class LeaseSpec(Model):
     """Wanted. duration: seconds from the moment it is held; not_after: absolute POSIX seconds
-    once known (0: not held yet). A restarted agent re-creates the lease for the time left.
+    once known (0: not held yet);
+    notice: seconds between the warning and SIGTERM when revoked, for a job that asks for it;
+    checkpoint: digest of what its /checkpoint begins with, "" for nothing; checkpoint_size: bytes
+    that a checkpoint of it may have, 0: it has no such folder; checkpoint_interval: seconds
+    between two looks for a new one. A restarted agent re-creates the lease for the time left.
     """
 
     job: str  # uid of the job
@@ -55,6 +62,10 @@ class LeaseSpec(Model):
     revoked: str = ""  # reason to end it now ("Cancelled", "Deleted", …), "" while wanted
     grace: float = 10.0  # seconds between SIGTERM and SIGKILL when revoked
     stop_after_disconnect: int = Field(default=0, ge=0)  # seconds without contact, 0: never
+    notice: float = 0.0
+    checkpoint: str = ""
+    checkpoint_size: int = Field(default=0, ge=0)
+    checkpoint_interval: int = Field(default=30, ge=1)
 
 
 class LeaseMount(Model):
@@ -67,7 +78,8 @@ class LeaseMount(Model):
 class LeaseStatus(Model):
     """Seen. Times are POSIX seconds on the worker's clock; ended_at: when nothing of it ran any
     more, by the same timer as its end. backend: `chronos` or `ledger`. exit_code, finished_at: of
-    its process as the worker's engine says, None and 0.0 while that is unknown.
+    its process as the worker's engine says, None and 0.0 while that is unknown;
+    checkpoint: the newest of this attempt that the controller has, None where there is none.
     """
 
     state: LeaseState = LeaseState.PENDING
@@ -83,6 +95,7 @@ class LeaseStatus(Model):
     image: str = ""  # id on the worker of the image that the service is to use; "": not said
     reason: str = ""
     message: str = ""
+    checkpoint: Snapshot | None = None
 
 
 class Lease(Model):

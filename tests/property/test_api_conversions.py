@@ -11,7 +11,7 @@ import pytest
 from cumulus.api import convert, convert_agent, frames
 from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2, resources_pb2
 from cumulus.api.walk import MODELS
-from cumulus.crd_like_specs import job, lease, worker
+from cumulus.crd_like_specs import checkpoint, job, lease, worker
 from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
@@ -91,6 +91,12 @@ common = {
     "ttl_after_finished": st.integers(86400, 10**9),
     "suspend": st.booleans(),
     "priority": st.integers(-1000, 1000),
+    "checkpoint": st.builds(
+        checkpoint.Checkpoint,
+        size=st.integers(0, 1 << 40),
+        interval=st.integers(1, 86400),
+        grace=st.integers(0, 3600),
+    ),
     "stop_after_disconnect": st.just(0) | st.integers(job.LEAST_DISCONNECT, 86400),
 }
 specs = st.builds(
@@ -120,6 +126,14 @@ attempts = st.builds(
     finished_at=times,
 )
 reasons = st.builds(job.WorkerReason, worker=texts, reason=texts, ever=st.booleans(), fix=texts)
+snapshots = st.builds(
+    checkpoint.Snapshot,
+    digest=digests,
+    size=st.integers(0, I63),
+    files=counts,
+    attempt=st.integers(1, I32),
+    taken_at=times,
+)
 lease_mounts = st.builds(lease.LeaseMount, source=texts, target=texts)
 # The statuses' many plain fields are drawn by their types, so that a new one is covered at once.
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
@@ -137,6 +151,8 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     lease.LeaseState: st.sampled_from(lease.LeaseState),
     tuple[lease.LeaseMount, ...]: st.lists(lease_mounts, max_size=2).map(tuple),
     tuple[Condition, ...]: st.lists(conditions, max_size=2).map(tuple),
+    checkpoint.Snapshot | None: st.none() | snapshots,
+    tuple[checkpoint.Snapshot, ...]: st.lists(snapshots, max_size=2).map(tuple),
     tuple[job.Attempt, ...]: st.lists(attempts, max_size=2).map(tuple),
     tuple[job.WorkerReason, ...]: st.lists(reasons, max_size=2).map(tuple),
 }
@@ -158,6 +174,7 @@ lease_specs = drawn(
     memory_milli=st.integers(0, 1000),
     duration=st.integers(1, I63),
     memory=st.integers(0, I63),
+    checkpoint_interval=st.integers(1, I63),
 )
 lease_statuses = drawn(lease.LeaseStatus)
 worker_statuses = drawn(worker.WorkerStatus, devices=st.lists(devices, max_size=2).map(tuple))

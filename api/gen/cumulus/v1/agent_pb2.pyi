@@ -188,14 +188,16 @@ class LogAck(_message.Message):
     def __init__(self, unit: _Optional[str] = ..., next: _Optional[int] = ...) -> None: ...
 
 class GetBlobRequest(_message.Message):
-    __slots__ = ("digest", "offset", "worker")
+    __slots__ = ("digest", "offset", "worker", "unit")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
     digest: str
     offset: int
     worker: str
-    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ..., worker: _Optional[str] = ...) -> None: ...
+    unit: str
+    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ..., worker: _Optional[str] = ..., unit: _Optional[str] = ...) -> None: ...
 
 class BlobChunk(_message.Message):
     __slots__ = ("data", "total")
@@ -204,6 +206,41 @@ class BlobChunk(_message.Message):
     data: bytes
     total: int
     def __init__(self, data: _Optional[bytes] = ..., total: _Optional[int] = ...) -> None: ...
+
+class FindArtifactRequest(_message.Message):
+    __slots__ = ("worker", "unit", "digest", "size")
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    worker: str
+    unit: str
+    digest: str
+    size: int
+    def __init__(self, worker: _Optional[str] = ..., unit: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+
+class PutArtifactRequest(_message.Message):
+    __slots__ = ("start", "data")
+    class Start(_message.Message):
+        __slots__ = ("artifact", "offset")
+        ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+        OFFSET_FIELD_NUMBER: _ClassVar[int]
+        artifact: FindArtifactRequest
+        offset: int
+        def __init__(self, artifact: _Optional[_Union[FindArtifactRequest, _Mapping[str, object]]] = ..., offset: _Optional[int] = ...) -> None: ...
+    START_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    start: PutArtifactRequest.Start
+    data: bytes
+    def __init__(self, start: _Optional[_Union[PutArtifactRequest.Start, _Mapping[str, object]]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ArtifactReceived(_message.Message):
+    __slots__ = ("size", "complete")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    complete: bool
+    def __init__(self, size: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...
 
 class GetImageRequest(_message.Message):
     __slots__ = ("id", "worker")

@@ -55,6 +55,21 @@ class AgentStub:
                 request_serializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
                 _registered_method=True)
+        self.GetArtifact = channel.unary_stream(
+                '/cumulus.v1.Agent/GetArtifact',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+                _registered_method=True)
+        self.FindArtifact = channel.unary_unary(
+                '/cumulus.v1.Agent/FindArtifact',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.FindArtifactRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
+                _registered_method=True)
+        self.PutArtifact = channel.stream_unary(
+                '/cumulus.v1.Agent/PutArtifact',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
+                _registered_method=True)
         self.Renew = channel.unary_unary(
                 '/cumulus.v1.Agent/Renew',
                 request_serializer=cumulus_dot_v1_dot_agent__pb2.RenewRequest.SerializeToString,
@@ -92,6 +107,26 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetArtifact(self, request, context):
+        """What attempts leave, such as their checkpoints: only from the worker that holds the lease, and
+        only to one that is to stage it. An upload that broke off goes on where FindArtifact says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindArtifact(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutArtifact(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Renew(self, request, context):
         """A certificate for the time after the one that the call is made with.
         """
@@ -121,6 +156,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.GetImagePart,
                     request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.SerializeToString,
+            ),
+            'GetArtifact': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetArtifact,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.SerializeToString,
+            ),
+            'FindArtifact': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindArtifact,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.FindArtifactRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.SerializeToString,
+            ),
+            'PutArtifact': grpc.stream_unary_rpc_method_handler(
+                    servicer.PutArtifact,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.SerializeToString,
             ),
             'Renew': grpc.unary_unary_rpc_method_handler(
                     servicer.Renew,
@@ -236,6 +286,87 @@ class Agent:
             '/cumulus.v1.Agent/GetImagePart',
             cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
             cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cumulus.v1.Agent/GetArtifact',
+            cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindArtifact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Agent/FindArtifact',
+            cumulus_dot_v1_dot_agent__pb2.FindArtifactRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutArtifact(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/cumulus.v1.Agent/PutArtifact',
+            cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
             options,
             channel_credentials,
             insecure,

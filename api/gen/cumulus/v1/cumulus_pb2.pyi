@@ -171,6 +171,14 @@ class CancelRequest(_message.Message):
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
+class PauseRequest(_message.Message):
+    __slots__ = ("name", "paused")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    paused: bool
+    def __init__(self, name: _Optional[str] = ..., paused: _Optional[bool] = ...) -> None: ...
+
 class LogRecord(_message.Message):
     __slots__ = ("sequence", "stream", "time", "data", "attempt")
     class Stream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):

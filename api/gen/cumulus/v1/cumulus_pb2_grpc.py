@@ -76,6 +76,11 @@ class CumulusStub:
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.CancelRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_resources__pb2.Job.FromString,
                 _registered_method=True)
+        self.Pause = channel.unary_unary(
+                '/cumulus.v1.Cumulus/Pause',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.PauseRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_resources__pb2.Job.FromString,
+                _registered_method=True)
         self.Logs = channel.unary_stream(
                 '/cumulus.v1.Cumulus/Logs',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.LogsRequest.SerializeToString,
@@ -186,6 +191,13 @@ class CumulusServicer:
 
     def Cancel(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Pause(self, request, context):
+        """End the job's attempt with notice and keep its checkpoint, or let it go on from there.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -302,6 +314,11 @@ def add_CumulusServicer_to_server(servicer, server):
             'Cancel': grpc.unary_unary_rpc_method_handler(
                     servicer.Cancel,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.CancelRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_resources__pb2.Job.SerializeToString,
+            ),
+            'Pause': grpc.unary_unary_rpc_method_handler(
+                    servicer.Pause,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.PauseRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_resources__pb2.Job.SerializeToString,
             ),
             'Logs': grpc.unary_stream_rpc_method_handler(
@@ -575,6 +592,33 @@ class Cumulus:
             target,
             '/cumulus.v1.Cumulus/Cancel',
             cumulus_dot_v1_dot_cumulus__pb2.CancelRequest.SerializeToString,
+            cumulus_dot_v1_dot_resources__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Pause(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Pause',
+            cumulus_dot_v1_dot_cumulus__pb2.PauseRequest.SerializeToString,
             cumulus_dot_v1_dot_resources__pb2.Job.FromString,
             options,
             channel_credentials,
