@@ -101,7 +101,9 @@ class Gpu(Model):
 
 
 class Resources(Model):
-    """Hard limits of the container. cpus: thousandths of a core; memory, shm: bytes."""
+    """Hard limits of the container. cpus: cores, kept as thousandths; memory: bytes, swap included;
+    pids: processes and threads; shm: bytes of /dev/shm, which count as memory too.
+    """
 
     cpus: Cpus = 1000
     memory: Bytes = Field(default=1 << 30, ge=16 << 20)
@@ -110,8 +112,8 @@ class Resources(Model):
 
 
 class Retry(Model):
-    """limit: further attempts after the first; backoff: seconds before the second attempt,
-    doubled for each one after it up to an hour; on: causes that are tried again.
+    """What is tried again. limit: further attempts after the first; backoff: seconds before the
+    second attempt, doubled for each one after it up to an hour; on: causes that are tried again.
     """
 
     limit: int = Field(default=0, ge=0, le=100, strict=True)
@@ -122,6 +124,17 @@ class Retry(Model):
 class JobSpec(Model):
     """Either `code` (+ `requirements`) or `image` + `command`.
 
+    code: a main.py with main(), and what it imports, run in the controller's job image;
+    image: any image that is on the worker, or that the controller's registries have;
+    command: program and arguments of an image, its own entry point where there is none;
+    requirements: packages for `code` as pip takes them, installed once a list, with network;
+    env: environment variables; names that begin with CUMULUS_ or CHRONOS_ are taken;
+    gpu: the share of GPU that its lease holds; without it the job has no device;
+    resources: what the container may use besides; retry: how often, and after what, it is tried
+    again; network: `None` reaches nothing, `Egress` reaches out but no other job;
+    ttl_after_finished: seconds for which a finished job is kept with its logs and result, a day at
+    least; suspend: it does not run until this is false again, a running one is ended;
+    priority: higher ones are ahead in the queue; of equals the older one;
     args: given to main() (a list positionally, a mapping by name), or appended to `command`.
     duration: the lease's length and the hard limit, seconds from the moment the lease is held.
     when_unschedulable: `Fail` ends a job at once that no existing worker could ever take;
@@ -197,7 +210,12 @@ class JobSpec(Model):
 
 
 class Attempt(Model):
-    """One try, as remembered after it. Times are POSIX seconds, 0 where it never came so far."""
+    """One try, as remembered after it. Times are POSIX seconds, 0 where it never came so far.
+
+    number: from 1 over all generations; phase: how it ended; cause: why it ended badly, as
+    `retry.on` names it; reason: a word; message: what people read of it; exit_code: of its
+    process; worker: where it ran; started_at: when it was seen running; finished_at: its end.
+    """
 
     number: int
     phase: Phase
@@ -211,8 +229,9 @@ class Attempt(Model):
 
 
 class WorkerReason(Model):
-    """Why one worker cannot take a pending job now; `ever`: it could when empty; fix: the
-    smallest change with which it would fit there now, "" where none is small.
+    """Why one worker cannot take a pending job now. worker: its name; reason: what people read of
+    it; `ever`: it could when empty; fix: the smallest change with which it would fit there now,
+    "" where none is small.
     """
 
     worker: str
@@ -222,8 +241,15 @@ class WorkerReason(Model):
 
 
 class JobStatus(Model):
-    """Seen. `attempt` counts from 1 over all generations (0: none yet).
+    """Seen, by the controller. Times are POSIX seconds, 0 where it never came so far.
 
+    phase: where the attempt is; reason: why it is there, in a word; message: what people read of
+    it; attempt: from 1 over all generations (0: none yet); observed_generation: of the spec that
+    was acted upon; run_hash: of the spec that the current attempt runs; first_attempt: of this
+    generation, from which retries count; worker: where it runs or ran; devices: their indexes
+    there; exit_code: of its process; submitted_at: when this run was asked for; finished_at: its
+    end; attempts: those that ended, oldest first; waiting_for: why workers cannot take it now;
+    conditions: named aspects of its state; checkpoints: those that are kept, oldest first;
     started_at: when the service was seen running; expires_at: when the lease ends;
     retry_at: no new attempt before it; stopping: why the attempt is being stopped, ""
     while it is not; stop_by: the controller stops it itself if the agent has not by then;
@@ -237,8 +263,8 @@ class JobStatus(Model):
     message: str = ""
     attempt: int = 0
     observed_generation: int = 0
-    run_hash: str = ""  # of the spec the current attempt runs
-    first_attempt: int = 0  # of this generation; retries count from it
+    run_hash: str = ""
+    first_attempt: int = 0
     worker: str = ""
     devices: tuple[int, ...] = ()
     exit_code: int | None = None
@@ -251,14 +277,17 @@ class JobStatus(Model):
     stop_by: float = 0.0
     result_size: int = 0
     cleaned: bool = False
-    attempts: tuple[Attempt, ...] = ()  # ended ones, oldest first, at most the last 20
+    attempts: tuple[Attempt, ...] = ()
     waiting_for: tuple[WorkerReason, ...] = ()
     conditions: tuple[Condition, ...] = ()
     checkpoints: tuple[Snapshot, ...] = ()
 
 
 class Job(Model):
-    """See the module docstring."""
+    """See the module docstring. api_version: `cumulus.dev/v1`; kind: `Job`; metadata: what it is
+    called, and bookkeeping; spec: what should run, which users alone write; status: what became
+    of it, which the controller alone writes.
+    """
 
     api_version: Literal["cumulus.dev/v1"] = API_VERSION
     kind: Literal["Job"] = "Job"

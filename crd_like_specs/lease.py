@@ -39,29 +39,35 @@ WORKER_LOST = "WorkerLost"
 
 
 class LeaseSpec(Model):
-    """Wanted. duration: seconds from the moment it is held; not_after: absolute POSIX seconds
-    once known (0: not held yet);
+    """Wanted, by the controller. job: uid of the job; job_name: its name; attempt: which try of it;
+    worker: name of the worker; devices: their indexes there, none where no GPU is wanted;
+    memory_milli: thousandths of each device's memory; cpus: thousandths of a core set aside with
+    it; memory: bytes of the worker's memory set aside with it; pids: processes set aside with it;
+    not_before: when it was wanted; revoked: why it is to end now, "" while it is wanted;
+    grace: seconds between SIGTERM and SIGKILL when revoked; stop_after_disconnect: seconds without
+    contact after which its worker ends it, 0 never; duration: seconds from the moment it is held;
+    not_after: absolute POSIX seconds once known (0: not held yet);
     notice: seconds between the warning and SIGTERM when revoked, for a job that asks for it;
     checkpoint: digest of what its /checkpoint begins with, "" for nothing; checkpoint_size: bytes
     that a checkpoint of it may have, 0: it has no such folder; checkpoint_interval: seconds
     between two looks for a new one. A restarted agent re-creates the lease for the time left.
     """
 
-    job: str  # uid of the job
+    job: str
     job_name: str
     attempt: int = Field(ge=1)
-    worker: str  # name of the Worker
-    devices: tuple[int, ...] = ()  # indexes on that worker; empty: no GPU wanted
-    memory_milli: int = Field(ge=0, le=1000)  # thousandths of each device's memory
-    cpus: int = Field(default=0, ge=0)  # thousandths of a core set aside with it
-    memory: int = Field(default=0, ge=0)  # bytes of the worker's memory set aside with it
-    pids: int = Field(default=0, ge=0)  # processes set aside with it
+    worker: str
+    devices: tuple[int, ...] = ()
+    memory_milli: int = Field(ge=0, le=1000)
+    cpus: int = Field(default=0, ge=0)
+    memory: int = Field(default=0, ge=0)
+    pids: int = Field(default=0, ge=0)
     duration: int = Field(ge=1)
     not_before: float = 0.0
     not_after: float = 0.0
-    revoked: str = ""  # reason to end it now ("Cancelled", "Deleted", …), "" while wanted
-    grace: float = 10.0  # seconds between SIGTERM and SIGKILL when revoked
-    stop_after_disconnect: int = Field(default=0, ge=0)  # seconds without contact, 0: never
+    revoked: str = ""
+    grace: float = 10.0
+    stop_after_disconnect: int = Field(default=0, ge=0)
     notice: float = 0.0
     checkpoint: str = ""
     checkpoint_size: int = Field(default=0, ge=0)
@@ -69,37 +75,48 @@ class LeaseSpec(Model):
 
 
 class LeaseMount(Model):
-    """A folder of the worker that the container is given read-only; both are absolute paths."""
+    """A folder of the worker that the container is given read-only. source: its absolute path
+    there; target: its absolute path in the container.
+    """
 
     source: str
     target: str
 
 
 class LeaseStatus(Model):
-    """Seen. Times are POSIX seconds on the worker's clock; ended_at: when nothing of it ran any
-    more, by the same timer as its end. backend: `chronos` or `ledger`. exit_code, finished_at: of
-    its process as the worker's engine says, None and 0.0 while that is unknown;
+    """Seen, by the worker's agent. Times are POSIX seconds on the worker's clock.
+
+    state: where it is; partition_ids: one per device, in the order of `spec.devices`; held_at:
+    when its share was taken; expires_at: its end; env: what the container must be given;
+    mounts: folders of the worker that it must be given; image: id on the worker of the image that
+    the service is to use, "" where it is not said; reason: why it ended or failed, in a word;
+    message: what people read of it; ended_at: when nothing of it ran any more, by the same timer
+    as its end; backend: `chronos` or `ledger`. exit_code, finished_at: of its process as the
+    worker's engine says, None and 0.0 while that is unknown;
     checkpoint: the newest of this attempt that the controller has, None where there is none.
     """
 
     state: LeaseState = LeaseState.PENDING
-    partition_ids: tuple[str, ...] = ()  # one per device, in the order of `spec.devices`
+    partition_ids: tuple[str, ...] = ()
     backend: str = ""
     held_at: float = 0.0
     expires_at: float = 0.0
     ended_at: float = 0.0
     exit_code: int | None = None
     finished_at: float = 0.0
-    env: dict[str, str] = Field(default_factory=dict)  # what the container must be given (gpu_env)
+    env: dict[str, str] = Field(default_factory=dict)
     mounts: tuple[LeaseMount, ...] = ()
-    image: str = ""  # id on the worker of the image that the service is to use; "": not said
+    image: str = ""
     reason: str = ""
     message: str = ""
     checkpoint: Snapshot | None = None
 
 
 class Lease(Model):
-    """See the module docstring."""
+    """See the module docstring. api_version: `cumulus.dev/v1`; kind: `Lease`; metadata: what it is
+    called, and bookkeeping; spec: what the controller wants of a worker; status: what the
+    worker's agent says of it.
+    """
 
     api_version: Literal["cumulus.dev/v1"] = API_VERSION
     kind: Literal["Lease"] = "Lease"

@@ -32,7 +32,9 @@ class Model(BaseModel):
 
 
 class Condition(Model):
-    """One named aspect of an object's state. `since`: POSIX seconds of the last change."""
+    """One named aspect of an object's state. type: its name; status: whether it holds; reason: why,
+    in a word; message: what people read of it; `since`: POSIX seconds of the last change.
+    """
 
     type: str
     status: bool
@@ -42,8 +44,16 @@ class Condition(Model):
 
 
 class ObjectMeta(Model):
-    """Identity and bookkeeping. Times are POSIX seconds; `resource_version` is the store's; owner:
-    who submitted a job, set by the server alone, "" for nobody but the admins.
+    """Identity and bookkeeping. Times are POSIX seconds. All but name, labels and annotations is
+    the server's.
+
+    name: unique in its kind, lower-case letters, digits and inner dashes, at most 63; uid: tells
+    it from another that had the name before; owner: who submitted a job, set by the server
+    alone, "" for nobody but the admins; labels: by which selectors find it; annotations: notes of
+    tools; generation: rises with each change of the spec; resource_version: rises with each change
+    of anything; creation_timestamp: when it was made; deletion_timestamp: since when it is to go;
+    cancellation_timestamp: since when it is to end; extension: seconds by which the duration of a
+    job's present run was extended.
     """
 
     name: Name
@@ -56,3 +66,4 @@ class ObjectMeta(Model):
     creation_timestamp: float = 0.0
     deletion_timestamp: float | None = None
     cancellation_timestamp: float | None = None
+    extension: int = Field(default=0, ge=0)

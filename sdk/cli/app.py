@@ -36,6 +36,7 @@ COMMANDS = {
     "unfence": "cmd_fence",
     "remove": "cmd_fence",
     "set": "cmd_workers",
+    "explain": "cmd_explain",
     "schema": "cmd_schema",
     "config": "cmd_config",
     "info": "cmd_info",

@@ -22,7 +22,7 @@ from ..sources import Source
 from ..stream import Done
 from . import output, session, streaming, talk
 from .cmd_get import show
-from .output import Format
+from .formats import Form, Output, for_people
 
 app = typer.Typer()
 
@@ -48,7 +48,7 @@ def apply(
         str | None, typer.Option(help="With --wait: leave after this time (90s, 5m); exit 124.")
     ] = None,
     dry_run: Annotated[DryRun | None, typer.Option(help="Change nothing.")] = None,
-    format_: Annotated[Format | None, typer.Option("--output", "-o")] = None,
+    format_: Output = None,
 ) -> None:
     """Make jobs what the files say; what is so already is left alone.
 
@@ -64,7 +64,7 @@ def apply(
     found = sources.load(given, sys.stdin.buffer)
     if dry_run is DryRun.CLIENT:
         for one in found:
-            if format_ in (None, Format.WIDE):
+            if for_people(format_):
                 sys.stdout.write(f"{output.label(one.resource)} valid (client dry run)\n")
         show([one.resource for one in found], format_, single=len(found) == 1)
         return
@@ -99,7 +99,7 @@ class _Work:
     """All documents of one apply, in order."""
 
     def __init__(
-        self, found: list[Source], format_: Format | None, *, dry_run: bool, wait: bool
+        self, found: list[Source], format_: Form | None, *, dry_run: bool, wait: bool
     ) -> None:
         self._found = found
         self._format = format_
@@ -132,7 +132,7 @@ class _Work:
             text += ", runs anew"
         if self._dry_run:
             text += " (server dry run)"
-        if self._wait or self._format not in (None, Format.WIDE):
+        if self._wait or not for_people(self._format):
             talk.say(text)
         else:
             sys.stdout.write(f"{text}\n")
@@ -153,7 +153,7 @@ class _Work:
                     for one in jobs
                 )
             )
-        if self._format not in (None, Format.WIDE):
+        if not for_people(self._format):
             self._print([end.job for end in ends])
             return next((code for end in ends if (code := outcome.exit_code(end.job))), 0)
         if single:

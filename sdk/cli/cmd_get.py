@@ -16,6 +16,7 @@ from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
 from ..client import AsyncCumulusClient
 from . import output, session, talk
+from .formats import Form, Output, for_people
 from .output import Format
 
 app = typer.Typer()
@@ -38,7 +39,7 @@ def get(
     ctx: typer.Context,
     kind: Annotated[str, typer.Argument(help="jobs, leases or workers.")],
     name: Annotated[str, typer.Argument(help="One object by name, a job also by uid.")] = "",
-    format_: Annotated[Format | None, typer.Option("--output", "-o")] = None,
+    format_: Output = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on with each change; with json a line each.")
     ] = False,
@@ -84,31 +85,29 @@ def _recent(objects: list[Resource], now: float) -> list[Resource]:
     return recent
 
 
-def show(objects: list[Resource], format_: Format | None, *, single: bool) -> None:
+def show(objects: list[Resource], format_: Form | None, *, single: bool) -> None:
     """Objects of any kinds as -o wants them; without it or with wide a table of each kind."""
-    if format_ is Format.NAME:
-        sys.stdout.write(output.names(objects))
-    elif format_ is Format.JSON:
-        sys.stdout.write(output.as_json(objects, single=single))
-    elif format_ is Format.YAML:
-        sys.stdout.write(codec.dump_yaml(objects))
+    if format_ is not None and not format_.table:
+        sys.stdout.write(format_.text(objects, single=single))
+        if format_.format is Format.JSONPATH and sys.stdout.isatty():
+            sys.stdout.write("\n")  # a script gets the value alone, as with kubectl
 
 
 def _show(
     kind: str,
     objects: list[Resource],
     leases: list[Lease],
-    format_: Format | None,
+    format_: Form | None,
     *,
     single: bool,
 ) -> None:
-    if format_ not in (None, Format.WIDE):
+    if not for_people(format_):
         show(objects, format_, single=single)
         return
     if not objects:
         talk.say(f"no {kind.lower()}s found")
         return
-    wide, now = format_ is Format.WIDE, time.time()
+    wide, now = format_ is not None, time.time()
     rows = [output.row(obj, now, wide=wide, leases=leases) for obj in objects]
     sys.stdout.write(_painted(output.table([output.header(kind, wide=wide), *rows])))
 
@@ -146,7 +145,7 @@ def _in_phase(obj: Resource | None, phase: str) -> bool:
 class _View:
     """Prints one change after the other; columns keep the width they once had."""
 
-    def __init__(self, kind: str, format_: Format | None) -> None:
+    def __init__(self, kind: str, format_: Form | None) -> None:
         self.kind = kind
         self._format = format_
         self._widths: list[int] = []
@@ -155,18 +154,20 @@ class _View:
         obj = item.resource
         assert obj is not None
         kind = item.type.value.upper()
-        if self._format is Format.NAME:
-            sys.stdout.write(output.names([obj]))
-        elif self._format is Format.JSON:
+        form = self._format
+        if form is None or form.table:
+            self._row(obj, leases, gone=item.type is WatchType.DELETED)
+        elif form.format is Format.JSON:
             sys.stdout.write(json.dumps({"type": kind, "object": obj.to_dict()}) + "\n")
-        elif self._format is Format.YAML:
+        elif form.format is Format.YAML:
             sys.stdout.write("---\n" + codec.dump_yaml([obj]))
         else:
-            self._row(obj, leases, gone=item.type is WatchType.DELETED)
+            text = form.text([obj], single=True)
+            sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
 
     def _row(self, obj: Resource, leases: list[Lease], *, gone: bool) -> None:
-        wide = self._format is Format.WIDE
+        wide = self._format is not None
         cells = output.row(obj, time.time(), wide=wide, leases=leases)
         if gone:
             cells[1 if self.kind != "Lease" else 6] = "Deleted"

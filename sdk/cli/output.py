@@ -27,6 +27,7 @@ class Format(str, Enum):
     JSON = "json"
     YAML = "yaml"
     NAME = "name"
+    JSONPATH = "jsonpath"
 
 
 Row = list[str]

@@ -183,7 +183,10 @@ def test_a_name_that_nobody_knows_is_told_plainly(ctl: Ctl) -> None:
     [
         (("logs", "x", "--tail", "a"), "expected a whole number, got 'a'"),
         (("logs", "x", "--tail", "-1"), "expected at least 0"),
-        (("get", "jobs", "-o", "xml"), "'xml' is not one of 'wide', 'json'"),
+        (
+            ("get", "jobs", "-o", "xml"),
+            "'xml' is no format: expected wide, json, yaml, name, jsonpath=",
+        ),
         (("run", ".", "--duration", "0"), "spec.duration: expected at least 1, got 0"),
         (("run", ".", "--name", "A_b"), "metadata.name: expected lower-case letters"),
     ],

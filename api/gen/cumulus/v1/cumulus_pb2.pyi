@@ -1,5 +1,8 @@
 from . import agent_pb2 as _agent_pb2
+from . import events_pb2 as _events_pb2
+from . import plans_pb2 as _plans_pb2
 from . import resources_pb2 as _resources_pb2
+from . import tokens_pb2 as _tokens_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -165,6 +168,14 @@ class DeleteResponse(_message.Message):
     job: _resources_pb2.Job
     def __init__(self, job: _Optional[_Union[_resources_pb2.Job, _Mapping[str, object]]] = ...) -> None: ...
 
+class ExtendRequest(_message.Message):
+    __slots__ = ("name", "seconds")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    seconds: int
+    def __init__(self, name: _Optional[str] = ..., seconds: _Optional[int] = ...) -> None: ...
+
 class CancelRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -204,18 +215,20 @@ class LogRecord(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., stream: _Optional[_Union[LogRecord.Stream, str]] = ..., time: _Optional[float] = ..., data: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class LogsRequest(_message.Message):
-    __slots__ = ("job", "attempt", "offset", "tail", "follow")
+    __slots__ = ("job", "attempt", "offset", "tail", "follow", "since")
     JOB_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
     job: str
     attempt: int
     offset: int
     tail: int
     follow: bool
-    def __init__(self, job: _Optional[str] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., tail: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+    since: float
+    def __init__(self, job: _Optional[str] = ..., attempt: _Optional[int] = ..., offset: _Optional[int] = ..., tail: _Optional[int] = ..., follow: _Optional[bool] = ..., since: _Optional[float] = ...) -> None: ...
 
 class ResultRequest(_message.Message):
     __slots__ = ("job",)

@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Metadata(_message.Message):
-    __slots__ = ("name", "uid", "labels", "annotations", "generation", "resource_version", "creation_timestamp", "deletion_timestamp", "cancellation_timestamp", "owner")
+    __slots__ = ("name", "uid", "labels", "annotations", "generation", "resource_version", "creation_timestamp", "deletion_timestamp", "cancellation_timestamp", "extension", "owner")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +31,7 @@ class Metadata(_message.Message):
     CREATION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     DELETION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     CANCELLATION_TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
+    EXTENSION_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     name: str
     uid: str
@@ -41,8 +42,9 @@ class Metadata(_message.Message):
     creation_timestamp: float
     deletion_timestamp: float
     cancellation_timestamp: float
+    extension: int
     owner: str
-    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., generation: _Optional[int] = ..., resource_version: _Optional[int] = ..., creation_timestamp: _Optional[float] = ..., deletion_timestamp: _Optional[float] = ..., cancellation_timestamp: _Optional[float] = ..., owner: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., uid: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., annotations: _Optional[_Mapping[str, str]] = ..., generation: _Optional[int] = ..., resource_version: _Optional[int] = ..., creation_timestamp: _Optional[float] = ..., deletion_timestamp: _Optional[float] = ..., cancellation_timestamp: _Optional[float] = ..., extension: _Optional[int] = ..., owner: _Optional[str] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("type", "status", "reason", "message", "since")
