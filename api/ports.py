@@ -91,9 +91,17 @@ class JobsPort(Protocol):
         """
 
     def logs(
-        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+        self,
+        name: str,
+        *,
+        attempt: int,
+        offset: int,
+        tail: int,
+        follow: bool,
+        since: float = 0.0,
     ) -> AsyncIterator[LogRecord]:
-        """Attempt 0: the current one; tail: the last so many lines, 0: all. Ends with the
+        """Attempt 0: the current one, -1: the one before; tail: the last so many lines, 0: all;
+        since: from the first record on that was written then (POSIX seconds). Ends with the
         records kept so far, or where `follow` is set when the attempt's log is complete.
         """
 

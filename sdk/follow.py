@@ -118,22 +118,30 @@ async def follow(
 
 
 async def read_logs(
-    connection: Connection, job: str, *, at: Position, tail: int = 0, wait: bool = False
+    connection: Connection,
+    job: str,
+    *,
+    at: Position,
+    tail: int = 0,
+    since: float = 0.0,
+    wait: bool = False,
 ) -> AsyncGenerator[Log | LogsLost, None]:
     """The log of one attempt from a position on.
 
-    job: name or uid; at.attempt 0: the current one; tail: the last so many lines, 0 is
-    all; wait: go on until the server says that the log is complete.
+    job: name or uid; at.attempt 0: the current one, -1: the one before it; tail: the last so many
+    lines, 0 is all; since: from what was written then on (POSIX seconds); wait: go on until the
+    server says that the log is complete.
     """
     progress = Progress(at=at)
-    last = tail
+    fresh = bool(tail or since or at.attempt < 0)  # it begins where the server says
 
     def open_call() -> Any:
         request = pb.LogsRequest(
             job=job,
             attempt=progress.at.attempt,
             offset=progress.at.offset,
-            tail=last,
+            tail=tail if fresh else 0,
+            since=since if fresh else 0.0,
             follow=wait,
         )
         return connection.open("Logs", request)
@@ -142,8 +150,8 @@ async def read_logs(
     try:
         while (message := await stream.read()) is not None:
             record = convert.log_from_proto(message)
-            if last:  # a tail begins where it begins, and what follows it has no gaps
-                progress, last = Progress(at=Position(record.attempt, record.sequence)), 0
+            if fresh:  # it begins where it begins, and what follows has no gaps
+                progress, fresh = Progress(at=Position(record.attempt, record.sequence)), False
             step = accept(progress, Log(record))
             progress = step.progress
             if step.then is not Next.READ:

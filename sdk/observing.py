@@ -68,14 +68,21 @@ class Observations:
         return follow.follow(self._connection, first, at=at, logs=logs)
 
     def logs(
-        self, job: Job | str, *, attempt: int = 0, tail: int = 0, wait: bool = False
+        self,
+        job: Job | str,
+        *,
+        attempt: int = 0,
+        tail: int = 0,
+        since: float = 0.0,
+        wait: bool = False,
     ) -> AsyncGenerator[Log | LogsLost, None]:
-        """The log of one attempt (0: the current one); wait: until it is complete.
+        """The log of one attempt (0: the current one, -1: the one before it); wait: until it is
+        complete.
 
-        tail: only the last so many lines; 0 is all.
+        tail: only the last so many lines; 0 is all. since: nothing written before (POSIX seconds).
         """
         return follow.read_logs(
-            self._connection, name_of(job), at=Position(attempt), tail=tail, wait=wait
+            self._connection, name_of(job), at=Position(attempt), tail=tail, since=since, wait=wait
         )
 
     async def wait(

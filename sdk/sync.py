@@ -146,10 +146,18 @@ class CumulusClient:
         return self._each(self._client.stream(job, logs=logs, attempt=attempt, offset=offset))
 
     def logs(
-        self, job: Job | str, *, attempt: int = 0, tail: int = 0, wait: bool = False
+        self,
+        job: Job | str,
+        *,
+        attempt: int = 0,
+        tail: int = 0,
+        since: float = 0.0,
+        wait: bool = False,
     ) -> Iterator[Log | LogsLost]:
         """See AsyncCumulusClient.logs."""
-        return self._each(self._client.logs(job, attempt=attempt, tail=tail, wait=wait))
+        return self._each(
+            self._client.logs(job, attempt=attempt, tail=tail, since=since, wait=wait)
+        )
 
     def wait(
         self,

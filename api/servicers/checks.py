@@ -58,5 +58,12 @@ def at_least_zero(given: int, path: str) -> int:
     return given
 
 
+def an_attempt(given: int) -> int:
+    """A number from 1, 0 for the current one, -1 for the one before it."""
+    if given < -1:
+        raise _wrong("attempt", given, "0 or more, or -1 for the attempt before")
+    return given
+
+
 def _wrong(path: str, given: object, expected: str) -> ValidationError:
     return ValidationError([Problem(f"{str(given)[:80]!r} is given, expected {expected}", path)])

@@ -148,7 +148,8 @@ class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
         current().job_id = checks.name(request.job, "job")
         records: Any = self._jobs.logs(
             request.job,
-            attempt=checks.at_least_zero(request.attempt, "attempt"),
+            attempt=checks.an_attempt(request.attempt),
+            since=request.since,
             offset=checks.at_least_zero(request.offset, "offset"),
             tail=checks.at_least_zero(request.tail, "tail"),
             follow=request.follow,

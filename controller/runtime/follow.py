@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 from ...api.frames import Finished, JobEvent, Log, LogRecord, ResultChunk, State
 from ...api.viewer import EVERYTHING, Viewer
@@ -17,6 +18,9 @@ from ...crd_like_specs.job import Job
 from .logs import Logs
 from .records import Records, over
 from .tail import Tail
+
+PREVIOUS: Final = -1
+"""Stands for the attempt before the current one."""
 
 
 class Streams:
@@ -74,13 +78,17 @@ class Streams:
         offset: int,
         tail: int,
         follow: bool,
+        since: float = 0.0,
         viewer: Viewer = EVERYTHING,
     ) -> AsyncIterator[LogRecord]:
         """Records of one attempt. tail: the last so many lines of it, 0 for all; a record that
-        begins before them is cut, one that holds nothing of them is empty.
+        begins before them is cut, one that holds nothing of them is empty. since: those before
+        the first that was written then are left out; once one was sent, none is.
         """
         job = self._records.find_job(name, viewer)
         current = max(1, job.status.attempt)
+        if attempt == PREVIOUS:
+            attempt = _before(job, current)
         if attempt > current:
             raise NotFoundError(
                 f"job {name!r} has no attempt {attempt}: it is at {current}",
@@ -99,7 +107,10 @@ class Streams:
                 last = not follow or reader.gone or self._logs.complete(reader.unit)
                 last = last or job.status.phase.terminal or job.status.attempt > reader.attempt
                 for record in reader.records():
-                    yield last_lines.cut(record)
+                    cut = last_lines.cut(record)
+                    if record.time >= since:
+                        since = 0.0
+                        yield cut
                 if last:
                     return
                 await reader.wait()
@@ -121,6 +132,15 @@ class Streams:
             )
         async for piece in self._logs.result(unit_name(job.metadata.uid, job.status.attempt)):
             yield piece
+
+
+def _before(job: Job, current: int) -> int:
+    if current > 1:
+        return current - 1
+    raise NotFoundError(
+        f"job {job.metadata.name!r} has had one attempt only: there is no output of one before it",
+        job_id=job.metadata.uid,
+    )
 
 
 class _Reader:

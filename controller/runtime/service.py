@@ -99,11 +99,24 @@ class JobsService:
         )
 
     def logs(
-        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+        self,
+        name: str,
+        *,
+        attempt: int,
+        offset: int,
+        tail: int,
+        follow: bool,
+        since: float = 0.0,
     ) -> AsyncIterator[LogRecord]:
         """See the port."""
         return self._streams.logs(
-            name, attempt=attempt, offset=offset, tail=tail, follow=follow, viewer=self._viewer
+            name,
+            attempt=attempt,
+            offset=offset,
+            tail=tail,
+            follow=follow,
+            since=since,
+            viewer=self._viewer,
         )
 
     def result(self, name: str) -> AsyncIterator[bytes]:

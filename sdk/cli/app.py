@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from ... import __version__
 from .given import Given
+from .helping import dress, filled
 
 EXIT_PIPE = 141  # 128 + SIGPIPE, as for programs that the signal ends
 
@@ -47,6 +48,10 @@ COMMANDS = {
 class Commands(TyperGroup):
     """The group whose commands are loaded when they are asked for."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.help = filled(self.help or "")
+
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which a user meets them."""
         return [*COMMANDS, *super().list_commands(ctx)]
@@ -54,9 +59,10 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or None; then typer says which ones are similar."""
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            found = super().get_command(ctx, cmd_name)
+            return found and dress(found, cmd_name)
         module = import_module(f".{COMMANDS[cmd_name]}", __package__)
-        return typer.main.get_group(module.app).commands[cmd_name]
+        return dress(typer.main.get_group(module.app).commands[cmd_name], cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         """A reader that went away (`| head`) ends the command quietly."""

@@ -10,7 +10,7 @@ import typer
 
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ..address import Address
-from . import output, settings
+from . import output, settings, talk
 from .settings import Config, Context
 
 app = typer.Typer()
@@ -40,9 +40,7 @@ def use_context(name: Annotated[str, typer.Argument(autocompletion=_names)]) -> 
     """Talk to this one from now on."""
     path = settings.config_path()
     found = settings.load(path)
-    if name not in found.contexts:
-        known = ", ".join(sorted(found.contexts)) or "none"
-        raise NotFoundError(f"there is no context {name!r}; there are: {known}")
+    _known(found, name)
     settings.save(path, replace(found, current=name))
     sys.stdout.write(f"context {name} is in use\n")
 
@@ -78,3 +76,35 @@ def set_context(
     contexts = {**found.contexts, name: one}
     settings.save(path, Config(found.current or name, contexts))
     sys.stdout.write(f"context {name} {'created' if old is None else 'changed'}\n")
+
+
+@config.command("current-context")
+def current_context() -> None:
+    """Print the name of the one in use."""
+    found = settings.load(settings.config_path())
+    if not found.current:
+        raise NotFoundError(
+            "no context is in use: choose one with `cumulusctl config use-context NAME`, "
+            "or make one with `cumulusctl config set-context NAME --server HOST:PORT`"
+        )
+    sys.stdout.write(f"{found.current}\n")
+
+
+@config.command("delete-context")
+def delete_context(name: Annotated[str, typer.Argument(autocompletion=_names)]) -> None:
+    """Forget one. Its files of token and authority stay; of the one in use none is in use then."""
+    path = settings.config_path()
+    found = settings.load(path)
+    _known(found, name)
+    rest = {key: one for key, one in found.contexts.items() if key != name}
+    current = "" if found.current == name else found.current
+    settings.save(path, Config(current, rest))
+    sys.stdout.write(f"context {name} deleted\n")
+    if not current and rest:
+        talk.say(f"no context is in use now; there are: {', '.join(sorted(rest))}")
+
+
+def _known(found: Config, name: str) -> None:
+    if name not in found.contexts:
+        known = ", ".join(sorted(found.contexts)) or "none"
+        raise NotFoundError(f"there is no context {name!r}; there are: {known}")

@@ -41,16 +41,10 @@ def explain(
         bool, typer.Option("--recursive", "-r", help="Every field below it too, a line each.")
     ] = False,
 ) -> None:
-    r"""Say what a field of a file is: its type, default, bounds, meaning, and an example.
+    """Say what a field of a file is: its type, default, bounds, meaning, and an example.
 
     What is said comes from the same models by which files are checked. jobspec.gpu is short for
     job.spec.gpu. A path that is wrong is answered with the ones that come nearest.
-
-    \b
-    Examples:
-      cumulusctl explain job.spec.gpu
-      cumulusctl explain job.spec.retry.on
-      cumulusctl explain worker --recursive
     """
     if recursive:
         sys.stdout.write(_tree(field))

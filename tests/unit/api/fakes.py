@@ -167,7 +167,7 @@ class FakeJobs:
             self.left.set()
 
     async def logs(
-        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
+        self, name: str, *, attempt: int, offset: int, tail: int, follow: bool, since: float = 0.0
     ) -> AsyncIterator[LogRecord]:
         self.asked.append((attempt, offset, tail, follow))
         self._job(name)

@@ -186,6 +186,24 @@ async def test_the_last_lines_begin_within_a_record_and_go_on_live(kit: Kit) -> 
     assert [r.data for r in await everything(events)] == [b"5\n6\n"]
 
 
+async def test_logs_since_a_time_and_of_the_attempt_before(kit: Kit) -> None:
+    await kit.put(job(Phase.RUNNING, status={"attempt": 2}))
+    await kit.log(ONE, b"a\n", b"b\n", b"c\n", end=True)
+    times = [record.time for record in await everything(logs(kit, attempt=1))]
+    since = kit.streams.logs(
+        "train", attempt=1, offset=0, tail=0, follow=False, since=times[1] + 1e6
+    )
+    assert await everything(since) == []
+    before = kit.streams.logs("train", attempt=-1, offset=0, tail=2, follow=False, since=times[0])
+    assert texts(await everything(before)) == ["1:1 b", "1:2 c"]
+
+
+async def test_there_is_none_before_the_first_attempt(kit: Kit) -> None:
+    await kit.put(job(Phase.RUNNING))
+    with pytest.raises(NotFoundError, match="one attempt only"):
+        await everything(logs(kit, attempt=-1))
+
+
 async def test_followed_logs_end_when_complete(kit: Kit) -> None:
     await kit.put(job(Phase.RUNNING))
     await kit.log(ONE, b"a\n")

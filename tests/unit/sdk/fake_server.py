@@ -240,7 +240,9 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
     def Logs(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("Logs", request, context)
         job = self._find("Job", request.job, context)
-        kept = self._kept(request.attempt or max(1, job.status.attempt), request.offset)
+        current = max(1, job.status.attempt)
+        attempt = current - 1 if request.attempt < 0 else request.attempt or current
+        kept = [one for one in self._kept(attempt, request.offset) if one.time >= request.since]
         if request.tail:
             kept = kept[-request.tail :]
         yield from self._cut((convert.log_to_proto(one) for one in kept), context)

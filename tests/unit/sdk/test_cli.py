@@ -328,3 +328,22 @@ def test_stdin_is_a_file(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin", file)
         assert ctl("apply", "-") == 0
     assert ctl.out == "job/hello created\n"
+
+
+def test_contexts_are_listed_used_and_forgotten(ctl: Ctl) -> None:
+    assert ctl.bare("config", "current-context") == 4
+    assert "config use-context NAME" in ctl.err
+    for name in ("lab", "home"):
+        ctl.bare("config", "set-context", name, "--server", f"{name}:50051")
+    assert ctl.bare("config", "current-context") == 0
+    assert ctl.out == "lab\n"
+    assert ctl.bare("config", "delete-context", "lab") == 0
+    assert (ctl.out, ctl.err) == (
+        "context lab deleted\n",
+        "no context is in use now; there are: home\n",
+    )
+    assert ctl.bare("config", "delete-context", "lab") == 4
+    assert ctl.err == "error: there is no context 'lab'; there are: home\n"
+    assert ctl.bare("config", "get-contexts") == 0
+    assert "home" in ctl.out
+    assert "lab" not in ctl.out

@@ -1,0 +1,73 @@
+"""What each command looks like in use, shown by its --help. PURE.
+
+`tests/unit/sdk/test_help.py` sees to it that every command has examples and that they parse.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "apply": (
+        "cumulusctl apply job.yaml",
+        "cumulusctl apply jobs/ --wait",
+        "cumulusctl apply - < job.yaml",
+    ),
+    "run": (
+        "cumulusctl run ./train --gpu 0.5 --duration 2h -r torch",
+        "cumulusctl run ./train --arg epochs=3 --arg name=first",
+    ),
+    "get": (
+        "cumulusctl get jobs",
+        "cumulusctl get jobs -l team=vision --phase Active -o wide",
+        "cumulusctl get job train -o jsonpath={.status.phase}",
+        "cumulusctl get workers --watch",
+    ),
+    "describe": ("cumulusctl describe job train", "cumulusctl describe worker gpu-1"),
+    "why": ("cumulusctl why train",),
+    "top": ("cumulusctl top", "cumulusctl top workers"),
+    "logs": (
+        "cumulusctl logs -f train",
+        "cumulusctl logs train --tail 100 --timestamps",
+        "cumulusctl logs train --since 10m",
+        "cumulusctl logs train --previous",
+    ),
+    "wait": (
+        "cumulusctl wait train",
+        "cumulusctl wait train --for phase=Running --timeout 5m",
+        "cumulusctl wait worker/gpu-1 --for condition=Ready",
+    ),
+    "cancel": ("cumulusctl cancel train",),
+    "delete": ("cumulusctl delete train --wait", "cumulusctl delete -f jobs/"),
+    "cordon": ("cumulusctl cordon gpu-1",),
+    "uncordon": ("cumulusctl uncordon gpu-1",),
+    "drain": ("cumulusctl drain gpu-1 --wait --timeout 10m",),
+    "fence": ("cumulusctl fence gpu-1 --yes",),
+    "unfence": ("cumulusctl unfence gpu-1",),
+    "remove": ("cumulusctl remove worker gpu-1",),
+    "set": (
+        "cumulusctl set worker gpu-1 --available-until 18h",
+        "cumulusctl set worker gpu-1 --available-until 2026-12-01T10:00:00Z",
+    ),
+    "explain": (
+        "cumulusctl explain job.spec.gpu",
+        "cumulusctl explain job.spec.retry.on",
+        "cumulusctl explain worker --recursive",
+    ),
+    "schema": ("cumulusctl schema job > job.schema.json",),
+    "config get-contexts": ("cumulusctl config get-contexts",),
+    "config current-context": ("cumulusctl config current-context",),
+    "config use-context": ("cumulusctl config use-context lab",),
+    "config set-context": (
+        "cumulusctl config set-context lab --server https://gpu.example.org:50051",
+        "cumulusctl config set-context lab --token-file lab.token --ca-file lab.pem",
+    ),
+    "config delete-context": ("cumulusctl config delete-context lab",),
+    "info": ("cumulusctl info", "cumulusctl --context lab info"),
+    "token create": (
+        "cumulusctl token create",
+        "cumulusctl token create --ttl 30m --worker gpu-1",
+    ),
+    "version": ("cumulusctl version",),
+}
+"""Words of the command → lines as they are typed."""
