@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import AsyncCumulusClient as AsyncCumulusClient
+    from .decorators import AsyncRemoteFunction as AsyncRemoteFunction
     from .decorators import RemoteFunction as RemoteFunction
     from .decorators import async_remote as async_remote
     from .decorators import create_remote_function as create_remote_function
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .errors import WaitTimeoutError as WaitTimeoutError
     from .functions.options import Options as Options
     from .functions.packager import CodePackager as CodePackager
+    from .handle import AsyncJobHandle as AsyncJobHandle
     from .handle import CumulusJob as CumulusJob
     from .handle import JobHandle as JobHandle
     from .remote_errors import RemoteError as RemoteError
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AsyncCumulusClient": "client",
+    "AsyncJobHandle": "handle",
+    "AsyncRemoteFunction": "decorators",
     "CodePackager": "functions.packager",
     "CumulusClient": "sync",
     "CumulusJob": "handle",
@@ -53,6 +57,8 @@ _HOME = {
 
 __all__ = [
     "AsyncCumulusClient",
+    "AsyncJobHandle",
+    "AsyncRemoteFunction",
     "CodePackager",
     "CumulusClient",
     "CumulusJob",

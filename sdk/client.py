@@ -14,9 +14,11 @@ be reached and ValidationError for bad input.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
 from . import trust
 from .address import DEFAULT_SERVER, Address
@@ -73,3 +75,7 @@ class AsyncCumulusClient(Submissions, Observations, OperatorCalls, FunctionCalls
     async def close(self) -> None:
         """End every open call. Jobs go on."""
         await self._connection.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """In a job, where the SDK is not, by a module that says so: see `functions/shipped.py`."""
+        return import_module, ("_cumulus_call",)

@@ -12,8 +12,12 @@ They never travel: the wire carries only the errors of `crd_like_specs/errors.py
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..crd_like_specs.errors import CumulusError
-from ..crd_like_specs.job import Job
+
+if TYPE_CHECKING:
+    from ..crd_like_specs.job import Job
 
 
 class JobError(CumulusError, RuntimeError):
@@ -32,7 +36,7 @@ class JobError(CumulusError, RuntimeError):
 
 
 class JobFailedError(JobError):
-    """The job failed; the message begins with `Job <name> failed: `."""
+    """The job failed; the message begins with `Job failed: ` and ends with its name."""
 
 
 class JobTimedOutError(JobError, TimeoutError):

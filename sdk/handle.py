@@ -4,47 +4,64 @@
     job.id                                # keep it anywhere
     JobHandle.from_id(client, job_id).result()
 
-`CumulusJob(client, job_id)` is the same thing under the name it has always had.
+`CumulusJob(client, job_id)` is the same thing under the name it has always had. With an
+AsyncCumulusClient it is an `AsyncJobHandle`, whose methods are awaited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, final
-
-from ..crd_like_specs.job import Job, Phase
-from .functions.values import decode_result
+from collections.abc import AsyncGenerator, Iterator
+from typing import TYPE_CHECKING, Any, Final, final
 
 if TYPE_CHECKING:
     from ..api.frames import Why
+    from ..crd_like_specs.job import Job
+    from .client import AsyncCumulusClient
     from .stream import Event
     from .sync import CumulusClient
 
-WORDS = {
-    Phase.PENDING: "pending",
-    Phase.LEASING: "pending",
-    Phase.STARTING: "pending",
-    Phase.RUNNING: "running",
-    Phase.SUCCEEDED: "completed",
-    Phase.FAILED: "failed",
-    Phase.TIMED_OUT: "timeout",
-    Phase.CANCELLED: "cancelled",
+WORDS: Final = {
+    "Pending": "pending",
+    "Leasing": "pending",
+    "Starting": "pending",
+    "Running": "running",
+    "Succeeded": "completed",
+    "Failed": "failed",
+    "TimedOut": "timeout",
+    "Cancelled": "cancelled",
 }
 """Phase → the word that `status()` says."""
 
 
+class _Held:
+    """One job, by its id."""
+
+    def __init__(self, client: Any, job_id: str, *, trust_result: bool) -> None:
+        self.client = client
+        self.job_id = job_id
+        self._trust = trust_result
+
+    @property
+    def id(self) -> str:
+        """Uid or name, as it was given."""
+        return self.job_id
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.job_id!r})"
+
+
 @final
-class JobHandle:
-    """One job. client: an open CumulusClient; job_id: uid or name; trust_result: unpickle a
-    result of any kind, for a job whose code you trust.
+class JobHandle(_Held):
+    """One job. client: open; job_id: uid or name; trust_result: unpickle a result of any kind,
+    for a job whose code you trust.
 
     Every method raises NotFoundError where the job does not exist (any more).
     """
 
+    client: CumulusClient
+
     def __init__(self, client: CumulusClient, job_id: str, *, trust_result: bool = False) -> None:
-        self.client = client
-        self.job_id = job_id
-        self._trust = trust_result
+        super().__init__(client, job_id, trust_result=trust_result)
 
     @classmethod
     def from_id(
@@ -53,18 +70,13 @@ class JobHandle:
         """The handle of a job handed in before, perhaps by another process."""
         return cls(client, job_id, trust_result=trust_result)
 
-    @property
-    def id(self) -> str:
-        """Uid or name, as it was given."""
-        return self.job_id
-
     def get(self) -> Job:
         """The whole record, as it is now."""
         return self.client.get_job(self.job_id)
 
     def status(self) -> str:
         """One of pending, running, completed, failed, timeout, cancelled."""
-        return WORDS[self.get().status.phase]
+        return word(self.get())
 
     def done(self) -> bool:
         """Whether it has ended."""
@@ -74,7 +86,7 @@ class JobHandle:
         """What the function returned, once it has. timeout: seconds; WaitTimeoutError (a
         TimeoutError) after it, the job goes on. Raises what `CumulusClient.result` raises.
         """
-        return decode_result(self.client.result(self.job_id, timeout), trust=self._trust)
+        return decoded(self.client.result(self.job_id, timeout), trust=self._trust)
 
     def stream(self) -> Iterator[Event]:
         """Every state and log record from the start; the last event is `Done`."""
@@ -88,11 +100,67 @@ class JobHandle:
         """Ask it to end now. True unless it had ended before."""
         return self.client.cancel_job(self.job_id)
 
-    def __repr__(self) -> str:
-        return f"JobHandle({self.job_id!r})"
+
+@final
+class AsyncJobHandle(_Held):
+    """`JobHandle` for asyncio."""
+
+    client: AsyncCumulusClient
+
+    def __init__(
+        self, client: AsyncCumulusClient, job_id: str, *, trust_result: bool = False
+    ) -> None:
+        super().__init__(client, job_id, trust_result=trust_result)
+
+    @classmethod
+    def from_id(
+        cls, client: AsyncCumulusClient, job_id: str, *, trust_result: bool = False
+    ) -> AsyncJobHandle:
+        """See JobHandle.from_id."""
+        return cls(client, job_id, trust_result=trust_result)
+
+    async def get(self) -> Job:
+        """See JobHandle.get."""
+        return await self.client.get_job(self.job_id)
+
+    async def status(self) -> str:
+        """See JobHandle.status."""
+        return word(await self.get())
+
+    async def done(self) -> bool:
+        """See JobHandle.done."""
+        return (await self.get()).status.phase.terminal
+
+    async def result(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (a public argument)
+        """See JobHandle.result."""
+        return decoded(await self.client.result(self.job_id, timeout), trust=self._trust)
+
+    def stream(self) -> AsyncGenerator[Event, None]:
+        """See JobHandle.stream."""
+        return self.client.stream(self.job_id)
+
+    async def why(self) -> Why:
+        """See JobHandle.why."""
+        return await self.client.why(self.job_id)
+
+    async def cancel(self) -> bool:
+        """See JobHandle.cancel."""
+        return not (await self.client.cancel(self.job_id)).status.phase.terminal
 
 
 CumulusJob = JobHandle
+
+
+def word(job: Job) -> str:
+    """What `status()` says of it."""
+    return WORDS[job.status.phase.value]
+
+
+def decoded(value: Any, *, trust: bool) -> Any:
+    """A result as the function returned it."""
+    from .functions.values import decode_result  # noqa: PLC0415 (importing the SDK costs little)
+
+    return decode_result(value, trust=trust)
 
 
 def as_dict(job: Job) -> dict[str, Any]:
@@ -100,11 +168,11 @@ def as_dict(job: Job) -> dict[str, Any]:
     `error` where it ended badly, times in POSIX seconds, and the whole record under `job`.
     """
     seen = job.status
-    bad = seen.phase.terminal and seen.phase is not Phase.SUCCEEDED
+    bad = seen.phase.terminal and word(job) != "completed"
     return {
         "job_id": job.metadata.uid,
         "name": job.metadata.name,
-        "status": WORDS[seen.phase],
+        "status": word(job),
         "error": (seen.message or seen.reason) if bad else None,
         "submitted_at": seen.submitted_at,
         "started_at": seen.started_at or None,

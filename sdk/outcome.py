@@ -70,14 +70,14 @@ def failure_of(job: Job, envelope: Envelope | None) -> CumulusError:
     text = status.message or status.reason or "no reason was recorded"
     name = job.metadata.name
     if status.phase is Phase.TIMED_OUT:
-        return JobTimedOutError(f"Job {name} timed out: {text}", job=job)
+        return JobTimedOutError(f"Job timed out: {text} (job {name})", job=job)
     if status.phase is Phase.CANCELLED:
-        return JobCancelledError(f"Job {name} was cancelled: {text}", job=job)
+        return JobCancelledError(f"Job was cancelled: {text} (job {name})", job=job)
     if envelope is None or envelope.ok:
-        return JobFailedError(f"Job {name} failed: {text}", job=job)
+        return JobFailedError(f"Job failed: {text} (job {name})", job=job)
     said = ": ".join(part for part in (envelope.error_type, envelope.error) if part)
     return remote_error(
-        f"Job {name} failed: {said or text}",
+        f"Job failed: {said or text} (job {name})",
         job=job,
         error_type=envelope.error_type,
         place=envelope.place,

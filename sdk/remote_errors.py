@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import builtins
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..crd_like_specs.job import Job
 from .errors import JobError, JobFailedError
+
+if TYPE_CHECKING:
+    from ..crd_like_specs.job import Job
 
 
 class RemoteError(JobFailedError):

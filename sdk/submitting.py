@@ -89,13 +89,14 @@ class Submissions:
         idempotency_key: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
         watch: Callable[[Event], None] | None = None,
+        logs: bool = True,
     ) -> Any:
         """`submit_code`, and what the job's main() returned, over one connection; raises as
-        `result` does. timeout: seconds; watch: shown every event.
+        `result` does. timeout: seconds; watch: shown every event, those of the log if `logs`.
         """
 
         async def end() -> Done:
-            events = self._submitted(job, code, idempotency_key, logs=watch is not None)
+            events = self._submitted(job, code, idempotency_key, logs=logs and watch is not None)
             async with aclosing(events):
                 async for event in events:
                     if watch is not None:
@@ -140,6 +141,10 @@ class Submissions:
         )
         assert code is not None
         return await self.run_code(wanted, code, timeout=timeout)
+
+    def has_sent(self, digest: str) -> bool:
+        """Whether the server has had this zip from here, so that it need not be sent again."""
+        return digest in self._sent
 
     async def has_code(self, code: bytes) -> bool:
         """Whether the server keeps this zip already."""

@@ -9,27 +9,36 @@ from __future__ import annotations
 import asyncio
 import builtins
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why, WorkerUse
-from ..api.joining import NewToken
-from ..crd_like_specs.job import Job
-from ..crd_like_specs.worker import Worker
 from . import handle
-from .address import DEFAULT_SERVER
-from .client import AsyncCumulusClient
-from .functions.calling import Function
-from .functions.code import FunctionCode
-from .functions.needs import Requirements
-from .functions.options import Options
 from .handle import JobHandle
-from .stream import Event, LogsLost
-from .submitting import Args
-from .waiting import Goal
+
+if TYPE_CHECKING:
+    from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why, WorkerUse
+    from ..api.joining import NewToken
+    from ..crd_like_specs.job import Job
+    from ..crd_like_specs.worker import Worker
+    from .functions.calling import Function
+    from .functions.code import FunctionCode
+    from .functions.needs import Requirements
+    from .functions.options import Options
+    from .stream import Event, LogsLost
+    from .submitting import Args
+    from .waiting import Goal
 
 T = TypeVar("T")
 
@@ -45,7 +54,7 @@ class CumulusClient:
 
     def __init__(
         self,
-        server_url: str = DEFAULT_SERVER,
+        server_url: str = "127.0.0.1:50051",
         api_key: str | None = None,
         *,
         insecure: bool = False,
@@ -53,6 +62,8 @@ class CumulusClient:
         timeout: float = 30.0,
         patience: float = 120.0,
     ) -> None:
+        from .client import AsyncCumulusClient  # noqa: PLC0415 (it costs most of a program's start)
+
         self._client = AsyncCumulusClient(
             server_url, api_key, insecure=insecure, ca=ca, timeout=timeout, patience=patience
         )
@@ -87,12 +98,18 @@ class CumulusClient:
         """See AsyncCumulusClient.apply."""
         return self._do(self._client.apply(resource, code=code, dry_run=dry_run))
 
-    def submit(self, job: Job | str | Path, *, idempotency_key: str | None = None) -> Job:
+    def submit(
+        self, job: Job | str | Path | Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Job:
         """See AsyncCumulusClient.submit."""
         return self._do(self._client.submit(job, idempotency_key=idempotency_key))
 
     def submit_and_stream(
-        self, job: Job | str | Path, *, idempotency_key: str | None = None, logs: bool = True
+        self,
+        job: Job | str | Path | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        logs: bool = True,
     ) -> Iterator[Event]:
         """See AsyncCumulusClient.submit_and_stream."""
         return self._each(
@@ -222,7 +239,7 @@ class CumulusClient:
         """See AsyncCumulusClient.spawn."""
         job = self._do(self._client.spawn(function, args, kwargs, options))
         trust = options is not None and options.trust_result
-        return JobHandle(self, job.metadata.uid, trust_result=trust)
+        return JobHandle(self, job.id, trust_result=trust)
 
     def call(
         self,
@@ -279,7 +296,7 @@ class CumulusClient:
 
     def list_jobs(self) -> builtins.list[dict[str, Any]]:
         """Every job, each as `get_job_status` gives it."""
-        return [handle.as_dict(job) for job in self.list("Job") if isinstance(job, Job)]
+        return [handle.as_dict(job) for job in self.list("Job") if job.kind == "Job"]
 
     def cancel_job(self, job_id: str) -> bool:
         """Ask a job to end now. True unless it had ended before."""
@@ -288,6 +305,10 @@ class CumulusClient:
     def get_server_info(self) -> dict[str, Any]:
         """What the controller is."""
         return asdict(self.server_info())
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """See AsyncCumulusClient."""
+        return import_module, ("_cumulus_call",)
 
     def _turn(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -6,14 +6,20 @@ their function once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ...api.frames import ServerInfo
 from ...crd_like_specs.job import Job
+from ..progress.display import Watch, showing
+from ..progress.view import JobView, ManyView
+from ..stream import Event
 from . import mapping
 from .code import FunctionCode, check_python, pack_function
 from .options import Options, function_job, job_name
+from .pickling import carries_bytecode
 from .values import decode_result, encode_call
 
 Function = Callable[..., Any]
@@ -25,11 +31,34 @@ class Client(Protocol):
     async def server_info(self) -> ServerInfo:
         """What the controller is."""
 
-    async def submit_code(self, job: Job, code: bytes) -> Job:
+    def has_sent(self, digest: str) -> bool:
+        """Whether the server has had this zip from here."""
+
+    async def submit_code(
+        self, job: Job, code: bytes, *, idempotency_key: str | None = None
+    ) -> Job:
         """Hand in a job whose code is this zip."""
 
-    async def result(self, job: Job | str, timeout: float | None = None) -> Any:  # noqa: ASYNC109 (a public argument)
-        """What its main() returned."""
+    async def run_code(
+        self,
+        job: Job,
+        code: bytes,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
+        watch: Callable[[Event], None] | None = None,
+        logs: bool = True,
+    ) -> Any:
+        """Hand it in, and wait for what its main() returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, ready to be handed in."""
+
+    job: Job
+    zip: bytes
+    options: Options
 
 
 async def spawn(
@@ -38,12 +67,12 @@ async def spawn(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Options,
-    name: str = "",
 ) -> Job:
     """Hand one call in; returns once it is stored."""
-    code = await prepared(client, function)
-    call = encode_call(args, kwargs, any_result=options.trust_result)
-    return await client.submit_code(function_job(code, options, call, name), code.zip)
+    call = await _prepared(client, _code(function), args, kwargs, options)
+    return await client.submit_code(
+        call.job, call.zip, idempotency_key=call.options.idempotency_key
+    )
 
 
 async def run(
@@ -54,7 +83,9 @@ async def run(
     options: Options,
 ) -> Any:
     """Hand one call in and wait for what it returns."""
-    return await _result(client, await spawn(client, function, args, kwargs, options), options)
+    call = await _prepared(client, _code(function), args, kwargs, options)
+    with showing(JobView(call.job.metadata.name), options.progress) as watch:
+        return await _ran(client, call, watch)
 
 
 async def map_over(
@@ -68,33 +99,61 @@ async def map_over(
     return_exceptions: bool,
 ) -> AsyncGenerator[Any, None]:
     """See `AsyncCumulusClient.map`. A tuple among the inputs is one call's arguments."""
-    code = await prepared(client, function)
+    code = _code(function)
     name = job_name(code.name)
+    view = ManyView(code.name, len(inputs) if isinstance(inputs, Sized) else 0)
+    with showing(view, options.progress) as watch:
 
-    async def call(number: int, one: Any) -> Any:
-        args = one if isinstance(one, tuple) else (one,)
-        job = await spawn(client, code, args, {}, options, f"{name}-{number}")
-        return await _result(client, job, options)
+        async def call(number: int, one: Any) -> Any:
+            args = one if isinstance(one, tuple) else (one,)
+            key = options.idempotency_key and f"{options.idempotency_key}-{number}"
+            its = replace(options, idempotency_key=key)
+            made = await _prepared(client, code, args, {}, its, f"{name}-{number}")
+            return await _ran(client, made, watch, logs=False)
 
-    results = mapping.each(
-        call,
-        inputs,
-        concurrency=concurrency,
-        ordered=ordered,
-        return_exceptions=return_exceptions,
+        results = mapping.each(
+            call,
+            inputs,
+            concurrency=concurrency,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        async with aclosing(results):
+            async for result in results:
+                yield result
+
+
+def _code(function: Function | FunctionCode) -> FunctionCode:
+    return function if isinstance(function, FunctionCode) else pack_function(function)
+
+
+async def _prepared(
+    client: Client,
+    code: FunctionCode,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Options,
+    name: str = "",
+) -> Call:
+    """Packed with what its arguments need, and known to run on the Python that jobs have here."""
+    given, pickled = encode_call(args, kwargs, result=options.result_kind)
+    if pickled:
+        code = code.with_modules_of(pickled)
+    checked = client.has_sent(code.digest) and not carries_bytecode(pickled)
+    if not checked and (code.python or carries_bytecode(pickled)):
+        check_python(code, (await client.server_info()).python, pickled)
+    job = function_job(code.name, code.digest, options, given, name)
+    return Call(job, code.zip, options)
+
+
+async def _ran(client: Client, call: Call, watch: Watch | None, *, logs: bool = True) -> Any:
+    options = call.options
+    value = await client.run_code(
+        call.job,
+        call.zip,
+        idempotency_key=options.idempotency_key,
+        timeout=options.timeout,
+        watch=watch,
+        logs=logs,
     )
-    async for result in results:
-        yield result
-
-
-async def prepared(client: Client, function: Function | FunctionCode) -> FunctionCode:
-    """Packed, and known to run on the Python that jobs have here."""
-    code = function if isinstance(function, FunctionCode) else pack_function(function)
-    if code.python:
-        check_python(code, (await client.server_info()).python)
-    return code
-
-
-async def _result(client: Client, job: Job, options: Options) -> Any:
-    value = await client.result(job, options.timeout)
     return decode_result(value, trust=options.trust_result)

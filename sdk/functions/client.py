@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...crd_like_specs.job import Job
+from ..handle import AsyncJobHandle
 from . import calling
-from .calling import Client, Function
+from .calling import Function
 from .code import FunctionCode
 from .needs import Requirements
 from .options import Options
@@ -17,21 +17,23 @@ class FunctionCalls:
     """Functions handed in as jobs."""
 
     async def spawn(
-        self: Client,
+        self: Any,
         function: Function | FunctionCode,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         options: Options | None = None,
-    ) -> Job:
+    ) -> AsyncJobHandle:
         """Hand in a call of a Python function; returns once it is stored.
 
         ValidationError where the function or its arguments cannot travel, or where only another
         Python version than that of jobs could run it.
         """
-        return await calling.spawn(self, function, args, kwargs or {}, options or Options())
+        wanted = options or Options()
+        job = await calling.spawn(self, function, args, kwargs or {}, wanted)
+        return AsyncJobHandle(self, job.metadata.uid, trust_result=wanted.trust_result)
 
     async def call(
-        self: Client,
+        self: Any,
         function: Function | FunctionCode,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
@@ -41,7 +43,7 @@ class FunctionCalls:
         return await calling.run(self, function, args, kwargs or {}, options or Options())
 
     async def run(
-        self: Client,
+        self: Any,
         func: Function,
         gpu_memory: float | None = 0.5,
         duration: float | str = 3600,
@@ -61,7 +63,7 @@ class FunctionCalls:
         return await calling.run(self, func, args or (), kwargs, options)
 
     def map(
-        self: Client,
+        self: Any,
         function: Function | FunctionCode,
         inputs: Iterable[Any],
         options: Options | None = None,

@@ -7,50 +7,57 @@
     …                        the user's own modules and packages
 
 Functions of local modules are pickled by reference and so work on any Python; those of `__main__`
-and notebooks, lambdas and closures carry bytecode, which only one Python version understands.
-Equal functions give equal bytes within a process, and across processes where no class is defined
-in `__main__`.
+and notebooks, of modules that import the SDK, lambdas and closures carry bytecode, which only one
+Python version understands. Equal functions give equal bytes, in every process.
 """
 
 from __future__ import annotations
 
-import pickle
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType
 from typing import Any, Final
 
-from ...crd_like_specs import packing
 from ...crd_like_specs.errors import ValidationError
-from . import modules
+from . import modules, pickling, reach
+from .tainted import sdk_users
 
 _MAIN: Final = b"from _cumulus_call import main  # noqa: F401\n"
+_HERE: Final = ".".join(map(str, sys.version_info[:2]))
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCode:
     """zip: ready to send; digest: of it; name: of the function; python: `3.11` where only that
-    version can run it, "" for any.
+    version can run it, "" for any; files: of the zip.
     """
 
-    zip: bytes
+    zip: bytes = field(repr=False)
     digest: str
     name: str
     python: str
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    _wider: dict[frozenset[str], FunctionCode] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def with_modules_of(self, pickled: bytes) -> FunctionCode:
+        """The code with the local modules that pickled arguments need."""
+        more = modules.local_files([pickled], ())
+        if more.keys() <= self.files.keys():
+            return self
+        names = frozenset(more)
+        if names not in self._wider:
+            self._wider[names] = _packed({**more, **self.files}, self.name, self.python)
+        return self._wider[names]
 
 
 def pack_function(function: Callable[..., Any]) -> FunctionCode:
     """ValidationError that names what cannot travel, such as an open file or a lock."""
     files, pickled = function_files(function)
-    data = packing.pack(files)
-    return FunctionCode(
-        zip=data,
-        digest=packing.digest(data),
-        name=_name(function),
-        python=".".join(map(str, sys.version_info[:2])) if _carries_bytecode(pickled) else "",
-    )
+    python = _HERE if pickling.carries_bytecode(pickled) else ""
+    return _packed(files, _name(function), python)
 
 
 def function_files(
@@ -63,15 +70,15 @@ def function_files(
     if not callable(function):
         raise ValidationError(f"{function!r:.80} is no function: expected something to call")
     try:
-        pickled = cloudpickle.dumps(function, protocol=pickle.DEFAULT_PROTOCOL)
-        baked = cloudpickle.dumps(call, protocol=pickle.DEFAULT_PROTOCOL) if call else b""
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as e:
+        pickled = dumps(function)
+        baked = dumps(call) if call else b""
+    except pickling.FAILURES as e:
         raise ValidationError(
             f"function {name!r} cannot be sent: {e}; make what it uses inside the function, or "
             "give it as an argument"
         ) from e
     files = {
-        **modules.local_files([p for p in (pickled, baked) if p], _codes(function)),
+        **modules.local_files([p for p in (pickled, baked) if p], reach.codes(function)),
         **_cloudpickle(Path(cloudpickle.__file__).parent),
         "main.py": _MAIN,
         "_cumulus_call.py": Path(__file__).with_name("shipped.py").read_bytes(),
@@ -82,47 +89,46 @@ def function_files(
     return files, pickled
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
+def dumps(value: Any) -> bytes:
+    """Value as a job can unpickle it: without what imports the SDK. Raises pickling.FAILURES."""
+    pickled = pickling.dumps(value)
+    by_value = sdk_users([pickled])
+    while by_value:
+        pickled = pickling.dumps(value, by_value)
+        more = sdk_users([pickled])
+        if len({*by_value, *more}) == len(by_value):
+            break
+        by_value = [*by_value, *(module for module in more if module not in by_value)]
+    return pickled
 
 
-def check_python(code: FunctionCode, image_python: str) -> None:
-    """ValidationError where the job image's Python (`3.11`, "" unknown) cannot run the code."""
-    if code.python and image_python and code.python != image_python:
+def check_python(code: FunctionCode, image_python: str, call: bytes = b"") -> None:
+    """ValidationError where the job image's Python (`3.11`, "" unknown) cannot run the code, or
+    cannot read the pickled arguments.
+    """
+    if image_python and code.python and code.python != image_python:
         raise ValidationError(
             f"function {code.name!r} holds bytecode of Python {code.python}, but jobs run on "
             f"Python {image_python}: put it into a module of its own (a file beside this one), or "
             f"use Python {image_python} here"
         )
+    if image_python and pickling.carries_bytecode(call) and image_python != _HERE:
+        raise ValidationError(
+            f"the arguments of {code.name!r} hold bytecode of Python {_HERE}, but jobs run on "
+            f"Python {image_python}: put the functions and classes among them into a module of "
+            f"their own, or use Python {image_python} here"
+        )
 
 
-def _carries_bytecode(pickled: bytes) -> bool:
-    """Code objects are rebuilt by `types.CodeType`, which cloudpickle names `_builtin_type`."""
-    return b"CodeType" in pickled
+def _packed(files: Mapping[str, bytes], name: str, python: str) -> FunctionCode:
+    from ...crd_like_specs import packing  # noqa: PLC0415 (importing the SDK is to cost little)
+
+    data = packing.pack(files)
+    return FunctionCode(data, packing.digest(data), name, python, files)
 
 
-def _codes(function: Callable[..., Any]) -> tuple[CodeType, ...]:
-    """Of the function and of what it reaches by closure and by globals that are functions."""
-    found: dict[int, CodeType] = {}
-    waiting: list[Any] = [function]
-    while waiting:
-        one = waiting.pop()
-        one = getattr(one, "__wrapped__", None) or getattr(one, "__func__", one)
-        if not isinstance(one, FunctionType) or id(one.__code__) in found:
-            continue
-        found[id(one.__code__)] = one.__code__
-        waiting += [c.cell_contents for c in one.__closure__ or () if _filled(c)]
-        for code in modules.codes_of(one.__code__):
-            waiting += [one.__globals__[n] for n in code.co_names if n in one.__globals__]
-    return tuple(found.values())
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 (an empty cell raises)
-    except ValueError:
-        return False
-    return True
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _cloudpickle(folder: Path) -> dict[str, bytes]:

@@ -15,15 +15,15 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType
 from typing import Final
 
-from ...crd_like_specs import packing
 from ...crd_like_specs.errors import ValidationError
 
-_OWN: Final = "cumulus"  # the SDK itself is no part of a job
+OWN: Final = "cumulus"  # the SDK itself is no part of a job
 _SUFFIX: Final = ".py"
 
 
@@ -33,7 +33,7 @@ def local_files(pickles: Sequence[bytes], codes: tuple[CodeType, ...]) -> dict[s
     """
     files: dict[str, bytes] = {}
     seen: set[str] = set()
-    waiting = sorted({*_named(pickles), *_imports(codes)})
+    waiting = sorted({*named(pickles), *_imports(codes)})
     while waiting:
         unit = _unit(waiting.pop())
         if unit is None or unit.name in seen:
@@ -54,7 +54,7 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
             yield from codes_of(constant)
 
 
-def _named(pickles: Sequence[bytes]) -> set[str]:
+def named(pickles: Sequence[bytes]) -> set[str]:
     """Modules that unpickling imports: texts before a STACK_GLOBAL, and subimports."""
     texts = {
         str(argument)
@@ -64,6 +64,22 @@ def _named(pickles: Sequence[bytes]) -> set[str]:
     }
     # More than are modules: only those that are found as local modules matter.
     return {t.split(" ")[0] for t in texts if t.replace(".", "_").replace(" ", "_").isidentifier()}
+
+
+def is_local(name: str) -> bool:
+    """Whether a module is the user's own: of `__main__`, of a notebook, or found in a file that
+    is not installed.
+    """
+    return name in ("", "__main__", "__mp_main__") or _unit(name) is not None
+
+
+def spec_of(name: str) -> ModuleSpec | None:
+    """Found without running anything but the packages above it, which are loaded or empty."""
+    found: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
+    try:
+        return found or importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
 
 
 def _imports(codes: tuple[CodeType, ...]) -> set[str]:
@@ -92,21 +108,12 @@ def _unit(name: str) -> ModuleSpec | None:
     namespace package, which has no end, only the part that is named. Else None.
     """
     top, *rest = name.split(".")
-    if not top or top in sys.stdlib_module_names or top in (_OWN, "__main__", "__mp_main__"):
+    if not top or top in sys.stdlib_module_names or top in (OWN, "__main__", "__mp_main__"):
         return None
-    spec = _spec(top)
+    spec = spec_of(top)
     while spec is not None and spec.origin is None and rest:
-        spec = _spec(f"{spec.name}.{rest.pop(0)}")
+        spec = spec_of(f"{spec.name}.{rest.pop(0)}")
     return spec if spec is not None and spec.origin is not None and _is_own(spec) else None
-
-
-def _spec(name: str) -> ModuleSpec | None:
-    """Found without running anything but the packages above it, which are loaded or empty."""
-    found: ModuleSpec | None = getattr(sys.modules.get(name), "__spec__", None)
-    try:
-        return found or importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
 
 
 def _is_own(spec: ModuleSpec) -> bool:
@@ -117,6 +124,7 @@ def _is_own(spec: ModuleSpec) -> bool:
     return not any(path.resolve().is_relative_to(root) for root in _installed())
 
 
+@cache
 def _installed() -> tuple[Path, ...]:
     paths = {
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
@@ -127,6 +135,8 @@ def _installed() -> tuple[Path, ...]:
 
 
 def _files_of(unit: ModuleSpec) -> dict[str, bytes]:
+    from ...crd_like_specs import packing  # noqa: PLC0415 (importing the SDK is to cost little)
+
     place = unit.name.replace(".", "/")
     path = Path(unit.origin or "")
     try:

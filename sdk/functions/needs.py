@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,8 @@ Requirements = Sequence[str] | str | Path | None
 _INLINE: Final = re.compile(
     r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$",
 )
+
+_INCLUDED: Final = re.compile(r"^(-r|--requirement)[ =]?\s*(?P<file>\S.*)$")
 
 
 def read_requirements(given: Requirements) -> tuple[str, ...]:
@@ -37,7 +38,9 @@ def read_requirements(given: Requirements) -> tuple[str, ...]:
     return tuple(line for line in lines if line.strip() not in sys.stdlib_module_names)
 
 
-def _of_file(path: Path) -> list[str]:
+def _of_file(path: Path, above: tuple[Path, ...] = ()) -> list[str]:
+    if path.resolve() in above:
+        raise _wrong(path, "includes itself")
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as e:
@@ -54,11 +57,25 @@ def _of_file(path: Path) -> list[str]:
         rows = found[0]["content"].splitlines()
         inline = _toml(path, "\n".join(row.removeprefix("#").removeprefix(" ") for row in rows))
         return _lines(path, "dependencies", inline.get("dependencies", []))
-    stripped = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
-    return [line for line in stripped if line]
+    return _of_list(path, text, above)
+
+
+def _of_list(path: Path, text: str, above: tuple[Path, ...]) -> list[str]:
+    """A requirements.txt: `-r other.txt` is read too, comments and continued lines are as pip's."""
+    lines: list[str] = []
+    for row in re.sub(r"\\\r?\n", " ", text).splitlines():
+        line = re.sub(r"(^|\s)#.*$", "", row).strip()
+        other = _INCLUDED.match(line)
+        if other:
+            lines += _of_file(path.parent / other["file"], (*above, path.resolve()))
+        elif line:
+            lines.append(line)
+    return lines
 
 
 def _toml(path: Path, text: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 (importing the SDK is to cost little)
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

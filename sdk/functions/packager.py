@@ -8,11 +8,10 @@ named by `spec.code.path` and needs no arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...crd_like_specs import packing
-from .code import function_files
-from .needs import Requirements, read_requirements
+if TYPE_CHECKING:
+    from .needs import Requirements
 
 
 class CodePackager:
@@ -37,6 +36,10 @@ class CodePackager:
 
         ValidationError for what cannot be packed.
         """
+        from ...crd_like_specs import packing  # noqa: PLC0415 (importing the SDK costs little)
+        from .code import function_files  # noqa: PLC0415 (same)
+        from .needs import read_requirements  # noqa: PLC0415 (same)
+
         del job_id
         files, _pickled = function_files(func, (tuple(args or ()), kwargs))
         lines = read_requirements(requirements)

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Any
 
 RESULT_MARK = "__cumulus_pickle__"
+ARRAYS_MARK = "__cumulus_arrays__"
+MOST = 47 << 20
+"""Bytes of a pickled result or of one with arrays: a result travels as JSON, of at most 64 MiB."""
+
 _FUNCTION = "_cumulus_function.pkl"
 _CALL = "_cumulus_call.pkl"
+
+
+class ResultTooLargeError(Exception):
+    """What was returned does not fit into a result."""
 
 
 def main(
@@ -22,8 +30,8 @@ def main(
     pickled: str | None = None,
     result: str = "json",
 ) -> Any:
-    """Call the function. pickled: base64 of (args, kwargs) where JSON cannot hold them;
-    result: "json", or "pickle" for one of any kind, given back as base64 under RESULT_MARK.
+    """Call the function. pickled: base64 of (args, kwargs) where JSON cannot hold them; result:
+    "json", "arrays" (see `packed`), or "pickle" for one of any kind, in base64.
     """
     here = Path(__file__).parent
     function = pickle.loads((here / _FUNCTION).read_bytes())  # noqa: S301 (see above)
@@ -37,8 +45,56 @@ def main(
         import asyncio  # noqa: PLC0415 (only an async function needs it)
 
         value = asyncio.run(value)
+    if result == "arrays":
+        return {ARRAYS_MARK: packed(value, [0])}
     if result != "pickle":
         return value
     import cloudpickle  # noqa: PLC0415 (only such a result needs it)
 
-    return {RESULT_MARK: base64.b64encode(cloudpickle.dumps(value)).decode("ascii")}
+    data = cloudpickle.dumps(value)
+    _check_size(len(data))
+    return {RESULT_MARK: base64.b64encode(data).decode("ascii")}
+
+
+def packed(value: Any, total: list[int]) -> Any:
+    """Value for JSON: containers as {"dict" | "list" | "tuple": items}, arrays as {"array": base64
+    of the .npy format}; what is neither stays. total: [bytes of arrays so far].
+    """
+    if isinstance(value, dict):
+        return {"dict": [[packed(k, total), packed(v, total)] for k, v in value.items()]}
+    if isinstance(value, (list, tuple)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [packed(item, total) for item in value]}
+    if value is None or isinstance(value, (str, bool, int, float)) or not hasattr(value, "shape"):
+        return value
+    import io  # noqa: PLC0415 (only arrays need these)
+
+    import numpy  # noqa: ICN001, PLC0415 (same)
+
+    if hasattr(value, "detach"):  # a tensor, perhaps of a device
+        value = value.detach().cpu()
+    array = numpy.asarray(value)
+    total[0] += array.nbytes
+    _check_size(total[0])
+    buffer = io.BytesIO()
+    numpy.save(buffer, array, allow_pickle=False)
+    return {"array": base64.b64encode(buffer.getvalue()).decode("ascii")}
+
+
+def _check_size(size: int) -> None:
+    if size > MOST:
+        raise ResultTooLargeError(
+            f"the result takes {size} bytes: a result may take {MOST}; return less of it (a "
+            "summary, a part, a smaller type), or let the job write it to storage that you read "
+            "(network=True)"
+        )
+
+
+def __getattr__(name: str) -> Any:
+    """A client of the SDK that a function refers to becomes this module: see `client.py`."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise RuntimeError(
+        f"a client's {name!r} was asked for inside a job, where there is no client: hand jobs in "
+        "from outside"
+    )

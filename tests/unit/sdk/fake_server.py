@@ -87,6 +87,7 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         self.floor = 0  # watches from below it have expired
         self.never_ends = False  # jobs stay Running
         self.gap: tuple[int, int] | None = None  # records [a, b) of the log are not kept
+        self.python = ""  # of the job image
         self.version = 0
         self.changed = threading.Condition()
         self.stopping = threading.Event()
@@ -213,7 +214,8 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
 
     def ServerInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("ServerInfo", request, context)
-        info = ServerInfo("0.1.0", "process", "", 1, 2, ("the process platform does not isolate",))
+        notices = ("the process platform does not isolate",)
+        info = ServerInfo("0.1.0", "process", "", 1, 2, notices, self.python)
         return convert.info_to_proto(info)
 
     # Streams
@@ -225,11 +227,13 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         code = b"".join(frame.code for frame in frames[1:])
         if start.code_follows:
             self.blobs[f"sha256:{hashlib.sha256(code).hexdigest()}"] = code
+        elif (digest := start.job.spec.code.digest) and digest not in self.blobs:
+            self._fail(NotFoundError(f"the code {digest} is not here: send it"), context)
         job = self.keys.get(start.idempotency_key)
         if job is None:
             job = self._store(convert.job_from_proto(start.job))
             self.keys[start.idempotency_key] = job
-        yield from self._cut(self._frames(job, 0, 0, logs=True), context)
+        yield from self._cut(self._frames(job, 0, 0, logs=not start.no_logs), context)
 
     def Follow(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("Follow", request, context)

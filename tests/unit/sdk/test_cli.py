@@ -70,7 +70,9 @@ def test_a_job_that_raises_gives_its_error_traceback_and_code(ctl: Ctl, server: 
     server.script.envelope = json.dumps({"status": "error", **error}).encode()
     assert ctl("apply", ctl.file(), "--wait") == 1
     assert ctl.out == ""
-    assert ctl.err.endswith("Traceback: there\nerror: Job hello failed: ValueError: no luck\n")
+    assert ctl.err.endswith(
+        "Traceback: there\nerror: Job failed: ValueError: no luck (job hello)\n"
+    )
 
 
 def test_a_traceback_that_was_logged_is_not_told_twice(ctl: Ctl, server: FakeServer) -> None:

@@ -146,7 +146,7 @@ async def test_result_is_the_value_or_the_error(
     assert await client.result(await client.submit(job())) == {"answer": 42}
     server.script.phase = Phase.FAILED
     server.script.envelope = b'{"status": "error", "error": "no", "error_type": "KeyError"}'
-    with pytest.raises(JobFailedError, match=r"Job \S+ failed: KeyError: no"):
+    with pytest.raises(JobFailedError, match=r"^Job failed: KeyError: no"):
         await client.result(await client.submit(job("second")))
 
 

@@ -7,7 +7,6 @@ import json
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from cumulus.sdk.functions.options import Options, function_job
 from cumulus.sdk.functions.packager import CodePackager
 from cumulus.sdk.functions.values import decode_result, encode_call
 from run_job import Job as Run
+
+from .packed import by_value, names
 
 OFFSET = 40
 
@@ -35,40 +36,13 @@ def ran(job: Run, code: bytes, call: object = None) -> Any:
     return job.run().result
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Run:
-    return Run(tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the import path, whose modules are forgotten afterwards."""
-    known = set(sys.modules)
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.invalidate_caches()
-    yield tmp_path
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
-
-
-def names(code: bytes) -> set[str]:
-    return set(zipfile.ZipFile(BytesIO(code)).namelist())
-
-
-def by_value(source: str, name: str) -> Any:
-    """A function as a notebook defines it: of `__main__`, without a file."""
-    scope: dict[str, Any] = {"__name__": "__main__"}
-    exec(source, scope)
-    return scope[name]
-
-
 def test_a_function_of_a_notebook_runs_with_its_globals_and_defaults(job: Run) -> None:
     function = by_value(
         "base = 40\ndef add(a, b=1):\n    return helper(a) + b\ndef helper(a): return base + a",
         "add",
     )
     code = pack_function(function)
-    assert ran(job, code.zip, encode_call([1], {}, any_result=False)) == 42
+    assert ran(job, code.zip, encode_call([1], {})[0]) == 42
     assert code.python == f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -81,7 +55,7 @@ def test_a_closure_a_lambda_and_a_class_run(job: Run) -> None:
         "Box",
     )
     code = pack_function(scaled(5))
-    assert ran(job, code.zip, encode_call([[1, 2]], {}, any_result=False)) == [10, 20]
+    assert ran(job, code.zip, encode_call([[1, 2]], {})[0]) == [10, 20]
 
 
 def test_local_modules_travel_with_what_they_import_and_their_data(folder: Path, job: Run) -> None:
@@ -102,13 +76,13 @@ def test_local_modules_travel_with_what_they_import_and_their_data(folder: Path,
     assert {"shop/__init__.py", "shop/prices.py", "shop/price.txt", "taxes.py"} <= names(code.zip)
     assert "unused.py" not in names(code.zip)
     assert code.python == ""  # by reference: any Python runs it
-    assert ran(job, code.zip, encode_call([2], {}, any_result=False)) == 10.0
+    assert ran(job, code.zip, encode_call([2], {})[0]) == 10.0
 
 
 def test_an_import_inside_a_notebooks_function_counts(folder: Path, job: Run) -> None:
     (folder / "inner_only.py").write_text("VALUE = 7\n")
     function = by_value("def f():\n    import inner_only\n    return inner_only.VALUE", "f")
-    assert ran(job, pack_function(function).zip, encode_call([], {}, any_result=False)) == 7
+    assert ran(job, pack_function(function).zip, encode_call([], {})[0]) == 7
 
 
 def test_equal_functions_give_equal_bytes() -> None:
@@ -151,7 +125,7 @@ def test_another_python_is_told_before_anything_is_sent() -> None:
 )
 def test_arguments_arrive_as_they_were_given(value: object, job: Run) -> None:
     function = by_value("def same(value): return [type(value).__name__, repr(value)]", "same")
-    call = encode_call([value], {}, any_result=False)
+    call = encode_call([value], {})[0]
     assert ran(job, pack_function(function).zip, call) == [
         type(value).__name__,
         repr(value),
@@ -159,7 +133,7 @@ def test_arguments_arrive_as_they_were_given(value: object, job: Run) -> None:
 
 
 def test_plain_arguments_can_be_read_in_the_job() -> None:
-    assert encode_call([1, "a"], {"b": [2]}, any_result=False) == {
+    assert encode_call([1, "a"], {"b": [2]})[0] == {
         "args": [1, "a"],
         "kwargs": {"b": [2]},
     }
@@ -167,14 +141,14 @@ def test_plain_arguments_can_be_read_in_the_job() -> None:
 
 def test_arguments_that_are_too_large_or_cannot_travel_are_refused() -> None:
     with pytest.raises(ValidationError, match=r"take \d+ bytes pickled: expected at most"):
-        encode_call([b"x" * (4 << 20)], {}, any_result=False)
+        encode_call([b"x" * (4 << 20)], {})[0]
     with pytest.raises(ValidationError, match=r"the arguments cannot be sent: .*lock"):
-        encode_call([threading.Lock()], {}, any_result=False)
+        encode_call([threading.Lock()], {})[0]
 
 
 def test_a_result_of_any_kind_comes_back_only_where_it_is_trusted(job: Run) -> None:
     function = by_value("def f(): return {1, 2}, (3,)", "f")
-    result = ran(job, pack_function(function).zip, encode_call([], {}, any_result=True))
+    result = ran(job, pack_function(function).zip, encode_call([], {}, result="pickle")[0])
     assert decode_result(result, trust=True) == ({1, 2}, (3,))
     with pytest.raises(ValidationError, match="trust_result=True"):
         decode_result(result, trust=False)
@@ -183,7 +157,7 @@ def test_a_result_of_any_kind_comes_back_only_where_it_is_trusted(job: Run) -> N
 
 def test_an_async_function_is_run_to_its_end(job: Run) -> None:
     function = by_value("async def f(): return 5", "f")
-    assert ran(job, pack_function(function).zip, encode_call([], {}, any_result=False)) == 5
+    assert ran(job, pack_function(function).zip, encode_call([], {})[0]) == 5
 
 
 def test_the_packager_bakes_arguments_and_requirements_in(job: Run) -> None:
@@ -198,10 +172,10 @@ def test_the_packager_bakes_arguments_and_requirements_in(job: Run) -> None:
 def test_options_become_a_spec_and_wrong_ones_are_named() -> None:
     code = pack_function(add)
     options = Options(gpu_memory=0.25, duration="90m", cpus="500m", ram="2Gi", network=True)
-    spec = function_job(code, options, {"args": []}).spec
+    spec = function_job(code.name, code.digest, options, {"args": []}).spec
     assert spec.gpu is not None
     assert (spec.gpu.memory, spec.duration, spec.resources.cpus) == (250, 5400, 500)
     assert (spec.resources.memory, spec.network, spec.retry.limit) == (2 << 30, "Egress", 3)
     with pytest.raises(ValidationError, match=r"spec\.gpu\.memory") as caught:
-        function_job(code, Options(gpu_memory=2, duration="soon"), {})
+        function_job("f", code.digest, Options(gpu_memory=2, duration="soon"), {})
     assert "spec.duration" in str(caught.value)

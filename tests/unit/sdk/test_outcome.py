@@ -56,7 +56,9 @@ def test_what_is_no_envelope_is_no_result(data: bytes) -> None:
 
 
 def test_a_remote_exception_arrives_with_its_parts() -> None:
-    with pytest.raises(JobFailedError, match=r"^Job x failed: ValueError: no luck$") as caught:
+    with pytest.raises(
+        JobFailedError, match=r"^Job failed: ValueError: no luck \(job x\)$"
+    ) as caught:
         outcome.result_of(ended(Phase.FAILED, exit_code=1), RAISED)
     assert caught.value.error_type == "ValueError"
     assert caught.value.traceback == "Traceback …"
@@ -65,12 +67,12 @@ def test_a_remote_exception_arrives_with_its_parts() -> None:
 
 
 def test_a_failure_without_an_envelope_says_what_the_status_says() -> None:
-    with pytest.raises(JobFailedError, match=r"^Job x failed: killed by signal 9$"):
+    with pytest.raises(JobFailedError, match=r"^Job failed: killed by signal 9 \(job x\)$"):
         outcome.result_of(ended(Phase.FAILED, message="killed by signal 9"), None)
 
 
 def test_other_ends_have_their_own_types() -> None:
-    with pytest.raises(JobTimedOutError, match=r"^Job x timed out: over") as caught:
+    with pytest.raises(JobTimedOutError, match=r"^Job timed out: over") as caught:
         outcome.result_of(ended(Phase.TIMED_OUT, message="over"), None)
     assert isinstance(caught.value, TimeoutError)
     with pytest.raises(JobCancelledError):

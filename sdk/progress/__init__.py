@@ -1,0 +1,1 @@
+"""What a caller sees of its jobs while it waits: on terminals and in notebooks."""
