@@ -26,6 +26,16 @@ rotate() {
   fi
 }
 
+# The pid of what a supervisor that was killed left running, where it is still that program.
+orphan() {
+  local child
+  child=$(cat "$RUN/$name.child" 2>/dev/null) || return 1
+  # The pid may be another program's by now.
+  tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null |
+    grep -Fxq -- "$(head -n 1 "$SERVICES/$name")" || return 1
+  echo "$child"
+}
+
 supervise() {
   local begun pause=$SHORTEST code command child='' stopping=''
   exec 9>"$RUN/$name.lock"
@@ -35,18 +45,27 @@ supervise() {
   while [ -z "$stopping" ]; do
     mapfile -t command <"$SERVICES/$name"
     begun=$SECONDS
-    # Were this shell killed, the program goes on: an agent's leases end on time. It has a lock of
-    # its own, so that what the next supervisor starts beside it waits until it is gone.
-    "${command[@]}" >>"$LOGS/$name.log" 2>&1 </dev/null 9>&- &
-    child=$!
-    echo "$child" >"$RUN/$name.child"
-    while kill -0 "$child" 2>/dev/null; do
-      rotate
-      sleep 5 9>&- &
-      wait -n "$child" $! || true # a signal ends it too
-    done
+    # Were this shell killed, the program goes on: an agent's leases end on time. The next
+    # supervisor takes it over.
+    if child=$(orphan); then
+      note "goes on with pid $child of a supervisor before this one"
+      while kill -0 "$child" 2>/dev/null; do
+        rotate
+        sleep 1 9>&- &
+        wait $! || true
+      done
+    else
+      "${command[@]}" >>"$LOGS/$name.log" 2>&1 </dev/null 9>&- &
+      child=$!
+      echo "$child" >"$RUN/$name.child"
+      while kill -0 "$child" 2>/dev/null; do
+        rotate
+        sleep 5 9>&- &
+        wait -n "$child" $! || true # a signal ends it too
+      done
+    fi
     code=0
-    wait "$child" || code=$?
+    wait "$child" 2>/dev/null || code=$?
     [ -n "$stopping" ] && break
     [ $((SECONDS - begun)) -lt "$GOOD" ] || pause=$SHORTEST
     note "${command[0]} ended with $code; again in $pause s"
@@ -73,10 +92,7 @@ start() {
 # Ends what a supervisor that was killed left behind.
 stop_orphan() {
   local child
-  child=$(cat "$RUN/$name.child" 2>/dev/null) || return 0
-  # The pid may be another program's by now.
-  tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null |
-    grep -Fxq -- "$(head -n 1 "$SERVICES/$name")" || return 0
+  child=$(orphan) || return 0
   kill -TERM "$child" 2>/dev/null || return 0
   for _ in $(seq 600); do
     kill -0 "$child" 2>/dev/null || return 0

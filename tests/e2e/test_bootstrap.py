@@ -72,6 +72,12 @@ def agent_status(site: Site) -> dict[str, object]:
     return dict(json.loads((site.machine.root / DATA / "status.json").read_text()))
 
 
+def agents(site: Site) -> list[str]:
+    """Pids of agents on the worker; Chronos' child is none."""
+    running = site.machine.programs().items()
+    return [pid for pid, said in running if "bin/cumulus-agent " in said]
+
+
 def test_the_controller_is_set_up_once(office: Office) -> None:
     run = office.set_up()
     assert run.code == 0, run.text()
@@ -187,14 +193,32 @@ def test_the_supervisor_keeps_one_instance_and_a_short_log(site: Site) -> None:
     log, older = (site.machine.root / f"var/log/cumulus/noisy.log{end}" for end in ("", ".1"))
     assert site.machine.run("cumulus-supervise", "start", "noisy").stderr == ""
     assert "runs already" in site.machine.run("cumulus-supervise", "start", "noisy").stderr
-    supervisors = [said for said in site.machine.arguments() if "supervise supervise noisy" in said]
+    supervisors = [
+        said for said in site.machine.programs().values() if "supervise supervise noisy" in said
+    ]
     assert len(supervisors) == 1
     wait_for(lambda: older.exists() and log.stat().st_size < 12_000_000, 30)
     wait_for(lambda: b"sh ended with 0; again in" in log.read_bytes()[-200:], 30)
     assert site.machine.run("cumulus-supervise", "stop", "noisy").returncode == 0
     assert site.machine.run("cumulus-supervise", "status", "noisy", check=False).returncode == 3
-    assert not any("noisy" in said or "/dev/zero" in said for said in site.machine.arguments())
+    assert not any(
+        "noisy" in said or "/dev/zero" in said for said in site.machine.programs().values()
+    )
     noisy.unlink()
+
+
+def test_a_killed_supervisors_program_goes_on_under_the_next_one(site: Site) -> None:
+    """And is stopped with it: its leases are held all the while."""
+    (pid,) = agents(site)
+    supervisor = (site.machine.root / "run/cumulus/cumulus-agent.pid").read_text().strip()
+    site.machine.run("kill", "-9", supervisor)
+    site.machine.run("cumulus-supervise", "start", "cumulus-agent")
+    log = site.machine.root / "var/log/cumulus/cumulus-agent.log"
+    wait_for(lambda: f"goes on with pid {pid}" in log.read_text(), 10)
+    assert agents(site) == [pid]
+    site.machine.run("cumulus-supervise", "stop", "cumulus-agent")
+    assert agents(site) == []
+    site.machine.run("cumulus-supervise", "start", "cumulus-agent")
 
 
 def test_all_that_took_less_than_five_minutes(site: Site) -> None:
@@ -267,6 +291,7 @@ def test_uninstalled_it_is_as_it_was(site: Site, office: Office) -> None:
     run = site.worker("--uninstall")
     assert run.code == 0, run.text()
     assert site.machine.changed_since(site.before) == {}
+    assert [said for said in site.machine.programs().values() if "cumulus" in said] == []
     wait_for(lambda: " Ready " not in office.worker("gpu-1"), 60)
     assert not Path(site.machine.root / "tmp/chronos_locks").exists()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,7 +102,9 @@ class Rented:
                 step = STEP.match(line)
                 if step and not step[2].endswith("already so") and "would do" not in step[2]:
                     run.steps.append(step[1])
-                    run.shown += [said for said in self.arguments() if token and token in said]
+                    run.shown += [
+                        said for said in self.programs().values() if token and token in said
+                    ]
                     if step[1] == stop:
                         if when is not None:
                             wait_for(lambda: when() or process.poll() is not None, 300)
@@ -113,16 +116,15 @@ class Rented:
         run.seconds = time.monotonic() - begun
         return run
 
-    def arguments(self) -> Iterator[str]:
-        """Of each process on it."""
-        here = self.machine.outside("/proc")
-        for folder in here.iterdir():
+    def programs(self) -> dict[str, str]:
+        """Pid → arguments of each process on it."""
+        found = {}
+        for folder in self.machine.outside("/proc").iterdir():
             if folder.name.isdecimal():
-                try:
+                with contextlib.suppress(OSError):  # it has ended since
                     said = (folder / "cmdline").read_bytes()
-                except OSError:
-                    continue
-                yield said.replace(b"\0", b" ").decode(errors="replace")
+                    found[folder.name] = said.replace(b"\0", b" ").decode(errors="replace")
+        return found
 
     def state(self) -> dict[str, str]:
         """Of its disk: files, and packages with their versions."""
