@@ -4,16 +4,16 @@ pure. Called by the SDK before an upload, and by the controller for code given a
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from .errors import Problem, ValidationError
+from .ignoring import Ignored
 from .job import Code, Job
 
 MAX_FILES: Final = 10_000
@@ -21,8 +21,6 @@ MAX_BYTES: Final = 512 << 20
 MAX_RATIO: Final = 200
 """Unpacked to packed size above 100 MiB; the runner takes more for a bomb."""
 ENTRY: Final = "main.py"
-IGNORE_FILES: Final = (".cumulusignore", ".gitignore")
-ALWAYS_IGNORED: Final = (".git", "__pycache__", "*.pyc", ".venv", ".cumulusignore", ".gitignore")
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
@@ -71,25 +69,26 @@ def digest(data: bytes) -> str:
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """The files below a folder, without what `.cumulusignore` (else `.gitignore`) names.
+    """The files below a folder, without what `.cumulusignore` or `.gitignore` name (ignoring.py).
 
     Hidden files are taken, links to files inside the folder too. Refused, with every place named:
     links that lead out of the folder, to folders or nowhere, and what is no file (pipes, sockets).
     OSError where something cannot be read.
     """
-    patterns = (*ALWAYS_IGNORED, *_ignored(folder))
     root = folder.resolve()
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
     size = 0
-    pending = [folder]
+    pending = [(root, Ignored.at(folder))]
     while pending:
-        for path in sorted(pending.pop().iterdir()):
-            name = path.relative_to(folder).as_posix()
-            if _matches(name, patterns, folder=path.is_dir()):
+        inside, ignored = pending.pop()
+        for path in sorted(inside.iterdir()):
+            name = path.relative_to(root).as_posix()
+            is_folder = path.is_dir() and not path.is_symlink()
+            if ignored.ignores(path, folder=is_folder):
                 continue
-            if path.is_dir() and not path.is_symlink():
-                pending.append(path)
+            if is_folder:
+                pending.append((path, ignored.inside(path)))
                 continue
             if wrong := _unreadable(path, root):
                 problems.append(Problem(wrong, path=name, file=str(folder)))
@@ -193,27 +192,3 @@ def _unsafe(name: str) -> str:
     if len(name.encode()) > 1024 or any(len(part.encode()) > 255 for part in parts):
         return "is longer than file systems take (255 bytes a part, 1024 in all)"
     return ""
-
-
-def _ignored(folder: Path) -> Sequence[str]:
-    for name in IGNORE_FILES:
-        path = folder / name
-        if path.is_file():
-            lines = (line.strip() for line in path.read_text(errors="replace").splitlines())
-            return [line for line in lines if line and not line.startswith("#")]
-    return ()
-
-
-def _matches(name: str, patterns: Sequence[str], *, folder: bool) -> bool:
-    """Git's rules, as far as lists of what to leave out use them: later ones win, `!` takes back."""
-    ignored = False
-    for given in patterns:
-        pattern = given.removeprefix("!")
-        if pattern.endswith("/") and not folder:
-            continue
-        bare = pattern.strip("/")
-        anchored = "/" in pattern.rstrip("/")
-        target = name if anchored else name.rsplit("/", 1)[-1]
-        if fnmatch.fnmatchcase(target, bare):
-            ignored = not given.startswith("!")
-    return ignored

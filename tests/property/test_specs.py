@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from cumulus.crd_like_specs.codec import dump_yaml, load_bytes, load_text
 from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.crd_like_specs.ignoring import ALWAYS
 from cumulus.crd_like_specs.job import Job
-from cumulus.crd_like_specs.packing import ALWAYS_IGNORED, MAX_RATIO, digest, pack, read_folder
+from cumulus.crd_like_specs.packing import MAX_RATIO, digest, pack, read_folder
 from cumulus.crd_like_specs.units import (
     format_bytes,
     format_cpus,
@@ -216,7 +217,7 @@ def test_whatever_packing_takes_the_runner_takes(files: dict[str, bytes]) -> Non
 @settings(max_examples=40, deadline=None)
 def test_a_folder_packs_like_its_files(files: dict[str, bytes]) -> None:
     parts = {part for name in files for part in name.split("/")}
-    assume(not conflicts(files) and not parts & set(ALWAYS_IGNORED))
+    assume(not conflicts(files) and not parts & set(ALWAYS))
     assume(not any(part.endswith(".pyc") for part in parts))
     with tempfile.TemporaryDirectory() as root:
         for name, data in files.items():

@@ -120,6 +120,46 @@ def test_gitignore_counts_where_there_is_no_list_of_our_own(folder: Path) -> Non
     assert sorted(read_folder(folder)) == ["a", "main.py"]
 
 
+def test_each_folder_has_rules_of_its_own_before_those_above(folder: Path) -> None:
+    fill(folder, "a.bin", "sub/a.bin", "sub/b.txt", "sub/deep/b.txt", "sub/deep/a.bin", "x/b.txt")
+    (folder / ".gitignore").write_text("*.bin\n")
+    (folder / "sub" / ".gitignore").write_text("b.txt\n")
+    (folder / "sub" / "deep" / ".cumulusignore").write_text("!*.bin\n!b.txt\n")
+    found = sorted(read_folder(folder))
+    assert found == ["main.py", "sub/deep/a.bin", "sub/deep/b.txt", "x/b.txt"]
+
+
+def test_git_s_patterns_mean_what_they_mean_to_git(folder: Path) -> None:
+    fill(folder, "docs/a.md", "src/docs/b.md", "src/x/y/z.tmp", "logs/keep", "logs/a", "sp ace")
+    (folder / ".gitignore").write_text("/docs\n**/y/*.tmp\nlogs/*\n!logs/keep\nsp\\ ace\n")
+    assert sorted(read_folder(folder)) == ["logs/keep", "main.py", "src/docs/b.md"]
+
+
+def test_what_a_repository_keeps_out_is_not_sent(tmp_path: Path) -> None:
+    code = tmp_path / "repo" / "jobs" / "train"
+    fill(code, "main.py", ".env", "weights.pt", "small.pt")
+    fill(tmp_path / "repo", ".git/config", "build/job/main.py", "build/job/.env")
+    (tmp_path / ".gitignore").write_text("main.py\n")  # above the repository
+    (tmp_path / "repo" / ".gitignore").write_text(".env\n*.pt\nbuild/\n")
+    (tmp_path / "repo" / "jobs" / ".gitignore").write_text("!small.pt\n")
+    assert sorted(read_folder(code)) == ["main.py", "small.pt"]
+    built = tmp_path / "repo" / "build" / "job"  # made, and so ignored as a whole
+    assert sorted(read_folder(built)) == [".env", "main.py"]
+
+
+def test_the_digest_knows_nothing_but_names_and_contents(tmp_path: Path) -> None:
+    found = set()
+    for number, order in enumerate((("a", "b/c", "main.py"), ("main.py", "b/c", "a"))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        fill(folder, *order)
+        for path in folder.rglob("*"):
+            path.chmod(0o755 if number or path.is_dir() else 0o600)
+            os.utime(path, (1_000 + number, 1_000_000 * (number + 1)))
+        found.add(digest(pack(read_folder(folder))))
+    assert len(found) == 1
+
+
 def test_links(folder: Path) -> None:
     fill(folder, "sub/real")
     (folder / "inside").symlink_to("sub/real")
