@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..crd_like_specs.errors import ValidationError
 from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.lease import Lease
+from ..crd_like_specs.source import Source
 from ..crd_like_specs.worker import Worker
 from . import frames as f
 from .gen.cumulus.v1 import cumulus_pb2 as pb
@@ -23,7 +24,7 @@ EnumT = TypeVar("EnumT", bound=Enum)
 
 _STREAMS = {number: f.LogStream[name] for name, number in pb.LogRecord.Stream.items() if number}
 
-KINDS = ("Job", "Lease", "Worker")
+KINDS = ("Job", "Lease", "Worker", "Source")
 
 
 def job_to_proto(job: Job) -> res.Job:
@@ -62,6 +63,8 @@ def resource_to_proto(resource: f.Resource) -> res.Resource:
         return res.Resource(job=job_to_proto(resource))
     if isinstance(resource, Lease):
         return res.Resource(lease=lease_to_proto(resource))
+    if isinstance(resource, Source):
+        return res.Resource(source=to_message(resource, res.Source))
     return res.Resource(worker=worker_to_proto(resource))
 
 
@@ -74,6 +77,8 @@ def resource_from_proto(message: res.Resource) -> f.Resource:
         return lease_from_proto(message.lease)
     if kind == "worker":
         return worker_from_proto(message.worker)
+    if kind == "source":
+        return from_message(message.source, Source)
     raise ValidationError(f"no resource is given: expected one of {', '.join(KINDS)}")
 
 

@@ -13,9 +13,10 @@ from enum import Enum
 
 from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.lease import Lease, LeaseSpec, LeaseStatus
+from ..crd_like_specs.source import Source
 from ..crd_like_specs.worker import Worker, WorkerStatus
 
-Resource = Job | Lease | Worker
+Resource = Job | Lease | Worker | Source
 
 
 class LogStream(str, Enum):

@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from pydantic_core import PydanticUndefined
 
-from ..crd_like_specs import checkpoint, job, lease, worker
+from ..crd_like_specs import checkpoint, job, lease, source, worker
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.meta import Condition, Model, ObjectMeta
 from ..crd_like_specs.wording import describe
@@ -36,6 +36,7 @@ MODELS: Final[dict[str, type[Model]]] = {
             *(job.WorkerReason, job.JobStatus, job.Job),
             *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
             *(worker.Device, worker.WorkerSpec, worker.WorkerStatus, worker.Worker),
+            *(source.SourceFile, source.SourceSpec, source.SourceStatus, source.Source),
         )
     },
 }

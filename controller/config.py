@@ -7,6 +7,8 @@
     agent: {embedded: true}
     registries:  # from where workers may pull images that this machine's engine lacks
     - {server: registry.example.org, username: cumulus, passwordFile: /etc/cumulus/registry}
+    sources:  # folders of specs that are made so, see controller/gitops/README.md
+    - {name: nightly, path: /srv/jobs, prune: true}
 
 To be reached from other machines it needs TLS; with its own authority, workers can join it:
 
@@ -39,6 +41,8 @@ from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.units import Bytes
 from ..crd_like_specs.wording import describe
 from ..crd_like_specs.yaml_nodes import dotted
+from .gitops.settings import SourceConfig
+from .gitops.settings import each_once as each_source_once
 from .platforms.registries import Registries, Registry
 
 MAX_PORT = 65535
@@ -211,6 +215,7 @@ class Config(BaseSettings):
     image: str = Field(default="cumulus-job:latest", min_length=1)
     image_spool: Bytes = Field(default=20 << 30, ge=1 << 30)
     registries: Annotated[tuple[RegistryConfig, ...], AfterValidator(_each_once)] = ()
+    sources: Annotated[tuple[SourceConfig, ...], AfterValidator(each_source_once)] = ()
     placement: Literal["firstFit", "bestFit"] = "firstFit"
     listen: ListenConfig = ListenConfig()
     data_dir: Path = Field(default_factory=default_data_dir)

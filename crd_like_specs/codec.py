@@ -23,15 +23,17 @@ from .errors import Problem, ValidationError
 from .job import Job
 from .lease import Lease
 from .meta import API_VERSION
+from .source import Source
 from .wording import clipped, describe
 from .worker import Worker
 from .yaml_nodes import MAX_BYTES, Document, FieldPath, decode, dotted, parse
 
-Resource = Job | Lease | Worker
-KINDS: Final[dict[str, type[Job | Lease | Worker]]] = {
+Resource = Job | Lease | Worker | Source
+KINDS: Final[dict[str, type[Job | Lease | Worker | Source]]] = {
     "Job": Job,
     "Lease": Lease,
     "Worker": Worker,
+    "Source": Source,
 }
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 STDIN: Final = "<stdin>"
@@ -97,7 +99,7 @@ def load_text(text: str, file: str = "<text>") -> list[Resource]:
 
 def dump_yaml(resources: Resource | Iterable[Resource]) -> str:
     """YAML that `load_text` reads back to equal resources; one document each."""
-    given = [resources] if isinstance(resources, Job | Lease | Worker) else list(resources)
+    given = [resources] if isinstance(resources, Job | Lease | Worker | Source) else list(resources)
     documents = [resource.to_dict() for resource in given]
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 

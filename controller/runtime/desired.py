@@ -109,9 +109,16 @@ class Desired:
         self._keys: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def apply(
-        self, resource: Resource, *, dry_run: bool, viewer: Viewer = EVERYTHING
+        self,
+        resource: Resource,
+        *,
+        dry_run: bool,
+        viewer: Viewer = EVERYTHING,
+        over_uid: str | None = None,
     ) -> Applied:
-        """Create or change by name; equal specs change nothing."""
+        """Create or change by name; equal specs change nothing. over_uid: of the record it is for,
+        "" for none; ConflictError where there is another one by now.
+        """
         if isinstance(resource, Worker):
             return await self._apply_worker(resource, dry_run=dry_run)
         if not isinstance(resource, Job):
@@ -123,7 +130,7 @@ class Desired:
                 ]
             )
         job = _with_key(resource, "")
-        return await self._apply(job, viewer, dry_run=dry_run, may_change=True)
+        return await self._apply(job, viewer, dry_run=dry_run, may_change=True, over_uid=over_uid)
 
     async def submit(self, job: Job, *, idempotency_key: str, viewer: Viewer = EVERYTHING) -> Job:
         """Like apply, but never changes what an existing job runs: the same again, or a conflict.
@@ -160,10 +167,20 @@ class Desired:
         assert isinstance(stored, Job)
         return stored
 
-    async def _apply(self, job: Job, viewer: Viewer, *, dry_run: bool, may_change: bool) -> Applied:
+    async def _apply(
+        self,
+        job: Job,
+        viewer: Viewer,
+        *,
+        dry_run: bool,
+        may_change: bool,
+        over_uid: str | None = None,
+    ) -> Applied:
         job = await self._admission.admit(job, keep=not dry_run)
         while True:
             old = self._records.job(job.metadata.name)
+            if over_uid is not None and over_uid != (old.metadata.uid if old else ""):
+                raise ConflictError(f"job {job.metadata.name!r} is another one by now")
             if old is not None:
                 _check_in_the_way(old, job, viewer, may_change=may_change)
             wanted, reruns = _created(job, viewer.owner, self._clock.now()), True

@@ -10,15 +10,21 @@ from typing import Any, Final, TypeVar
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Model, ObjectMeta
+from ...crd_like_specs.source import Source
 from ...crd_like_specs.worker import Worker
 from ..store import Record
 
 JOBS: Final = "jobs"
 LEASES: Final = "leases"
 WORKERS: Final = "workers"
+SOURCES: Final = "sources"
+INVENTORY: Final = "inventory"
+"""What each source made, see `gitops/inventory.py`."""
+FINISHED: Final = "finished"
+"""Which runs of its jobs have finished."""
 IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
 
-AnyResource = TypeVar("AnyResource", Job, Lease, Worker)
+AnyResource = TypeVar("AnyResource", Job, Lease, Worker, Source)
 Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
 
 
@@ -54,7 +60,9 @@ INDEXES: Final[Tables] = {
         "expires": _expires,
         "code": lambda doc: filter(None, ((doc["spec"].get("code") or {}).get("digest"),)),
         "key": lambda doc: filter(None, (doc["metadata"]["annotations"].get(IDEMPOTENCY),)),
-    }
+    },
+    INVENTORY: {"source": lambda doc: (doc["source"],), "job": lambda doc: (doc["job"],)},
+    FINISHED: {"source": lambda doc: (doc["source"],)},
 }
 
 
@@ -65,10 +73,12 @@ def document(resource: Model) -> dict[str, Any]:
     return doc
 
 
-def typed(table: str, record: Record) -> Job | Lease | Worker:
+def typed(table: str, record: Record) -> Job | Lease | Worker | Source:
     """The record as the resource its table holds."""
     if table == JOBS:
         return decoded(Job, record)
+    if table == SOURCES:
+        return decoded(Source, record)
     return decoded(Lease, record) if table == LEASES else decoded(Worker, record)
 
 

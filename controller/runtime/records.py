@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -120,6 +120,8 @@ class Records:
         """Told the place in the queue of each job that comes to it, or leaves it; both where it
         asks for something else.
         """
+        self.beside: Callable[[Job], list[Op]] = lambda _: []
+        """What is written with a version of a job, in the same transaction."""
         self.leases: dict[str, Lease] = {}
         self.workers: dict[str, Worker] = {}
         self._on_worker: dict[str, dict[str, None]] = {}
@@ -205,7 +207,7 @@ class Records:
 
     async def put_job(self, job: Job, expect: int) -> Job:
         """Write the whole record; ConflictError where it is not at version `expect`."""
-        written = await self._put(JOBS, job, expect)
+        written = await self._put(JOBS, job, expect, self.beside(job))
         self._remember(written)
         self._note_waiting(written)
         for feed in self._feeds.get(written.metadata.uid, ()):
@@ -338,12 +340,15 @@ class Records:
 
     # How
 
-    async def _put(self, table: str, resource: AnyResource, expect: int | None) -> AnyResource:
-        version = await self._commit(Put(table, resource.metadata.name, document(resource), expect))
+    async def _put(
+        self, table: str, resource: AnyResource, expect: int | None, beside: Iterable[Op] = ()
+    ) -> AnyResource:
+        op = Put(table, resource.metadata.name, document(resource), expect)
+        version = await self._commit(*beside, op)  # the last one has the highest version
         return at_version(resource, version)
 
-    async def _commit(self, op: Op) -> int:
-        done = self.store.submit([op])
+    async def _commit(self, *ops: Op) -> int:
+        done = self.store.submit(ops)
         return done.result() if done.done() else await asyncio.wrap_future(done)
 
     def _note_waiting(self, job: Job) -> None:

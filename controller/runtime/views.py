@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final
 
 from ... import __version__
@@ -15,18 +15,19 @@ from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why,
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.source import Source
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
 from ..reconcile.outlook import explain
 from ..store import Event, EventType, Record
 from .clock import Clock
 from .discretion import Discretion
-from .documents import JOBS, LEASES, WORKERS, owner_of, typed
+from .documents import JOBS, LEASES, SOURCES, WORKERS, decoded, owner_of, typed
 from .records import Records
 from .selectors import Matches, parse_selector
 from .world import World
 
-TABLES: Final = {"Job": JOBS, "Lease": LEASES, "Worker": WORKERS}
+TABLES: Final = {"Job": JOBS, "Lease": LEASES, "Worker": WORKERS, "Source": SOURCES}
 ACTIVE: Final = tuple(phase for phase in Phase if not phase.terminal)
 WATCH_PIECE: Final = 500
 LIST_PIECE: Final = 200
@@ -38,7 +39,7 @@ PAGE_BYTES: Final = 8 << 20
 
 class Views:
     """See the module docstring. image: reference of the default job image; python: its version
-    of Python, "" where unknown.
+    of Python, "" where unknown; shown: a source with what is not worth a record each time.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Views:
         clock: Clock,
         image: str,
         python: str = "",
+        shown: Callable[[Source], Source] = lambda source: source,
     ) -> None:
         self._records = records
         self._world = world
@@ -56,15 +58,14 @@ class Views:
         self._clock = clock
         self._image = image
         self._python = python
+        self._shown = shown
 
     async def get(self, kind: str, name: str, *, viewer: Viewer = EVERYTHING) -> Resource:
         """One object; jobs by name or uid."""
         eyes = _eyes(_table(kind), viewer)
         if kind == "Job":
             return self._records.find_job(name, eyes)
-        found: Resource | None = (
-            self._records.leases.get(name) if kind == "Lease" else self._worker(name)
-        )
+        found = self._load(_table(kind), name)
         if found is None or not eyes.sees(found.metadata):
             raise NotFoundError(f"{kind.lower()} {name!r} not found")
         return found
@@ -204,6 +205,9 @@ class Views:
     def _load(self, table: str, name: str) -> Resource | None:
         if table == JOBS:
             return self._records.job(name)
+        if table == SOURCES:
+            record = self._records.store.get(SOURCES, name)
+            return None if record is None else self._shown(decoded(Source, record))
         return self._records.leases.get(name) if table == LEASES else self._worker(name)
 
     def _worker(self, name: str) -> Worker | None:

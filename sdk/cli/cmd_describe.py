@@ -22,7 +22,7 @@ app = typer.Typer()
 @app.command()
 def describe(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="job, lease or worker.")],
+    kind: Annotated[str, typer.Argument(help="job, lease, worker or source.")],
     name: Annotated[str, typer.Argument(help="Name, or a job's uid.")],
 ) -> None:
     """Explain one object: where it stands, why, and what happened before."""

@@ -14,8 +14,9 @@ from ...crd_like_specs import codec
 from ...crd_like_specs.errors import ValidationError
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.source import Source
 from ..client import AsyncCumulusClient
-from . import output, session, talk
+from . import output, session, sources, talk
 from .formats import Form, Output, for_people
 from .output import Format
 
@@ -23,21 +24,23 @@ app = typer.Typer()
 
 RECENT = 3600.0  # seconds for which a finished job is listed without --all
 
-_KINDS = {"job": "Job", "lease": "Lease", "worker": "Worker"}
+_KINDS = {"job": "Job", "lease": "Lease", "worker": "Worker", "source": "Source"}
 
 
 def kind_of(word: str) -> str:
     """`jobs`, `job` or `Job` → `Job`; ValidationError for what is no kind."""
     found = _KINDS.get(word.lower().removesuffix("s"))
     if found is None:
-        raise ValidationError(f"there is no kind {word!r}: expected jobs, leases or workers")
+        raise ValidationError(
+            f"there is no kind {word!r}: expected jobs, leases, workers or sources"
+        )
     return found
 
 
 @app.command()
 def get(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="jobs, leases or workers.")],
+    kind: Annotated[str, typer.Argument(help="jobs, leases, workers or sources.")],
     name: Annotated[str, typer.Argument(help="One object by name, a job also by uid.")] = "",
     format_: Output = None,
     watch: Annotated[
@@ -51,7 +54,7 @@ def get(
         bool, typer.Option("--all", help="Jobs that finished more than an hour ago too.")
     ] = False,
 ) -> None:
-    """List jobs, leases or workers."""
+    """List jobs, leases, workers or sources."""
     wanted = kind_of(kind)
     if watch:
         view = _View(wanted, format_)
@@ -110,6 +113,10 @@ def _show(
     wide, now = format_ is not None, time.time()
     rows = [output.row(obj, now, wide=wide, leases=leases) for obj in objects]
     sys.stdout.write(_painted(output.table([output.header(kind, wide=wide), *rows])))
+    found = [obj for obj in objects if isinstance(obj, Source)]
+    files = sources.file_rows(found, everything=wide or single)
+    if files:
+        sys.stdout.write(f"\n{output.table(files)}")
 
 
 def _painted(text: str) -> str:

@@ -9,6 +9,7 @@ from ...crd_like_specs.instants import show_instant
 from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
+from ...crd_like_specs.source import Source
 from ...crd_like_specs.units import (
     format_bytes,
     format_cpus,
@@ -17,7 +18,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import output, using
+from . import output, sources, using
 
 Fields = list[tuple[str, str]]
 
@@ -41,6 +42,8 @@ def text(
         ]
     elif isinstance(obj, Lease):
         fields += _lease(obj, now)
+    elif isinstance(obj, Source):
+        fields += sources.described(obj, _when(obj.status.last_sync, now))
     else:
         fields += _worker(obj, now, leases)
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
@@ -50,6 +53,8 @@ def text(
     if isinstance(obj, Worker):
         own = [use for use in uses if use.worker == meta.name]
         parts += [using.devices(obj, leases, own[0] if own else None), using.jobs(own)]
+    if isinstance(obj, Source):
+        parts.append(output.table(sources.files(obj)))
     if not isinstance(obj, Lease):
         parts.append(_conditions(obj.status.conditions, now))
     return "\n".join(part for part in parts if part)

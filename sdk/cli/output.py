@@ -11,6 +11,7 @@ from ...api.frames import Resource
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState
 from ...crd_like_specs.meta import API_VERSION
+from ...crd_like_specs.source import Source
 from ...crd_like_specs.units import (
     format_cpus,
     format_fraction,
@@ -18,6 +19,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
+from . import sources
 
 
 class Format(str, Enum):
@@ -36,11 +38,13 @@ _HEADERS = {
     "Job": ["NAME", "PHASE", "ATTEMPT", "WORKER", "GPU", "DURATION", "AGE"],
     "Lease": ["NAME", "JOB", "ATTEMPT", "WORKER", "DEVICES", "SHARE", "STATE", "ENDS-IN"],
     "Worker": ["NAME", "STATUS", "DEVICES", "FREE", "CPUS", "MEMORY", "SEEN"],
+    "Source": sources.HEADER,
 }
 _WIDE = {
     "Job": ["UID", "OWNER", "EXIT", "REASON", "MESSAGE"],
     "Lease": ["BACKEND", "REASON", "MESSAGE"],
     "Worker": ["PLATFORM", "PARTITIONER", "AGENT", "DEVICE-NAMES"],
+    "Source": sources.WIDE,
 }
 
 
@@ -80,6 +84,8 @@ def row(obj: Resource, now: float, *, wide: bool = False, leases: Sequence[Lease
         return _job(obj, now, wide=wide)
     if isinstance(obj, Lease):
         return _lease(obj, now, wide=wide)
+    if isinstance(obj, Source):
+        return sources.row(obj, ago(obj.status.last_sync, now), wide=wide)
     return _worker(obj, now, leases, wide=wide)
 
 

@@ -473,12 +473,88 @@ class Worker(_message.Message):
     status: WorkerStatus
     def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[WorkerSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[WorkerStatus, _Mapping[str, object]]] = ...) -> None: ...
 
+class SourceSpec(_message.Message):
+    __slots__ = ("path", "type", "ref", "interval", "pull", "prune", "allow_empty", "suspend", "substitute")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    REF_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    PULL_FIELD_NUMBER: _ClassVar[int]
+    PRUNE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EMPTY_FIELD_NUMBER: _ClassVar[int]
+    SUSPEND_FIELD_NUMBER: _ClassVar[int]
+    SUBSTITUTE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    type: str
+    ref: str
+    interval: str
+    pull: str
+    prune: bool
+    allow_empty: bool
+    suspend: bool
+    substitute: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, path: _Optional[str] = ..., type: _Optional[str] = ..., ref: _Optional[str] = ..., interval: _Optional[str] = ..., pull: _Optional[str] = ..., prune: _Optional[bool] = ..., allow_empty: _Optional[bool] = ..., suspend: _Optional[bool] = ..., substitute: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SourceFile(_message.Message):
+    __slots__ = ("path", "state", "jobs", "message", "since")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    state: str
+    jobs: _containers.RepeatedScalarFieldContainer[str]
+    message: str
+    since: float
+    def __init__(self, path: _Optional[str] = ..., state: _Optional[str] = ..., jobs: _Optional[_Iterable[str]] = ..., message: _Optional[str] = ..., since: _Optional[float] = ...) -> None: ...
+
+class SourceStatus(_message.Message):
+    __slots__ = ("commit", "last_sync", "jobs", "synced", "out_of_sync", "invalid", "pruned", "message", "files", "conditions")
+    COMMIT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SYNC_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_SYNC_FIELD_NUMBER: _ClassVar[int]
+    INVALID_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    commit: str
+    last_sync: float
+    jobs: int
+    synced: int
+    out_of_sync: int
+    invalid: int
+    pruned: int
+    message: str
+    files: _containers.RepeatedCompositeFieldContainer[SourceFile]
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    def __init__(self, commit: _Optional[str] = ..., last_sync: _Optional[float] = ..., jobs: _Optional[int] = ..., synced: _Optional[int] = ..., out_of_sync: _Optional[int] = ..., invalid: _Optional[int] = ..., pruned: _Optional[int] = ..., message: _Optional[str] = ..., files: _Optional[_Iterable[_Union[SourceFile, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Source(_message.Message):
+    __slots__ = ("api_version", "kind", "metadata", "spec", "status")
+    API_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: SourceSpec
+    status: SourceStatus
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[SourceSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[SourceStatus, _Mapping[str, object]]] = ...) -> None: ...
+
 class Resource(_message.Message):
-    __slots__ = ("job", "lease", "worker")
+    __slots__ = ("job", "lease", "worker", "source")
     JOB_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     job: Job
     lease: Lease
     worker: Worker
-    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ...) -> None: ...
+    source: Source
+    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ..., source: _Optional[_Union[Source, _Mapping[str, object]]] = ...) -> None: ...

@@ -1,0 +1,302 @@
+"""The decision: what a source applies, prunes and remembers now. Pure: no I/O, no clock.
+
+`plan` compares what the folder declares with the jobs there are, by the inventory of what this
+source made. Carrying a plan out twice does no harm, and one that was carried out in part leads to
+the same end at the next look. Called by `syncing.py`.
+
+- A (name, run) that finished is never applied again, whatever became of its record.
+- Only what the inventory has and what bears our label and owner is ever deleted.
+- What a file that can't be taken now may be about is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final
+
+from ...crd_like_specs.errors import Problem
+from ...crd_like_specs.job import Job
+from ...crd_like_specs.source import LABEL_SOURCE, FileState
+from .declared import Declared, Entry, Reading, Rules, Run
+
+IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
+"""The one annotation that a job's record may have beside those of its file."""
+
+EMPTY: Final = (
+    "the folder holds no specs: its jobs are kept in case it is merely not mounted; "
+    "set allowEmpty: true to prune them all"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Create the job, or change its record. expects: uid of the record there is, "" for none."""
+
+    declared: Declared
+    file: str
+    expects: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Delete the job with this uid."""
+
+    job: str
+    uid: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be said of a job's file. done: its state once its action was carried out."""
+
+    file: str
+    job: str
+    state: FileState
+    message: str = ""
+    done: FileState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """notes, forgets: entries of the inventory to write, and names to drop from it. message: what
+    keeps all of it from being carried through.
+    """
+
+    readings: tuple[Reading, ...]
+    verdicts: tuple[Verdict, ...]
+    applies: tuple[Apply, ...] = ()
+    prunes: tuple[Prune, ...] = ()
+    notes: tuple[Entry, ...] = ()
+    forgets: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be done."""
+        return not (self.applies or self.prunes or self.notes or self.forgets)
+
+
+@dataclass(slots=True)
+class _Draft:
+    verdicts: list[Verdict] = field(default_factory=list)
+    applies: list[Apply] = field(default_factory=list)
+    prunes: list[Prune] = field(default_factory=list)
+    notes: list[Entry] = field(default_factory=list)
+    forgets: list[str] = field(default_factory=list)
+
+    def note(self, wanted: Entry, known: Entry | None) -> None:
+        """Have the inventory say so."""
+        if wanted != known:
+            self.notes.append(wanted)
+
+
+def plan(
+    readings: Sequence[Reading],
+    live: Mapping[str, Job],
+    inventory: Mapping[str, Entry],
+    finished: AbstractSet[Run],
+    rules: Rules,
+    gone: AbstractSet[str] = frozenset(),
+) -> SyncPlan:
+    """live: name → record, of every job that is declared or in the inventory; finished: which runs
+    that are declared have finished before; gone: paths that were there a moment ago.
+    """
+    readings = with_conflicts(readings)
+    draft = _Draft()
+    declared: set[str] = set()
+    for reading in readings:
+        for one in reading.jobs if reading.taken else ():
+            declared.add(one.name)
+            known, entry = live.get(one.name), inventory.get(one.name)
+            _wanted(
+                draft, reading.path, one, known, entry, (one.name, one.run_hash) in finished, rules
+            )
+    held = _Held(readings, gone, empty=not readings and not rules.allow_empty)
+    for name, entry in sorted(inventory.items()):
+        if name not in declared:
+            _unwanted(draft, entry, live.get(name), held.why(entry), rules)
+    message = EMPTY if held.empty and inventory and rules.prune else ""
+    verdicts = tuple(draft.verdicts)
+    if rules.suspend:
+        return SyncPlan(tuple(readings), verdicts, message=message)
+    return SyncPlan(
+        tuple(readings),
+        verdicts,
+        tuple(draft.applies),
+        tuple(draft.prunes),
+        tuple(draft.notes),
+        tuple(draft.forgets),
+        message,
+    )
+
+
+def with_conflicts(readings: Sequence[Reading]) -> list[Reading]:
+    """Files that declare the same job are all invalid, each naming the others."""
+    places: dict[str, list[tuple[str, int]]] = {}
+    for reading in readings:
+        for one in reading.jobs if reading.taken else ():
+            places.setdefault(one.name, []).append((reading.path, one.line))
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    if not twice:
+        return list(readings)
+    checked = []
+    for reading in readings:
+        problems = [
+            Problem(_defined_too(one.name, twice[one.name], (reading.path, one.line)),
+                    "metadata.name", reading.path, one.line)
+            for one in reading.jobs
+            if reading.taken and one.name in twice
+        ]  # fmt: skip
+        if problems:
+            names = frozenset(one.name for one in reading.jobs)
+            checked.append(Reading(reading.path, (), tuple(problems), mentions=names))
+        else:
+            checked.append(reading)
+    return checked
+
+
+def is_ours(job: Job, entry: Entry | None, rules: Rules) -> bool:
+    """Whether this source made the record. One that it was about to make when it was killed bears
+    its label and owner.
+    """
+    if entry is None or job.metadata.owner != rules.owner:
+        return False
+    return job.metadata.uid == entry.uid or (not entry.uid and _labelled(job, rules))
+
+
+def is_same(job: Job, declared: Declared) -> bool:
+    """Whether the record says what the file says."""
+    ours = declared.job
+    notes = {k: v for k, v in job.metadata.annotations.items() if k != IDEMPOTENCY}
+    return (
+        job.spec == ours.spec
+        and job.metadata.labels == ours.metadata.labels
+        and notes == ours.metadata.annotations
+    )
+
+
+def _labelled(job: Job, rules: Rules) -> bool:
+    return job.metadata.labels.get(LABEL_SOURCE) == rules.name
+
+
+def _defined_too(name: str, places: Sequence[tuple[str, int]], here: tuple[str, int]) -> str:
+    others = ", ".join(f"{path}:{line}" for path, line in places if (path, line) != here)
+    return f"job {name!r} is defined by {others} too: expected one definition"
+
+
+def _wanted(
+    draft: _Draft,
+    file: str,
+    one: Declared,
+    known: Job | None,
+    entry: Entry | None,
+    ran: bool,
+    rules: Rules,
+) -> None:
+    """known: its record; ran: this very run has finished before."""
+    uid = known.metadata.uid if known is not None else ""
+    noted = Entry(one.name, one.run_hash, uid, file)
+    if known is None and not ran:
+        lost = entry is not None and entry.uid and entry.run_hash == one.run_hash
+        draft.applies.append(Apply(one, file))
+        verdict = _differs(file, one, "was deleted" if lost else "is to be created")
+    elif known is None:
+        draft.note(noted, entry)
+        verdict = _synced(file, one, "finished before, its record is no longer kept")
+    elif not is_ours(known, entry, rules):
+        text = "the name is taken by a job that this source did not make: delete it or rename"
+        verdict = Verdict(file, one.name, FileState.OUT_OF_SYNC, text)
+    elif known.metadata.deletion_timestamp is not None:
+        verdict = Verdict(file, one.name, FileState.OUT_OF_SYNC, "is being deleted")
+    elif is_same(known, one):
+        draft.note(noted, entry)
+        verdict = _synced(file, one)
+    elif known.spec.run_hash() == one.run_hash or not ran:
+        draft.applies.append(Apply(one, file, uid))
+        verdict = _differs(file, one, "its record differs")
+    else:
+        verdict = _ran_before(draft, file, one, known, noted, entry, rules)
+    draft.verdicts.append(verdict)
+
+
+def _ran_before(
+    draft: _Draft,
+    file: str,
+    one: Declared,
+    known: Job,
+    noted: Entry,
+    entry: Entry | None,
+    rules: Rules,
+) -> Verdict:
+    """The wanted run has finished, and its record is of another run: it can't be put right without
+    running again, and what is not wanted any more is stopped.
+    """
+    if _over(known):
+        draft.note(noted, entry)
+        return _synced(file, one, "finished before; its record is of a later run")
+    if not (rules.prune and _labelled(known, rules)):
+        text = "finished before; another run of it goes on, and prune is off"
+        return Verdict(file, one.name, FileState.OUT_OF_SYNC, text)
+    draft.prunes.append(Prune(one.name, known.metadata.uid, file))
+    draft.note(noted, entry)
+    text = "finished before; another run of it is stopped"
+    return Verdict(file, one.name, FileState.OUT_OF_SYNC, text)
+
+
+def _synced(file: str, one: Declared, message: str = "") -> Verdict:
+    return Verdict(file, one.name, FileState.SYNCED, message)
+
+
+def _differs(file: str, one: Declared, message: str) -> Verdict:
+    return Verdict(file, one.name, FileState.OUT_OF_SYNC, message, FileState.SYNCED)
+
+
+def _over(job: Job) -> bool:
+    """Whether its record asks for no run that has not ended."""
+    return job.status.phase.terminal and job.status.run_hash == job.spec.run_hash()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What keeps jobs that no file declares from being pruned."""
+
+    readings: Sequence[Reading]
+    gone: AbstractSet[str]
+    empty: bool
+
+    def why(self, entry: Entry) -> str:
+        """Of this one, or "". A file that is not taken keeps what it declared, or may declare."""
+        if self.empty:
+            return "kept: the folder holds no specs"
+        if entry.file in self.gone:
+            return "kept: its file was there a moment ago"
+        for reading in self.readings:
+            if reading.taken:
+                continue
+            if reading.path == entry.file or reading.blind or entry.job in reading.mentions:
+                return f"kept: {reading.path} may be about it"
+        return ""
+
+
+def _unwanted(draft: _Draft, entry: Entry, known: Job | None, held: str, rules: Rules) -> None:
+    def says(state: FileState, message: str, done: FileState | None = None) -> None:
+        draft.verdicts.append(Verdict(entry.file, entry.job, state, message, done))
+
+    if held:
+        says(FileState.OUT_OF_SYNC, held)
+    elif known is None or not is_ours(known, entry, rules):
+        draft.forgets.append(entry.job)
+        says(FileState.PRUNED, "is gone")
+    elif not _labelled(known, rules):
+        draft.forgets.append(entry.job)
+        says(FileState.PRUNED, "kept: it no longer bears this source's label")
+    elif known.metadata.deletion_timestamp is not None:
+        says(FileState.PRUNED, "is being deleted")
+    elif not rules.prune:
+        says(FileState.OUT_OF_SYNC, "no file declares it any more, and prune is off")
+    else:
+        draft.prunes.append(Prune(entry.job, known.metadata.uid, entry.file))
+        says(FileState.OUT_OF_SYNC, "no file declares it any more", FileState.PRUNED)

@@ -1,0 +1,82 @@
+"""Every configured source, each in a task of its own. Wired by `controller.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from ...crd_like_specs.source import Source
+from ..runtime.blobs import Blobs
+from ..runtime.clock import Clock
+from ..runtime.desired import Desired
+from ..runtime.documents import SOURCES
+from ..runtime.records import Records
+from .inventory import finished_with
+from .settings import SourceConfig
+from .syncing import Syncing
+
+FORGET_SECONDS: Final = 24 * 3600.0
+
+
+class Sources:
+    """environment: the controller's, of which sources get what they list only."""
+
+    def __init__(
+        self,
+        configured: Sequence[SourceConfig],
+        records: Records,
+        desired: Desired,
+        blobs: Blobs,
+        clock: Clock,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """ValidationError where the environment has text that no file may be given."""
+        self._records = records
+        records.beside = partial(finished_with, records.store)
+        self.all: Mapping[str, Syncing] = {
+            one.name: Syncing(one, one.values(environment), records, desired, blobs, clock)
+            for one in configured
+        }
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self.forget_unconfigured()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for one in self.all.values():
+                    group.create_task(self._keep(one))
+                group.create_task(self._forget())
+        finally:
+            for one in self.all.values():
+                one.stop()
+
+    async def forget_unconfigured(self) -> None:
+        """Sources that are no longer configured are not shown; their jobs and what is remembered
+        of them stay, for the day on which they are configured again.
+        """
+        store = self._records.store
+        for name in store.ids(SOURCES):
+            if name not in self.all:
+                await asyncio.to_thread(store.delete, SOURCES, name)
+
+    def shown(self, source: Source) -> Source:
+        """With the time of its last look, which is not worth a record each time."""
+        syncing = self.all.get(source.metadata.name)
+        if syncing is None or not syncing.last_sync:
+            return source
+        status = source.status.model_copy(update={"last_sync": syncing.last_sync})
+        return source.model_copy(update={"status": status})
+
+    async def _keep(self, one: Syncing) -> None:
+        while True:
+            delay = await one.sync()
+            await asyncio.sleep(delay)
+
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            for one in self.all.values():
+                await one.forget_finished()

@@ -1,0 +1,212 @@
+"""One source, kept in step: look, plan, carry out, write the status. I/O.
+
+Level-triggered: every look starts from what is there now, so that nothing that was missed, and no
+crash, matters longer than until the next one. Called by `sources.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from loguru import logger
+
+from ...crd_like_specs.errors import StoreError, Temporary
+from ...crd_like_specs.job import Job
+from ...crd_like_specs.meta import Condition, ObjectMeta
+from ...crd_like_specs.source import FileState, Source, SourceFile, SourceStatus
+from ..runtime.blobs import Blobs
+from ..runtime.clock import Clock
+from ..runtime.desired import Desired
+from ..runtime.documents import SOURCES, decoded, document
+from ..runtime.records import Records
+from .applying import Applier
+from .folder import SETTLE_SECONDS
+from .inventory import Inventory
+from .looking import Look, Looker
+from .plan import SyncPlan, plan
+from .rows import Failure, clipped, count, rows
+from .settings import SourceConfig
+
+READY: Final = "Ready"
+PULLED: Final = "Pulled"
+READ_AT_ONCE: Final = 200
+"""Records decoded in one go; others have their turn in between."""
+
+SETTLE_AGAIN: Final = SETTLE_SECONDS * 1.05
+
+
+class Syncing:
+    """One source. values: for substitution, see `substitute.py`."""
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        values: Mapping[str, str | None],
+        records: Records,
+        desired: Desired,
+        blobs: Blobs,
+        clock: Clock,
+    ) -> None:
+        self.config = config
+        self.last_sync = 0.0
+        """When a look was last carried through, POSIX seconds, 0.0 for never."""
+        self._rules = config.rules
+        self._records = records
+        self._clock = clock
+        self._looker = Looker(config, values)
+        self._inventory = Inventory(records.store, config.name, self._rules.owner)
+        self._applier = Applier(desired, blobs, self._inventory, self._looker, self._rules.owner)
+        self._first = True
+
+    def stop(self) -> None:
+        """End what runs in threads and processes, soon."""
+        self._looker.stop()
+
+    async def sync(self) -> float:
+        """Look once and carry out what follows; seconds until the next look."""
+        if self._first:
+            known = self._known()
+            self._looker.was_git = known is not None and bool(known.status.commit)
+        try:
+            look = await asyncio.to_thread(self._looker.look, self._clock.now())
+            if self._first and look.tree.settling:
+                self._first = False
+                return SETTLE_AGAIN  # nothing was seen twice yet
+            self._first = False
+            await self._carry_through(look)
+        except Temporary as error:
+            await self._failed(error.reason, error.message)
+        except OSError as error:
+            await self._failed("Failed", f"{self.config.path}: {error}")
+        except StoreError as error:
+            logger.error("source {}: cannot be kept in step: {}", self.config.name, error)
+        else:
+            if look.tree.settling:
+                return min(SETTLE_AGAIN, self.config.interval)
+        return float(self.config.interval)
+
+    async def _carry_through(self, look: Look) -> None:
+        made = await self._plan(look)
+        failures: dict[str, Failure] = {}
+        if not made.idle:
+            failures = await self._applier.carry_out(made, look)
+            self._tell(made, failures, look)
+        now = self._clock.now()
+        known = self._known()
+        before = known.status.files if known else ()
+        files = rows(made, failures, before, now, acted=not self._rules.suspend)
+        message = made.message or (
+            "suspended: differences are shown only" if self._rules.suspend else ""
+        )
+        self.last_sync = now
+        jobs = {verdict.job for verdict in made.verdicts if verdict.done is not FileState.PRUNED}
+        ready = Condition(type=READY, status=True, reason="Synced", since=now)
+        conditions = [ready]
+        if self.config.pull:
+            failed = look.pull_failed
+            reason = "PullFailed" if failed else "Pulled"
+            conditions.append(
+                Condition(type=PULLED, status=not failed, reason=reason, message=failed, since=now)
+            )
+        await self._write(
+            SourceStatus(
+                commit=look.tree.commit,
+                jobs=len(jobs),
+                message=message,
+                files=files,
+                **_counts(files),
+                conditions=tuple(conditions),
+            )
+        )
+
+    async def _plan(self, look: Look) -> SyncPlan:
+        """Jobs are read before what is known to have finished: one that ends in between, and is
+        collected, is not taken for one that never ran.
+        """
+        inventory = self._inventory.entries()
+        declared = [one for reading in look.readings for one in reading.jobs]
+        live = await self._live({*inventory, *(one.name for one in declared)})
+        finished = self._inventory.finished(declared)
+        return await asyncio.to_thread(
+            plan, look.readings, live, inventory, finished, self._rules, look.tree.gone
+        )
+
+    async def _live(self, names: Iterable[str]) -> dict[str, Job]:
+        live = {}
+        for number, name in enumerate(names, 1):
+            job = self._records.job(name)
+            if job is not None:
+                live[name] = job
+            if number % READ_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return live
+
+    async def forget_finished(self) -> None:
+        """Housekeeping, once in a while."""
+        await self._inventory.forget_finished(self._inventory.entries(), self._clock.now())
+
+    def _tell(self, made: SyncPlan, failures: Mapping[str, Failure], look: Look) -> None:
+        if not (made.applies or made.prunes):
+            return
+        logger.bind(source=self.config.name, commit=look.tree.commit).info(
+            "source {}: {} jobs applied, {} pruned, {} failed{}",
+            self.config.name,
+            len(made.applies) - len(failures),
+            len(made.prunes),
+            len(failures),
+            f", at commit {look.tree.commit[:12]}" if look.tree.commit else "",
+        )
+
+    async def _failed(self, reason: str, text: str) -> None:
+        """Nothing can be said of the files: what is known of them stays."""
+        message = clipped(text)
+        known = self._known()
+        status = known.status if known else SourceStatus()
+        if status.message != message:
+            logger.warning("source {}: {}", self.config.name, message)
+        condition = Condition(
+            type=READY, status=False, reason=reason, message=message, since=self._clock.now()
+        )
+        others = tuple(one for one in status.conditions if one.type != READY)
+        await self._write(
+            status.model_copy(update={"message": message, "conditions": (condition, *others)})
+        )
+
+    def _known(self) -> Source | None:
+        record = self._records.store.get(SOURCES, self.config.name)
+        return None if record is None else decoded(Source, record)
+
+    async def _write(self, status: SourceStatus) -> None:
+        """Written where it says something new: when the last look was is told without a record."""
+        known = self._known()
+        before = known.status if known else SourceStatus()
+        conditions = tuple(_aged(one, before.condition(one.type)) for one in status.conditions)
+        status = status.model_copy(update={"conditions": conditions, "last_sync": before.last_sync})
+        spec = self.config.spec(git=self._looker.was_git)
+        if known is not None and known.spec == spec and before == status:
+            return
+        meta = ObjectMeta(
+            name=self.config.name,
+            owner=self._rules.owner,
+            creation_timestamp=known.metadata.creation_timestamp if known else self._clock.now(),
+        )
+        status = status.model_copy(update={"last_sync": self.last_sync or before.last_sync})
+        doc = document(Source(metadata=meta, spec=spec, status=status))
+        await asyncio.to_thread(self._records.store.put, SOURCES, self.config.name, doc)
+
+
+def _counts(files: tuple[SourceFile, ...]) -> dict[str, int]:
+    return {
+        "synced": count(files, FileState.SYNCED),
+        "out_of_sync": count(files, FileState.OUT_OF_SYNC),
+        "invalid": count(files, FileState.INVALID),
+        "pruned": count(files, FileState.PRUNED),
+    }
+
+
+def _aged(now: Condition, before: Condition | None) -> Condition:
+    if before is None or (before.status, before.reason) != (now.status, now.reason):
+        return now
+    return now.model_copy(update={"since": before.since})
