@@ -28,6 +28,7 @@ from ..api.web.probes import Probes
 from ..api.web.server import HttpServer
 from ..crd_like_specs.errors import CumulusError, ValidationError
 from .config import Config, load_config, read_registries
+from .gitops.sources import Sources
 from .platforms.base import Platform
 from .platforms.image_engine import ImageEngine
 from .platforms.process import ProcessPlatform
@@ -145,9 +146,13 @@ class Controller:
             clock.now,
             agent_token=self._agent_token,
         )
+        admission = Admission(platform.name, blobs)
+        desired = Desired(self.records, admission, clock, self.loop.add, changed)
+        self.gitops = Sources(config.sources, self.records, desired, blobs, clock)
+        shown = self.gitops.shown
         self.jobs = JobsService(
-            Desired(self.records, Admission(platform.name, blobs), clock, self.loop.add, changed),
-            Views(self.records, self.world, platform, clock, config.image, python),
+            desired,
+            Views(self.records, self.world, platform, clock, config.image, python, shown),
             Streams(self.records, self.logs),
             Workers(
                 self.records,
@@ -245,7 +250,7 @@ class Controller:
         logger.info("gRPC on port {}, agents on port {}, HTTP on port {}", *ports)
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
         parts.append(self.images.run())
-        parts.append(self.security.keep(self.http.renewed))
+        parts += [self.security.keep(self.http.renewed), self.gitops.run()]
         if self.config.agent.embedded:
             parts.append((await self._embedded()).run())
         tasks = [asyncio.create_task(part) for part in parts]
