@@ -92,8 +92,8 @@ class Tokens:
         if any(len(secret) < 16 for secret in tokens):
             raise ValidationError("a token is at least 16 characters long")
         self._holders = tuple(
-            (hashed, _named(holder, hashed))
-            for hashed, holder in ((_hash(secret), holder) for secret, holder in tokens.items())
+            (key, _named(holder, key))
+            for key, holder in ((hashed(secret), holder) for secret, holder in tokens.items())
         )
 
     def holder(self, authorization: str | None) -> Holder:
@@ -104,7 +104,10 @@ class Tokens:
         scheme, _, secret = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not secret:
             raise UnauthenticatedError("no token is given: expected `authorization: Bearer …`")
-        given = _hash(secret.strip())
+        return self.known(hashed(secret.strip()))
+
+    def known(self, given: bytes) -> Holder:
+        """Who holds the token with this hash (see `hashed`); UnauthenticatedError as for `holder`."""
         found = None
         for known, holder in self._holders:  # all of them, so that time tells nothing
             if hmac.compare_digest(known, given):
@@ -114,13 +117,14 @@ class Tokens:
         return found
 
 
-def _named(holder: Holder, hashed: bytes) -> Holder:
+def _named(holder: Holder, key: bytes) -> Holder:
     if holder.role is not Role.SUBMITTER or holder.owner:
         return holder
-    return Holder(holder.role, f"submitter-{hashed.hex()[:8]}")
+    return Holder(holder.role, f"submitter-{key.hex()[:8]}")
 
 
-def _hash(secret: str) -> bytes:
+def hashed(secret: str) -> bytes:
+    """What is kept of a token."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 

@@ -27,6 +27,7 @@ from ..api.web.app import build_app
 from ..api.web.probes import Probes
 from ..api.web.server import HttpServer
 from ..crd_like_specs.errors import CumulusError, ValidationError
+from ..crd_like_specs.job import Job
 from .config import Config, load_config, read_registries
 from .gitops.sources import Sources
 from .platforms.base import Platform
@@ -42,12 +43,14 @@ from .runtime.desired import Admission, Desired
 from .runtime.embedded import EmbeddedAgent, kept_token
 from .runtime.executor import Executor
 from .runtime.follow import Streams
+from .runtime.history import History
 from .runtime.image_spool import ImageSpool
 from .runtime.images import Images
 from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
 from .runtime.observers import PlatformObserver
+from .runtime.overview import Overview
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
@@ -104,6 +107,7 @@ class Controller:
         )
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
+        self.history = History(self.records, self.world, clock)
         self.agents = Agents(
             self.records,
             self.world,
@@ -112,7 +116,7 @@ class Controller:
             look=self._look_now,
             add=self._add,
             room=self._workers_changed,
-            overrun=self.metrics.overrun,
+            overrun=self._overran,
             images=self.images,
             job_image=config.image,
         )
@@ -122,7 +126,7 @@ class Controller:
             self.world,
             executor,
             clock,
-            self.metrics.transition,
+            self._transition,
             moved_up=self.room_freed,
         )
         self.loop = Loop(queue, reconciler.reconcile, clock, reconciler.who)
@@ -182,6 +186,7 @@ class Controller:
         self.http = HttpServer(
             build_app(
                 jobs=self.jobs,
+                overview=Overview(self.records, self.world, self.history, clock),
                 probes=Probes(self.unhealthy, self.unready),
                 registry=self.metrics.registry,
                 tokens=tokens,
@@ -190,6 +195,16 @@ class Controller:
             certificate=str(tls.certificate) if tls else None,
             key=str(tls.key) if tls else None,
         )
+
+    # What happens, told to all who count it
+
+    def _transition(self, old: Job, new: Job, rule: str) -> None:
+        self.metrics.transition(old, new, rule)
+        self.history.transition(old, new)
+
+    def _overran(self, seconds: float) -> None:
+        self.metrics.overrun(seconds)
+        self.history.overran(seconds)
 
     # Parts that come after the agents' side in construction
 
@@ -249,7 +264,7 @@ class Controller:
         ports = (self._port, self.grpc.agents_port, http_port)
         logger.info("gRPC on port {}, agents on port {}, HTTP on port {}", *ports)
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
-        parts.append(self.images.run())
+        parts += [self.images.run(), self.history.run()]
         parts += [self.security.keep(self.http.renewed), self.gitops.run()]
         if self.config.agent.embedded:
             parts.append((await self._embedded()).run())

@@ -11,25 +11,41 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from ..auth import Tokens
+from ..overview import OverviewPort
 from ..ports import JobsPort
+from . import dashboard, login
 from . import jobs as job_paths
 from . import probes as probe_paths
 from .answers import add_errors
+from .assets import Assets
 from .guard import Guard
+from .live import Streams
 from .probes import Probes
+from .render import Pages
+from .sessions import Sessions
 
 
 def build_app(
     *,
     jobs: JobsPort,
+    overview: OverviewPort,
     probes: Probes,
     registry: CollectorRegistry,
     tokens: Tokens | None = None,
 ) -> FastAPI:
-    """The application. tokens: None lets everybody in (loopback only)."""
+    """The application. tokens: None lets everybody in (loopback only). `app.state.streams` are the
+    open streams, to be ended before a server can stop.
+    """
     app = FastAPI(title="cumulus", docs_url=None, redoc_url=None, openapi_url=None)
+    sessions = Sessions(tokens) if tokens is not None else None
+    assets = Assets()
+    pages = Pages(assets.base, login=sessions is not None)
+    app.state.streams = Streams()
     add_errors(app)
-    app.add_middleware(Guard, tokens=tokens)
+    app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now)
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(job_paths.router(jobs))
+    app.include_router(assets.router())
+    app.include_router(login.router(pages, sessions, overview))
+    app.include_router(dashboard.router(jobs, overview, pages, app.state.streams))
     return app

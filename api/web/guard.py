@@ -1,27 +1,54 @@
-"""Around every HTTP request: who asks, errors of that, the access log. I/O: the log only.
+"""Around every HTTP request: who asks, errors of that, headers of pages, the access log.
 
 A plain ASGI layer and none of `BaseHTTPMiddleware`, which stands between streams and their
-clients. Handlers ask `viewer(request)` whose jobs may be shown.
+clients. Handlers ask `viewer(request)` whose jobs may be shown. APIs take a bearer token and never
+a cookie, so that no other site can have a browser ask for anything; the dashboard takes either.
+I/O: the log only.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Final, Protocol
+from urllib.parse import quote
 
 from fastapi import Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from loguru import logger
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...crd_like_specs.errors import CumulusError
-from ..auth import Role, Tokens, require, viewer_of
+from ...crd_like_specs.errors import CumulusError, UnauthenticatedError
+from ..auth import Holder, Role, Tokens, require, viewer_of
 from ..viewer import Viewer
 from .answers import answer
 
 READERS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
 """Who may read anything here; agents have nothing to look for."""
 
-_OPEN: Final = ("/healthz", "/readyz")  # probes carry no tokens
+LOGIN: Final = "/ui/login"
+
+_PROBES: Final = ("/healthz", "/readyz")  # they carry no tokens
+_OPEN: Final = (LOGIN, "/ui/static/")  # what somebody needs who is to log in
+_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class SessionsPort(Protocol):
+    """What the guard needs of the sessions."""
+
+    def holder(self, session: str, now: float) -> Holder:
+        """Whose it is. UnauthenticatedError."""
 
 
 def viewer(request: Request) -> Viewer:
@@ -30,38 +57,87 @@ def viewer(request: Request) -> Viewer:
     return found
 
 
-class Guard:
-    """See the module docstring. tokens: None lets everybody in."""
+def is_page(path: str) -> bool:
+    """Whether the path is of the dashboard."""
+    return path == "/" or path.startswith("/ui/")
 
-    def __init__(self, app: ASGIApp, tokens: Tokens | None) -> None:
+
+def cookie_name(scope: Scope) -> str:
+    """The session's cookie; browsers let no other host set one that begins with `__Host-`."""
+    return "__Host-cumulus" if scope["scheme"] == "https" else "cumulus"
+
+
+def session_of(scope: Scope) -> str:
+    """The session's id as the cookie has it, "" where there is none."""
+    try:
+        cookies = SimpleCookie(Headers(scope=scope).get("cookie", ""))
+    except CookieError:
+        return ""
+    found = cookies.get(cookie_name(scope))
+    return found.value if found else ""
+
+
+class Guard:
+    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Tokens | None,
+        sessions: SessionsPort | None,
+        now: Callable[[], float],
+    ) -> None:
         self._app = app
         self._tokens = tokens
+        self._sessions = sessions
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer with what is wrong with its token."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        code = 0
+        code, path = 0, scope["path"]
 
         async def noting(message: Message) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
                 code = message["status"]
+                if is_page(path):
+                    headers = MutableHeaders(scope=message)
+                    for name, value in _HEADERS.items():
+                        headers[name] = value
+                    headers.setdefault("cache-control", "no-store")
             await send(message)
 
         try:
             scope.setdefault("state", {})["viewer"] = self._viewer(scope)
         except CumulusError as error:
-            await answer(error)(scope, receive, noting)
+            await _refusal(error, scope)(scope, receive, noting)
         else:
             await self._app(scope, receive, noting)
-        logger.bind(code=code).debug("{} {}", scope["method"], scope["path"])
+        logger.bind(code=code).debug("{} {}", scope["method"], path)
 
     def _viewer(self, scope: Scope) -> Viewer:
         path = scope["path"]
-        if self._tokens is None or path in _OPEN:
+        if self._tokens is None or path in _PROBES or path.startswith(_OPEN):
             return viewer_of(None)
-        holder = self._tokens.holder(Headers(scope=scope).get("authorization"))
+        given = Headers(scope=scope).get("authorization")
+        if given is None and self._sessions is not None and is_page(path):
+            holder = self._sessions.holder(session_of(scope), self._now())
+        else:
+            holder = self._tokens.holder(given)
         require(holder.role, READERS, f"read {path}")
         return viewer_of(holder)
+
+
+def _refusal(error: CumulusError, scope: Scope) -> Response:
+    """A browser that asks for a page is sent to the login; what runs in one is told to go there."""
+    if not is_page(scope["path"]) or not isinstance(error, UnauthenticatedError):
+        return answer(error)
+    headers, path = Headers(scope=scope), scope["path"]
+    if "hx-request" in headers:
+        return JSONResponse({}, 401, {"hx-redirect": LOGIN})
+    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+        return RedirectResponse(f"{LOGIN}?next={quote(path, safe='')}", 303)
+    return answer(error)

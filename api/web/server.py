@@ -35,6 +35,7 @@ class HttpServer:
     def __init__(
         self, app: FastAPI, *, listen: str, certificate: str | None = None, key: str | None = None
     ) -> None:
+        self._app = app
         self._listen = listen
         config = uvicorn.Config(
             app,
@@ -71,7 +72,8 @@ class HttpServer:
             config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
 
     async def stop(self) -> None:
-        """Let requests in progress end within 5 s, then close."""
+        """End streams, let other requests in progress end within 5 s, then close."""
         if self._task:
+            self._app.state.streams.end()
             self._server.should_exit = True
             await self._task

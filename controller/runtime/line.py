@@ -29,6 +29,9 @@ at each move. Until then it may be later than it had to be, but whoever respects
 ASKS_KEPT: Final = 64
 """Forecasts are kept for so many different asks, which is more than the queue's first jobs have."""
 
+BEHIND_ALL: Final[Order] = (1 << 31, 0.0, "")
+"""The place in the queue behind every other."""
+
 
 class World(Protocol):
     """What the queue must know."""
@@ -83,6 +86,10 @@ class Line:
         order = in_line(job).order
         claims = self._claims((*order[:2], order[2] + "\0"), now)
         return next((claim for claim in claims if claim.order == order), None)
+
+    def planned(self, now: float) -> Sequence[Claim]:
+        """Room kept for all of the first that wait, in order."""
+        return tuple(self._claims(BEHIND_ALL, now))
 
     def waits(self, one: InLine, now: float) -> bool:
         """Whether it would start now if there was room."""

@@ -19,8 +19,10 @@ from cumulus.controller.runtime.desired import Admission, Desired
 from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.executor import Executor
 from cumulus.controller.runtime.follow import Streams
+from cumulus.controller.runtime.history import History
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
+from cumulus.controller.runtime.overview import Overview
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import Records
@@ -108,6 +110,8 @@ class Kit:
         )
         self.streams = Streams(self.records, self.logs)
         self.views = Views(self.records, self.world, self.platform, self.clock, "job")
+        self.history = History(self.records, self.world, self.clock)
+        self.overview = Overview(self.records, self.world, self.history, self.clock)
 
     def close(self) -> None:
         """Close every file and the store."""
@@ -135,7 +139,7 @@ class Kit:
         self.room.workers_changed()
 
     def _transition(self, old: Job, new: Job, rule: str) -> None:
-        del old
+        self.history.transition(old, new)
         self.transitions.append((new.status.phase.value, rule))
 
     async def submit(self, name: str = "train", key: str = "", **fields: Any) -> Job:

@@ -16,7 +16,7 @@ from cumulus.crd_like_specs.errors import StoreError, UnavailableError
 from cumulus.crd_like_specs.job import Phase
 from prometheus_client import CollectorRegistry, Counter
 
-from .fakes import UID, FakeJobs, a_job
+from .fakes import UID, FakeJobs, FakeOverview, a_job
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
 
@@ -30,6 +30,7 @@ class Side:
         self.registry = CollectorRegistry()
         self.app = build_app(
             jobs=self.jobs,
+            overview=FakeOverview(),
             probes=Probes(lambda: self.against["healthy"], lambda: self.against["ready"]),
             registry=self.registry,
             tokens=tokens,

@@ -62,7 +62,13 @@ class House:
             tokens=tokens,
         )
         probes = Probes(lambda: (), lambda: ())
-        app = build_app(jobs=jobs, probes=probes, registry=CollectorRegistry(), tokens=tokens)
+        app = build_app(
+            jobs=jobs,
+            overview=self.kit.overview,
+            probes=probes,
+            registry=CollectorRegistry(),
+            tokens=tokens,
+        )
         self.http = HttpServer(app, listen="127.0.0.1:0")
 
     async def __aenter__(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -296,6 +297,7 @@ async def test_http_serves_the_same_certificate_and_the_renewed_one(fleet: Fleet
     file = str(fleet.authority.server_file)
     app = build_app(
         jobs=None,  # type: ignore[arg-type]  # probes need none
+        overview=SimpleNamespace(now=float),  # type: ignore[arg-type]  # nor this
         probes=Probes(list, list),
         registry=CollectorRegistry(),
     )

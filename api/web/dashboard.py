@@ -1,0 +1,94 @@
+"""The dashboard's pages, pieces and streams: all of it only reads. I/O through the ports only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from ...crd_like_specs.errors import CumulusError
+from ..overview import OverviewPort
+from ..ports import JobsPort
+from ..servicers import checks
+from ..status import row
+from . import board, following
+from .guard import viewer
+from .live import Streams
+from .render import Pages, PageView
+from .views.detail import JobDetail
+from .views.series import columns
+
+
+def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Streams) -> APIRouter:
+    """Everything below `/` and `/ui/` but the login and the assets."""
+    paths = APIRouter()
+
+    async def page(
+        request: Request, detail: JobDetail | None = None, trouble: str = ""
+    ) -> HTMLResponse:
+        seen = overview.seen_by(viewer(request))
+        now = board.look(seen)
+        view = PageView(
+            now=now.now,
+            info=await jobs.server_info(),
+            who=viewer(request).owner,
+            tiles=now.tiles,
+            jobs=now.jobs,
+            more=now.more,
+            lanes=now.lanes,
+            workers=now.workers,
+            seen=now.seen,
+            detail=detail,
+            trouble=trouble,
+        )
+        return HTMLResponse(pages.page(view))
+
+    @paths.get("/")
+    async def index(request: Request) -> Response:
+        """The page."""
+        return await page(request)
+
+    @paths.get("/ui/job/{name}")
+    async def job(request: Request, name: str) -> Response:
+        """The page with a job's panel, or for htmx the panel alone."""
+        alone = "hx-request" in request.headers
+        try:
+            detail = await following.detail_of(_seen(jobs, request), checks.name(name))
+        except CumulusError as error:
+            code = row(error).http
+            if alone:
+                return HTMLResponse(pages.trouble(error.message), code)
+            answer = await page(request, trouble=error.message)
+            answer.status_code = code
+            return answer
+        if alone:
+            return HTMLResponse(pages.panel(detail))
+        return await page(request, detail)
+
+    @paths.get("/ui/job/{name}/live")
+    async def job_live(request: Request, name: str) -> Response:
+        """The panel as it changes, and the log."""
+        seen, job = _seen(jobs, request), checks.name(name)
+        await seen.get("Job", job)
+        return streams.open(
+            lambda stopping: following.changes(seen, job, pages, stopping, overview.subscribe)
+        )
+
+    @paths.get("/ui/live")
+    async def live(request: Request, seen: Annotated[str, Query(max_length=40)] = "") -> Response:
+        """The page as it changes; seen: what the browser has, which it also says when it comes back."""
+        shown = overview.seen_by(viewer(request))
+        has = request.headers.get("last-event-id", seen)
+        return streams.open(lambda stopping: board.changes(shown, pages, has, stopping))
+
+    @paths.get("/ui/series")
+    async def series(window: Annotated[int, Query(ge=60, le=86400)] = 3600) -> list[object]:
+        """Columns of the plots for the last `window` seconds."""
+        return [*columns(overview.samples(overview.now() - window))]
+
+    return paths
+
+
+def _seen(jobs: JobsPort, request: Request) -> JobsPort:
+    return jobs.seen_by(viewer(request))

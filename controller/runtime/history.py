@@ -1,0 +1,203 @@
+"""What was: ended leases and jobs, and a look at the fleet every few seconds. In memory, bounded.
+
+For the dashboard only; nothing is decided by it. A restart loses the samples and the leases of
+attempts that were tried again; the others are read from the jobs that are still on record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Final
+
+from ...api.overview import PastLease, Sample
+from ...crd_like_specs.errors import ExpiredError
+from ...crd_like_specs.identity import unit_name
+from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.lease import Lease
+from ..store import EventType, Watcher
+from .clock import Clock
+from .documents import JOBS, LEASES, decoded, expiry_hour
+from .records import Records
+from .world import World
+
+SAMPLE_SECONDS: Final = 5.0
+SAMPLES_KEPT: Final = 17_280  # of a day
+LEASES_KEPT: Final = 4_000
+JOBS_KEPT: Final = 200
+DAY: Final = 86400.0
+POLL_PIECE: Final = 500
+
+
+class History:
+    """See the module docstring."""
+
+    def __init__(self, records: Records, world: World, clock: Clock) -> None:
+        self._records = records
+        self._world = world
+        self._clock = clock
+        self._past: deque[PastLease] = deque(maxlen=LEASES_KEPT)
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._samples: deque[array[float]] = deque(maxlen=SAMPLES_KEPT)
+        self._overrun = -1.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        store = self._records.store
+        watcher = store.watch(None, frozenset({LEASES}))
+        unsubscribe = store.subscribe(lambda _: _wake(loop, news))
+        try:
+            self.seed()
+            due = self._clock.now()
+            while True:
+                news.clear()
+                watcher = self._poll(watcher)
+                if self._clock.now() >= due:
+                    self.sample()
+                    due = self._clock.now() + SAMPLE_SECONDS
+                try:
+                    async with asyncio.timeout(max(0.0, due - self._clock.now())):
+                        await news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            unsubscribe()
+
+    # What others tell
+
+    def transition(self, old: Job, new: Job) -> None:
+        """A status was written."""
+        if new.status.phase.terminal and not old.status.phase.terminal:
+            self._note_ended(new.metadata.name)
+
+    def overran(self, seconds: float) -> None:
+        """A lease ended so long after its time."""
+        self._overrun = max(self._overrun, seconds)
+
+    # What is asked
+
+    def past(self) -> Iterator[PastLease]:
+        """Leases that ended, the newest first."""
+        return reversed(self._past)
+
+    def ended(self) -> Iterator[str]:
+        """Names of jobs that ended, the newest first; some may be gone meanwhile."""
+        return reversed(self._ended)
+
+    def samples(self, since: float) -> list[Sample]:
+        """Those younger than `since`, oldest first."""
+        found: list[Sample] = []
+        for row in reversed(self._samples):
+            if row[0] <= since:
+                break
+            found.append(Sample(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4]), row[5]))
+        found.reverse()
+        return found
+
+    # How
+
+    def sample(self) -> None:
+        """Look at the fleet once."""
+        now, used, total = self._clock.now(), 0, 0
+        for seen in self._world.workers(now):
+            milli = seen.free.milli
+            if milli and (seen.ready or seen.held):
+                total += 1000 * len(milli)
+                used += 1000 * len(milli) - sum(milli.values())
+        count = self._records.count_in
+        running = sum(count(phase) for phase in (Phase.LEASING, Phase.STARTING, Phase.RUNNING))
+        waiting = count(Phase.PENDING)
+        self._samples.append(array("d", (now, waiting, running, used, total, self._overrun)))
+        self._overrun = -1.0
+
+    def seed(self) -> None:
+        """Take over what the jobs that ended within a day tell, through the index by the hour in
+        which they may go: the youngest come last there, whatever else is on record.
+        """
+        now, found = self._clock.now(), []
+        store = self._records.store
+        for hour in range(expiry_hour(now + 31 * DAY), expiry_hour(now), -1):
+            for name in store.ids_by(JOBS, "expires", str(hour)):
+                job = self._records.job(name)
+                if job is not None and job.status.finished_at > now - DAY:
+                    found.append(job)
+            if len(found) >= LEASES_KEPT:
+                break
+        for job in sorted(found, key=lambda job: job.status.finished_at):
+            self._note_ended(job.metadata.name)
+            if job.status.started_at and job.status.worker:
+                self._past.append(of_job(job))
+
+    def _note_ended(self, name: str) -> None:
+        self._ended[name] = None
+        self._ended.move_to_end(name)
+        while len(self._ended) > JOBS_KEPT:
+            self._ended.popitem(last=False)
+
+    def _poll(self, watcher: Watcher) -> Watcher:
+        try:
+            while events := watcher.poll(POLL_PIECE):
+                for event in events:
+                    if event.type is EventType.DELETED and event.record is not None:
+                        self._note_lease(decoded(Lease, event.record))
+        except ExpiredError:  # more happened than is kept: those in between are not shown
+            return self._records.store.watch(None, frozenset({LEASES}))
+        return watcher
+
+    def _note_lease(self, lease: Lease) -> None:
+        if lease.status.held_at:
+            job = self._records.job_by_uid(lease.spec.job)
+            self._past.append(of_lease(lease, job, self._clock.now()))
+
+
+def of_lease(lease: Lease, job: Job | None, now: float) -> PastLease:
+    """A lease whose record is gone since `now`; job: whose it was, None where that is gone too."""
+    spec, status = lease.spec, lease.status
+    return PastLease(
+        name=lease.metadata.name,
+        job=spec.job_name,
+        owner=lease.metadata.owner,
+        attempt=spec.attempt,
+        worker=spec.worker,
+        devices=spec.devices,
+        milli=spec.memory_milli,
+        start=status.held_at,
+        end=max(status.held_at, status.ended_at or now),
+        due=status.expires_at,
+        outcome=_outcome(job, spec.attempt),
+    )
+
+
+def of_job(job: Job) -> PastLease:
+    """The lease of a job's last attempt, as far as the job remembers it."""
+    status, gpu = job.status, job.spec.gpu
+    return PastLease(
+        name=unit_name(job.metadata.uid, status.attempt),
+        job=job.metadata.name,
+        owner=job.metadata.owner,
+        attempt=status.attempt,
+        worker=status.worker,
+        devices=status.devices,
+        milli=gpu.memory if gpu else 0,
+        start=status.started_at,
+        end=status.finished_at,
+        due=status.expires_at,
+        outcome=status.phase.value,
+    )
+
+
+def _outcome(job: Job | None, attempt: int) -> str:
+    if job is not None:
+        if job.status.attempt == attempt and job.status.phase.terminal:
+            return job.status.phase.value
+        for one in job.status.attempts:
+            if one.number == attempt:
+                return one.phase.value
+    return "Ended"
+
+
+def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(news.set)
