@@ -43,7 +43,8 @@ class Holder:
     @property
     def viewer(self) -> Viewer:
         """Whose jobs it sees."""
-        return Viewer(self.owner, own_only=self.role is not Role.ADMIN)
+        who = self.owner or self.role.value
+        return Viewer(self.owner, own_only=self.role is not Role.ADMIN, who=who)
 
 
 def viewer_of(holder: Holder | None) -> Viewer:

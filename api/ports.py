@@ -34,6 +34,7 @@ from .frames import (
     Why,
     WorkerUse,
 )
+from .happened import EventQuery, Happened
 from .joining import Joined, NewToken
 from .viewer import Viewer
 
@@ -110,6 +111,11 @@ class JobsPort(Protocol):
 
     async def why(self, name: str) -> Why:
         """Why a job waits, or what became of it, computed afresh."""
+
+    def events(self, query: EventQuery) -> AsyncIterator[Happened]:
+        """What happened, oldest first, as far as it is kept; endless with `watch`. NotFoundError
+        for a job of which nothing is known.
+        """
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Sets both. NotFoundError."""

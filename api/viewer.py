@@ -15,11 +15,12 @@ from ..crd_like_specs.meta import ObjectMeta
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """owner: what jobs that it submits are marked with, "" for nobody's; own_only: it sees no
-    others than those.
+    others than those; who: as events name it, "" where nobody knows who calls.
     """
 
     owner: str = ""
     own_only: bool = False
+    who: str = ""
 
     def sees(self, meta: ObjectMeta) -> bool:
         """Whether this job or lease is one for its eyes; what is nobody's is for those of all."""

@@ -50,12 +50,14 @@ from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
 from .runtime.observers import PlatformObserver
+from .runtime.operations import Operations
 from .runtime.overview import Overview
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
 from .runtime.room import Room
 from .runtime.service import JobsService
+from .runtime.telling import Telling
 from .runtime.upkeep import Upkeep
 from .runtime.views import Views
 from .runtime.workers import Signals, Workers
@@ -84,6 +86,8 @@ class Controller:
         data = config.data_dir
         clock = SystemClock()
         self.records = open_records(data / "store")
+        telling = Telling.open(data / "events", clock, self.records)
+        self.events, note = telling.events, telling.events.note
         self.logs = Logs(data / "logs")
         blobs = Blobs(data / "blobs")
         self.images = Images(
@@ -119,14 +123,15 @@ class Controller:
             overrun=self._overran,
             images=self.images,
             job_image=config.image,
+            told=telling.lease,
         )
-        executor = Executor(self.records, self.world, platform, self.logs, clock, self)
+        executor = Executor(self.records, self.world, platform, self.logs, clock, self, note)
         reconciler = Reconciler(
             self.records,
             self.world,
             executor,
             clock,
-            self._transition,
+            telling.after(self._transition),
             moved_up=self.room_freed,
         )
         self.loop = Loop(queue, reconciler.reconcile, clock, reconciler.who)
@@ -151,25 +156,17 @@ class Controller:
             agent_token=self._agent_token,
         )
         admission = Admission(platform.name, blobs)
-        desired = Desired(self.records, admission, clock, self.loop.add, changed)
+        desired = Desired(self.records, admission, clock, self.loop.add, changed, note)
         self.gitops = Sources(config.sources, self.records, desired, blobs, clock)
         shown = self.gitops.shown
+        forget = self.security.forget if self.security.identities is not None else None
+        signals = Signals(self._add, changed, forget)
         self.jobs = JobsService(
             desired,
             Views(self.records, self.world, platform, clock, config.image, python, shown),
             Streams(self.records, self.logs),
-            Workers(
-                self.records,
-                self.world,
-                self.agents,
-                platform,
-                clock,
-                Signals(
-                    self._add,
-                    changed,
-                    self.security.forget if self.security.identities is not None else None,
-                ),
-            ),
+            Workers(self.records, self.world, self.agents, platform, clock, signals),
+            Operations(self.records, self.events),
         )
         tls, tokens = self.security.tls, self.security.tokens
         self.grpc = GrpcServer(
@@ -264,7 +261,7 @@ class Controller:
         ports = (self._port, self.grpc.agents_port, http_port)
         logger.info("gRPC on port {}, agents on port {}, HTTP on port {}", *ports)
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
-        parts += [self.images.run(), self.history.run()]
+        parts += [self.images.run(), self.history.run(), self.events.run()]
         parts += [self.security.keep(self.http.renewed), self.gitops.run()]
         if self.config.agent.embedded:
             parts.append((await self._embedded()).run())
@@ -287,6 +284,7 @@ class Controller:
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
             await self.images.close()
             await self.platform.close()
+            self.events.close()
             self.logs.close()
             self.records.store.close()
 

@@ -27,7 +27,7 @@ class FileState(str, Enum):
 
 
 class SourceFile(Model):
-    """One file. path: from the source's folder on; jobs: their names; message: for people, with
+    """One file. path: from the source's folder on; state: how it stands to what is; jobs: their names; message: for people, with
     `line:column` where something is wrong; since: when it came to be so, POSIX seconds.
     """
 
@@ -39,7 +39,8 @@ class SourceFile(Model):
 
 
 class SourceSpec(Model):
-    """As configured. path: on the controller's machine; ref: the commit that is read; interval:
+    """As configured. path: on the controller's machine; type: a plain folder, or a git working
+    copy; ref: the commit that is read; interval:
     seconds between looks; pull: seconds between pulls, 0 for none; prune: jobs whose file is gone
     are deleted; allow_empty: even if all of them are; suspend: differences are shown, not put
     right; substitute: names that files may use as `${NAME}`.
@@ -57,7 +58,8 @@ class SourceSpec(Model):
 
 
 class SourceStatus(Model):
-    """Seen. commit: SHA of what was read last, "" for plain folders; last_sync: when a look was
+    """Seen. message: what keeps all of it from being carried through; files: each with its state;
+    conditions: named aspects of its state; commit: SHA of what was read last, "" for plain folders; last_sync: when a look was
     last carried through; synced, out_of_sync, invalid, pruned: files in that state; jobs: how many
     the folder keeps. Times are POSIX seconds.
     """
@@ -69,7 +71,7 @@ class SourceStatus(Model):
     out_of_sync: int = 0
     invalid: int = 0
     pruned: int = 0
-    message: str = ""  # what keeps all of it from being carried through
+    message: str = ""
     files: tuple[SourceFile, ...] = ()
     conditions: tuple[Condition, ...] = ()
 
@@ -79,7 +81,11 @@ class SourceStatus(Model):
 
 
 class Source(Model):
-    """See the module docstring. `metadata.owner` is whom the jobs it makes belong to."""
+    """See the module docstring. `metadata.owner` is whom the jobs it makes belong to.
+
+    api_version: `cumulus.dev/v1`; kind: `Source`; metadata: what it is called, and bookkeeping;
+    spec: as it is configured; status: how far it is carried through.
+    """
 
     api_version: Literal["cumulus.dev/v1"] = API_VERSION
     kind: Literal["Source"] = "Source"

@@ -10,10 +10,11 @@ from ..api.joining import NewToken
 from ..crd_like_specs.worker import Worker
 from . import trust
 from .connection import Connection
+from .happening import EventCalls
 
 
-class OperatorCalls:
-    """Workers, and how machines become ones."""
+class OperatorCalls(EventCalls):
+    """Workers, how machines become ones, and what happened."""
 
     _connection: Connection
 

@@ -27,13 +27,14 @@ from ..options import MAX_CODE_BYTES
 from ..ports import BlobsPort, JobsPort, JoinPort
 from ..status import job_error
 from . import checks
+from .operations import OperationsServicer
 from .submission import begin
 from .uploads import receive
 
 T = TypeVar("T")
 
 
-class CumulusServicer(cumulus_pb2_grpc.CumulusServicer):
+class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
     """See the module docstring. join: None where machines cannot join. max_code: bytes of the
     largest code zip that is taken.
     """

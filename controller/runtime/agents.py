@@ -40,7 +40,8 @@ from .world import World
 class Agents:
     """look(unit): list the platform soon; add(key): put a job on the queue; room(): jobs that
     wait may fit now; overrun(seconds): a lease ended so long after its time. images: what the
-    controller can give to workers; job_image: name that the job image is to bear there.
+    controller can give to workers; job_image: name that the job image is to bear there; told: of
+    each lease that came to another state, as it was and is.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Agents:
         overrun: Callable[[float], None],
         images: Images | None = None,
         job_image: str = "",
+        told: Callable[[Lease, Lease], None] = lambda _old, _new: None,
     ) -> None:
+        self._told = told
         self._records = records
         self._world = world
         self._logs = logs
@@ -248,6 +251,7 @@ class Agents:
             self._note_overrun(new)
         if new.status.state is not old.status.state:
             log_lease(old.status, new)
+            self._told(old, new)
         self._add(new.spec.job_name)
 
     def _note_overrun(self, lease: Lease) -> None:

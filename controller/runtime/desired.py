@@ -10,11 +10,13 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 from weakref import WeakValueDictionary
 
 from loguru import logger
 
 from ...api.frames import Applied, Outcome, Resource
+from ...api.happened import Happened
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs import requirement_lines
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Problem, ValidationError
@@ -24,7 +26,10 @@ from ...crd_like_specs.worker import Worker, WorkerSpec
 from .blobs import Blobs
 from .clock import Clock
 from .documents import IDEMPOTENCY
+from .happenings import of_job
 from .records import Records, over
+
+_ASKED: Final = {"cancellation_timestamp": "CancelAsked", "deletion_timestamp": "DeleteAsked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Admission:
 
 
 class Desired:
-    """add(key): put a job on the queue; room(): a worker takes jobs again.
+    """add(key): put a job on the queue; room(): a worker takes jobs again; note: keeps an event.
 
     Names are guarded by the store's compare-and-set; a write that lost against a status, or
     against another user, is made again of the newer version.
@@ -99,7 +104,9 @@ class Desired:
         clock: Clock,
         add: Callable[[str], None],
         room: Callable[[], None],
+        note: Callable[[Happened], None] = lambda _: None,
     ) -> None:
+        self._note = note
         self._records = records
         self._admission = admission
         self._clock = clock
@@ -199,6 +206,9 @@ class Desired:
                 continue  # its status moved, or another user was first
             what = "submitted" if old is None else "changed"
             self._tell(stored, f"{what}, generation {stored.metadata.generation}")
+            words = f"generation {stored.metadata.generation}"
+            words += ", runs anew" if old is not None and reruns else ""
+            self._note(of_job(stored, what.capitalize(), words, by=viewer.who))
             return Applied(outcome, stored, reruns)
 
     async def _mark(self, name: str, viewer: Viewer, field: str, *, keep_finished: bool) -> Job:
@@ -214,6 +224,7 @@ class Desired:
             except ConflictError:
                 continue  # its status moved meanwhile: mark the newer version
             self._tell(stored, f"{field.removesuffix('_timestamp')} asked for")
+            self._note(of_job(stored, _ASKED[field], by=viewer.who))
             return stored
 
     def _tell(self, job: Job, what: str) -> None:

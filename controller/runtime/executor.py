@@ -6,8 +6,10 @@ turns into a back-off or an end. Called by `reconciler.py` only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+from ...api.happened import Happened
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import Lease
@@ -23,6 +25,7 @@ from ..reconcile.actions import (
     RemoveService,
 )
 from .clock import Clock
+from .happenings import of_job
 from .logs import Logs
 from .records import Records
 from .world import World
@@ -39,7 +42,9 @@ class Signals(Protocol):
 
 
 class Executor:
-    """platform: where services run; signals: told after each change that others act upon."""
+    """platform: where services run; signals: told after each change that others act upon; note:
+    keeps an event.
+    """
 
     def __init__(
         self,
@@ -49,7 +54,9 @@ class Executor:
         logs: Logs,
         clock: Clock,
         signals: Signals,
+        note: Callable[[Happened], None] = lambda _: None,
     ) -> None:
+        self._note = note
         self._records = records
         self._world = world
         self._platform = platform
@@ -122,6 +129,9 @@ class Executor:
         attempts = job.status.attempt if job is not None and job.metadata.uid == uid else 0
         await self._records.delete_job(name, uid)
         self._logs.delete(uid, attempts)
+        if job is not None and job.metadata.uid == uid:
+            asked = job.metadata.deletion_timestamp is not None
+            self._note(of_job(job, "Deleted", "" if asked else "its time to live is over"))
 
     async def _collect_logs(self, name: str) -> None:
         assert parse_unit(name) is not None

@@ -19,11 +19,14 @@ from ...api.frames import (
     Why,
     WorkerUse,
 )
+from ...api.happened import EventQuery, Happened
 from ...api.viewer import EVERYTHING, Viewer
+from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.worker import Worker
+from ...crd_like_specs.worker import Worker, WorkerSpec
 from .desired import Desired
 from .follow import Streams
+from .operations import Operations
 from .views import Views
 from .workers import Workers
 
@@ -37,8 +40,10 @@ class JobsService:
         views: Views,
         streams: Streams,
         workers: Workers,
+        operations: Operations,
         viewer: Viewer = EVERYTHING,
     ) -> None:
+        self._operations = operations
         self._viewer = viewer
         self._workers = workers
         self._desired = desired
@@ -47,11 +52,17 @@ class JobsService:
 
     def seen_by(self, viewer: Viewer) -> JobsService:
         """See the port."""
-        return JobsService(self._desired, self._views, self._streams, self._workers, viewer)
+        return JobsService(
+            self._desired, self._views, self._streams, self._workers, self._operations, viewer
+        )
 
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
         """See the port."""
-        return await self._desired.apply(resource, dry_run=dry_run, viewer=self._viewer)
+        old = await self._spec_of(resource) if isinstance(resource, Worker) else None
+        applied = await self._desired.apply(resource, dry_run=dry_run, viewer=self._viewer)
+        if isinstance(applied.resource, Worker) and not dry_run:
+            self._operations.note_spec(old, applied.resource, self._viewer)
+        return applied
 
     async def submit(self, job: Job, *, idempotency_key: str) -> Job:
         """See the port."""
@@ -129,15 +140,27 @@ class JobsService:
 
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """See the port."""
-        return await self._desired.cordon(worker, cordoned=cordoned, drain=drain)
+        changed = await self._desired.cordon(worker, cordoned=cordoned, drain=drain)
+        words = "to be drained" if drain else "cordoned" if cordoned else "takes jobs again"
+        self._operations.note_worker(worker, words, self._viewer)
+        return changed
 
     async def fence(self, worker: str, *, fenced: bool) -> Worker:
         """See the port."""
-        return await self._workers.fence(worker, fenced=fenced)
+        changed = await self._workers.fence(worker, fenced=fenced)
+        words = "fenced: its operator vouches that nothing runs there" if fenced else "unfenced"
+        self._operations.note_worker(worker, words, self._viewer)
+        return changed
 
     async def remove_worker(self, worker: str) -> Worker:
         """See the port."""
-        return await self._workers.remove(worker)
+        removed = await self._workers.remove(worker)
+        self._operations.note_worker(worker, "removed by its operator", self._viewer)
+        return removed
+
+    def events(self, query: EventQuery) -> AsyncIterator[Happened]:
+        """See the port."""
+        return self._operations.events(query, self._viewer)
 
     async def usage(self, worker: str) -> tuple[WorkerUse, ...]:
         """See the port."""
@@ -146,3 +169,11 @@ class JobsService:
     async def server_info(self) -> ServerInfo:
         """See the port."""
         return await self._views.server_info()
+
+    async def _spec_of(self, worker: Worker) -> WorkerSpec | None:
+        """What is wanted of it now; None where there is no such worker."""
+        try:
+            known = await self._views.get("Worker", worker.metadata.name, viewer=self._viewer)
+        except NotFoundError:
+            return None
+        return known.spec if isinstance(known, Worker) else None

@@ -25,6 +25,7 @@ COMMANDS = {
     "get": "cmd_get",
     "describe": "cmd_describe",
     "why": "cmd_describe",
+    "events": "cmd_events",
     "top": "cmd_top",
     "logs": "cmd_logs",
     "wait": "cmd_wait",

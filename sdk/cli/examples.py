@@ -25,6 +25,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "describe": ("cumulusctl describe job train", "cumulusctl describe worker gpu-1"),
     "why": ("cumulusctl why train",),
+    "events": (
+        "cumulusctl events",
+        "cumulusctl events train --since 1h",
+        "cumulusctl events --watch --type Placed,Retrying,WorkerLost",
+        "cumulusctl events --warnings -o json",
+    ),
     "top": ("cumulusctl top", "cumulusctl top workers"),
     "logs": (
         "cumulusctl logs -f train",

@@ -57,6 +57,12 @@ class Form:
             return codec.dump_yaml(objects)
         return self.data(objects[0].to_dict() if single else output.listing(objects))
 
+    def only(self, *formats: Format, what: str) -> None:
+        """ValidationError where it is another one."""
+        if self.format not in formats:
+            known = ", ".join(one.value for one in formats)
+            raise ValidationError(f"-o {self.format.value}: {what} are printed as {known}")
+
     def data(self, body: Any) -> str:
         """What is JSON already; for names and YAML it is JSON too."""
         if self.template is not None:

@@ -82,7 +82,13 @@ class FleetKit:
         self.joining = Joining(store, self.authority, self.identities, self._place, self.now)
         file = self.authority.server_file
         self.server = GrpcServer(
-            jobs=JobsService(self.kit.desired, self.kit.views, self.kit.streams, self.kit.workers),
+            jobs=JobsService(
+                self.kit.desired,
+                self.kit.views,
+                self.kit.streams,
+                self.kit.workers,
+                self.kit.operations,
+            ),
             blobs=self.kit.blobs,
             agents=self.kit.agents,
             listen="127.0.0.1:0",

@@ -17,16 +17,19 @@ from cumulus.controller.runtime.blobs import Blobs
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
 from cumulus.controller.runtime.documents import INDEXES
+from cumulus.controller.runtime.events import Events
 from cumulus.controller.runtime.executor import Executor
 from cumulus.controller.runtime.follow import Streams
 from cumulus.controller.runtime.history import History
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
+from cumulus.controller.runtime.operations import Operations
 from cumulus.controller.runtime.overview import Overview
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.room import Room
+from cumulus.controller.runtime.telling import Telling
 from cumulus.controller.runtime.views import Views
 from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.runtime.world import World
@@ -64,6 +67,8 @@ class Kit:
             marked=self.clock.marked,
         )
         self.world.services_seen([], self.world.listing_begins(), T)
+        self.events = Events(self.clock)
+        self.telling = Telling(self.events, self.records)
         self.rooms = 0
         self.looked: list[str] = []
         self.overruns: list[float] = []
@@ -78,9 +83,10 @@ class Kit:
             add=self.queue.add,
             room=self.workers_changed,
             overrun=self.overruns.append,
+            told=self.telling.lease,
         )
         self.executor = Executor(
-            self.records, self.world, self.platform, self.logs, self.clock, self
+            self.records, self.world, self.platform, self.logs, self.clock, self, self.events.note
         )
         self.transitions: list[tuple[str, str]] = []
         self.reconciler = Reconciler(
@@ -88,7 +94,7 @@ class Kit:
             self.world,
             self.executor,
             self.clock,
-            self._transition,
+            self.telling.after(self._transition),
             moved_up=self.room_freed,
         )
         self.room = Room(self.records, self.world, self.clock, self.queue.add)
@@ -98,7 +104,9 @@ class Kit:
             self.clock,
             self.queue.add,
             self.workers_changed,
+            self.events.note,
         )
+        self.operations = Operations(self.records, self.events)
         self.forgotten: list[str] = []
         self.workers = Workers(
             self.records,

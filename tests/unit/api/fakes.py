@@ -173,7 +173,8 @@ class FakeJobs:
         self.asked.append((attempt, offset, tail, follow))
         self._job(name)
         for record in self.records[offset:]:
-            yield record
+            if record.time >= since:
+                yield record
 
     async def result(self, name: str) -> AsyncIterator[bytes]:
         self._job(name)

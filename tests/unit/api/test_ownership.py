@@ -13,13 +13,14 @@ from cumulus.api import convert
 from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.frames import DeviceUsage, NodeUsage, UnitUsage
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
-from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
+from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc, events_pb2
 from cumulus.api.gen.cumulus.v1 import resources_pb2 as res
 from cumulus.api.server import GrpcServer
 from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.api.web.app import build_app
 from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
+from cumulus.controller.runtime.happenings import of_job
 from cumulus.controller.runtime.service import JobsService
 from cumulus.crd_like_specs.errors import (
     ConflictError,
@@ -52,7 +53,13 @@ class House:
 
     def __init__(self, folder: Path, tokens: Tokens | None = TOKENS) -> None:
         self.kit = Kit(folder)
-        parts = (self.kit.desired, self.kit.views, self.kit.streams, self.kit.workers)
+        parts = (
+            self.kit.desired,
+            self.kit.views,
+            self.kit.streams,
+            self.kit.workers,
+            self.kit.operations,
+        )
         jobs = JobsService(*parts)
         self.server = GrpcServer(
             jobs=jobs,
@@ -156,7 +163,7 @@ WRITES: dict[str, Make] = {
     "Apply": lambda name: pb.ApplyRequest(resource=res.Resource(job=a_job(name))),
     "Submit": submission,
 }
-LISTS = {"List", "Watch", "Usage"}
+LISTS = {"List", "Watch", "Usage", "Events"}
 WITHOUT_JOBS = {"ServerInfo", "PutBlob", "HasBlob"}
 ADMINS_ONLY = {"Cordon", "Fence", "RemoveWorker", "CreateJoinToken"}
 
@@ -369,7 +376,23 @@ async def test_without_tokens_everything_is_everybodys(tmp_path: Path) -> None:
 
 def test_the_port_binds_whoever_looks(tmp_path: Path) -> None:
     kit = Kit(tmp_path)
-    jobs = JobsService(kit.desired, kit.views, kit.streams, kit.workers)
+    jobs = JobsService(kit.desired, kit.views, kit.streams, kit.workers, kit.operations)
     assert jobs._viewer == EVERYTHING
     assert jobs.seen_by(Viewer("a", own_only=True))._viewer == Viewer("a", own_only=True)
     kit.close()
+
+
+async def test_events_of_others_are_not_there(house: House) -> None:
+    for name in ("train", "other"):
+        owned = house.kit.records.find_job(name)
+        house.kit.events.note(of_job(owned, "Running"))
+
+    async def told(who: str, **asked: Any) -> set[str]:
+        found = await house.answers(who, "Events", events_pb2.EventsRequest(**asked))
+        return {event.name for event in found if event.kind == "Job"}
+
+    assert await told("hers") == {"train"}
+    assert await told("his") == {"other"}
+    assert await told("boss") == {"train", "other"}
+    error = await house.refusal("his", "Events", events_pb2.EventsRequest(job="train"))
+    assert isinstance(error, NotFoundError)

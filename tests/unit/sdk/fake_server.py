@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -36,6 +36,7 @@ from cumulus.api.frames import (
 )
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
+from cumulus.api.happened import EventQuery, Happened, happened_to_proto, query_from_proto
 from cumulus.crd_like_specs.errors import CumulusError, ExpiredError, NotFoundError
 from cumulus.crd_like_specs.job import Job, JobStatus, Phase, WorkerReason
 from cumulus.crd_like_specs.lease import Lease
@@ -84,6 +85,7 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         self.metadata: list[dict[str, str]] = []
         self.changes: list[WatchItem] = []
         self.uses: list[WorkerUse] = []
+        self.happened: list[Happened] = []
         self.floor = 0  # watches from below it have expired
         self.never_ends = False  # jobs stay Running
         self.gap: tuple[int, int] | None = None  # records [a, b) of the log are not kept
@@ -117,6 +119,14 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
             self.changed.notify_all()
             return obj
 
+    def happen(self, type_: str, kind: str, name: str, **fields: Any) -> None:
+        """One more event."""
+        with self.changed:
+            sequence = len(self.happened) + 1
+            event = Happened(type_, kind, name, sequence=sequence, time=NOW + sequence, **fields)
+            self.happened.append(event)
+            self.changed.notify_all()
+
     def drop(self, kind: str, name: str) -> None:
         with self.changed:
             self.version += 1
@@ -126,6 +136,27 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
 
     def called(self, method: str) -> list[Any]:
         return [request for name, request in self.calls if name == method]
+
+    def Events(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("Events", request, context)
+        query = query_from_proto(request)
+        if query.job and not any(query.takes(event) for event in self.happened):
+            self._find("Job", query.job, context)
+        yield from self._cut(self._happened(query, context), context)
+
+    def _happened(self, query: EventQuery, context: Any) -> Iterator[Any]:
+        found = [event for event in self.happened if query.takes(event)]
+        for event in found[-query.tail :] if query.tail else found:
+            query = replace(query, after=event.sequence)
+            yield happened_to_proto(event)
+        while query.watch and context.is_active():
+            with self.changed:
+                found = [event for event in self.happened if query.takes(event)]
+                if not found:
+                    self.changed.wait(0.05)
+            for event in found:
+                query = replace(query, after=event.sequence)
+                yield happened_to_proto(event)
 
     # Unary
 

@@ -5,6 +5,7 @@ import grpc
 import warnings
 
 from . import cumulus_pb2 as cumulus_dot_v1_dot_cumulus__pb2
+from . import events_pb2 as cumulus_dot_v1_dot_events__pb2
 from . import resources_pb2 as cumulus_dot_v1_dot_resources__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -95,6 +96,11 @@ class CumulusStub:
                 '/cumulus.v1.Cumulus/Why',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.FromString,
+                _registered_method=True)
+        self.Events = channel.unary_stream(
+                '/cumulus.v1.Cumulus/Events',
+                request_serializer=cumulus_dot_v1_dot_events__pb2.EventsRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_events__pb2.EventRecord.FromString,
                 _registered_method=True)
         self.Cordon = channel.unary_unary(
                 '/cumulus.v1.Cumulus/Cordon',
@@ -221,6 +227,13 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Events(self, request, context):
+        """What happened, oldest first, and with `watch` what happens.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Cordon(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -335,6 +348,11 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.Why,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.SerializeToString,
+            ),
+            'Events': grpc.unary_stream_rpc_method_handler(
+                    servicer.Events,
+                    request_deserializer=cumulus_dot_v1_dot_events__pb2.EventsRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_events__pb2.EventRecord.SerializeToString,
             ),
             'Cordon': grpc.unary_unary_rpc_method_handler(
                     servicer.Cordon,
@@ -701,6 +719,33 @@ class Cumulus:
             '/cumulus.v1.Cumulus/Why',
             cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.SerializeToString,
             cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Events(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Events',
+            cumulus_dot_v1_dot_events__pb2.EventsRequest.SerializeToString,
+            cumulus_dot_v1_dot_events__pb2.EventRecord.FromString,
             options,
             channel_credentials,
             insecure,

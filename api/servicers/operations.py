@@ -1,0 +1,37 @@
+"""The part of `cumulus.v1.Cumulus` that operators use beside desired state. I/O through the ports.
+
+A part of `cumulus.py`'s class, apart from it for its size only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from ..gen.cumulus.v1 import events_pb2
+from ..happened import happened_to_proto, query_from_proto
+from ..interceptor import Context, current
+from ..ports import JobsPort
+from . import checks
+
+
+class OperationsServicer:
+    """See the module docstring."""
+
+    @property
+    def _jobs(self) -> JobsPort:
+        """As the caller of the running call sees them."""
+        raise NotImplementedError
+
+    async def Events(  # noqa: N802 (gRPC names methods like this)
+        self, request: events_pb2.EventsRequest, _context: Context
+    ) -> AsyncIterator[events_pb2.EventRecord]:
+        """What happened, and with `watch` what happens."""
+        current().job_id = checks.name(request.job, "job") if request.job else ""
+        if request.worker:
+            checks.name(request.worker, "worker")
+        events: Any = self._jobs.events(query_from_proto(request))
+        async with aclosing(events):
+            async for event in events:
+                yield happened_to_proto(event)
