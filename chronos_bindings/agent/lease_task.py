@@ -159,7 +159,8 @@ class LeaseTask:
             await asyncio.sleep(0)
             return
         alarm = asyncio.ensure_future(self._tools.clock.sleep_until(until))
-        alarm.add_done_callback(lambda _: self._news.set())
+        # A cancelled one stays silent: were it heard, each look would cause the next, for ever.
+        alarm.add_done_callback(lambda rung: None if rung.cancelled() else self._news.set())
         try:
             await self._news.wait()
         finally:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cumulus.chronos_bindings.agent.lease_record import View
 from cumulus.chronos_bindings.agent.pip_output import NotInstalled
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from cumulus.crd_like_specs.lease import LeaseState
@@ -113,6 +114,26 @@ async def test_how_a_unit_ended_is_told_with_its_lease(world: World) -> None:
     await world.clock.advance(6)
     assert (world.status().exit_code, world.state()) == (3, LeaseState.HELD)
     assert world.reports > reports
+
+
+async def test_a_hint_costs_one_look(world: World) -> None:
+    """It once cost a core: the alarm that a look cancelled was heard as the next hint."""
+    await world.tell(world.lease())
+    world.runtime.start(unit())
+    await world.clock.advance(1)
+    looks = 0
+    ask = world.keeper.view
+
+    def view(name: str) -> View:
+        nonlocal looks
+        looks += 1
+        return ask(name)
+
+    world.keeper._leases[unit()]._view = view
+    for _ in range(3):
+        world.keeper.look(unit())
+        await settle()
+    assert 1 <= looks <= 6
 
 
 async def test_an_image_job_is_never_sent_the_warning_signal(world: World) -> None:
