@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from loguru import logger
@@ -152,7 +153,8 @@ class LogPump:
                 async for frame in self._runtime.logs(self.unit):
                     await self._keep(cutter.feed(frame.stream, frame.time, frame.data))
                     pause = _RETRY_FIRST
-                await self._keep(cutter.finish())
+                last = cutter.finish()
+                await self._keep(self._placed(last, cutter.next))
                 self._end(cutter.next)
             except Temporary as e:
                 logger.bind(lease=self.unit).debug("output is read again: {}", e.message)
@@ -172,6 +174,18 @@ class LogPump:
         words = b"the rest of the output is lost: the container is gone\n"
         await self._keep([UnitRecord(at, LogStream.SYSTEM, self._clock.wall(), words)])
         self._end(at + 1)
+
+    def _placed(self, last: list[UnitRecord], count: int) -> list[UnitRecord]:
+        """The last records under the numbers that they have here. count: how many were read.
+
+        A container's log has a limit too, beyond which the engine begins it anew: what is read
+        again then has lower numbers than what came before, and the result would pass for old.
+        More log than is kept had gone before, so that the result is all that is still wanted.
+        """
+        if count >= self._next:
+            return last
+        result = [record for record in last if record.stream is LogStream.RESULT]
+        return [replace(r, sequence=self._next + n) for n, r in enumerate(result)]
 
     @property
     def _next(self) -> int:

@@ -288,6 +288,28 @@ async def test_a_reading_that_breaks_is_begun_anew(site: Site) -> None:
     assert controller.kept == cut(SAMPLE)
 
 
+async def test_the_result_comes_though_the_engine_began_its_log_anew(site: Site) -> None:
+    before = [out(b"%d\n" % n) for n in range(10)]
+    site.runtime.start(UNIT)
+    site.runtime.write(UNIT, *before)
+    site.pumps.follow([UNIT], site.wanted(0))
+    await settle()
+    controller = Controller()
+    while (batch := site.pumps.take()) is not None:
+        site.pumps.ack(controller.take(batch))
+    await site.pumps.stop()
+    site.boot()
+    site.runtime.units[UNIT].frames[:] = [out(b"after it\n"), out(RESULT)]
+    site.runtime.end(UNIT)
+    site.pumps.follow([UNIT], site.wanted(len(controller.kept)))
+    await settle()
+    while (batch := site.pumps.take()) is not None:
+        site.pumps.ack(controller.take(batch))
+        await settle()
+    assert controller.complete
+    assert shown(controller.kept) == [*shown(cut(before)), ("result", RESULT)]
+
+
 async def test_output_that_is_gone_is_said_to_be_lost(site: Site) -> None:
     site.runtime.start(UNIT)
     site.runtime.write(UNIT, out(b"a\n"))
