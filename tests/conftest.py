@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 
-from netns import sweep_disks
+from disks import sweep_disks
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sweep_disks()

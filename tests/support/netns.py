@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from disks import is_gone, owner, sweep_disks
+
 SUBNET = "10.89"  # a /24 of it for each Lan
-OWNER = "disk.owner"  # beside a mounted disk: whose it is
 PRIVATE = ("/var/lib/docker", "/var/lib/cumulus")  # where the root is this machine's
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -102,7 +103,7 @@ class Lan:
         self.machines: list[Machine] = []
         self._hosts = itertools.count(2)
         self.mtu = _mtu()
-        command("ip", "link", "set", self.name, "alias", _owner(os.getpid()))
+        command("ip", "link", "set", self.name, "alias", owner(os.getpid()))
         command("ip", "addr", "add", f"{self.gateway}/24", "dev", self.name)
         command("ip", "link", "set", self.name, "up")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
@@ -317,40 +318,11 @@ def _rules(bridge: str, number: int) -> list[Callable[[str], tuple[str, ...]]]:
     ]
 
 
-def _owner(pid: int) -> str:
-    """The process and when it started: a number alone is given away again."""
-    try:
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        started = "gone"
-    return f"cumulus-tests {pid} {started}"
-
-
 @contextlib.contextmanager
 def _sweeping() -> Iterator[None]:
     with Path("/run/cumulus-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def mount_disk(disk: Path, place: Path) -> None:
-    """A loop mount of this process; `sweep_disks` removes it once that is gone."""
-    (place.parent / OWNER).write_text(_owner(os.getpid()))
-    command("mount", "-o", "loop", str(disk), str(place))
-
-
-def sweep_disks() -> None:
-    """Unmount what test runs left that are gone: their folders could not be removed."""
-    for line in Path("/proc/mounts").read_text().splitlines():
-        place = Path(line.split()[1])
-        with contextlib.suppress(OSError):
-            if _is_gone((place.parent / OWNER).read_text()):
-                command("umount", "--lazy", str(place))
-
-
-def _is_gone(owner: str) -> bool:
-    found = re.fullmatch(r"cumulus-tests (\d+) \d+", owner.strip())
-    return found is not None and owner.strip() != _owner(int(found[1]))
 
 
 def _sweep() -> None:
@@ -361,7 +333,7 @@ def _sweep() -> None:
             if not (bridge / "bridge").exists():
                 continue
             with contextlib.suppress(OSError):
-                if _is_gone((bridge / "ifalias").read_text()):
+                if is_gone((bridge / "ifalias").read_text()):
                     _remove_lan(bridge.name, int(bridge.name.removeprefix("ctest")))
         for link in Path("/sys/class/net").glob("ctest[0-9]*-*"):
             if not (link.parent / link.name.partition("-")[0]).exists():

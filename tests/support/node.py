@@ -13,7 +13,8 @@ from typing import Any
 import docker
 from ctl import wait_for
 from cumulus.crd_like_specs.identity import LABEL_OWNED, LABEL_UID
-from netns import Lan, Machine, mount_disk
+from disks import mount_disk
+from netns import Lan, Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/docker.sock"
