@@ -62,7 +62,7 @@ def text(
 
 def why(answer: Why) -> str:
     """One sentence, then each worker with its reason."""
-    head = f"job/{answer.job.metadata.name} {answer.job.status.phase.value}: {answer.summary}\n"
+    head = f"job/{answer.job.metadata.name} {answer.job.status.phase.value}: {output.plain(answer.summary)}\n"
     return head + reasons(answer.workers)
 
 
@@ -78,7 +78,7 @@ def reasons(found: Sequence[WorkerReason]) -> str:
 
 
 def _fields(fields: Fields) -> str:
-    return "".join(f"{name + ':':<14}{value}\n" for name, value in fields if value)
+    return "".join(f"{name + ':':<14}{output.plain(value)}\n" for name, value in fields if value)
 
 
 def _job(job: Job, now: float) -> Fields:

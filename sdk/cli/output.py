@@ -90,7 +90,11 @@ def row(obj: Resource, now: float, *, wide: bool = False, leases: Sequence[Lease
 
 
 def table(rows: Sequence[Row], widths: Sequence[int] = ()) -> str:
-    """Columns two blanks apart, no blank at a line's end. widths: at least so many characters."""
+    """Columns two blanks apart, no blank at a line's end. widths: at least so many characters.
+
+    What workers and owners of jobs wrote must not act on the terminal of who looks.
+    """
+    rows = [[sources.clean(cell) for cell in cells] for cells in rows]
     sizes = [
         max([len(cells[i]) for cells in rows] + [widths[i] if i < len(widths) else 0])
         for i in range(len(rows[0]) if rows else 0)
@@ -100,6 +104,11 @@ def table(rows: Sequence[Row], widths: Sequence[int] = ()) -> str:
         for cells in rows
     )
     return "".join(f"{line}\n" for line in lines)
+
+
+def plain(text: str) -> str:
+    """Several lines without characters that a terminal would act on."""
+    return "\n".join(sources.clean(line) for line in text.split("\n"))
 
 
 def ago(since: float, now: float) -> str:

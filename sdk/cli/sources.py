@@ -114,6 +114,8 @@ def files(source: Source) -> list[Row]:
 
 def clean(text: str) -> str:
     """Without characters that a terminal would act on."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 

@@ -12,7 +12,7 @@ from ...crd_like_specs.job import Job
 from .. import outcome
 from ..errors import JobError
 from ..stream import Done, Event
-from . import talk
+from . import output, talk
 from .talk import Live
 
 
@@ -24,7 +24,7 @@ def describe(job: Job) -> str:
         text += f" on {status.worker}"
     if status.attempt > 1:
         text += f" (attempt {status.attempt})"
-    said = status.message or status.reason
+    said = output.plain(status.message or status.reason)
     return f"{text}: {said}" if said else text
 
 

@@ -199,6 +199,21 @@ def test_leases_and_workers_are_described() -> None:
     ) in text
 
 
+def test_what_others_wrote_does_not_act_on_the_terminal() -> None:
+    device = Device(index=0, name="\x1b[31mred\nReady", type="nvidia")
+    worker = Worker(metadata=ObjectMeta(name="w"), status=WorkerStatus(devices=(device,)))
+    failed = JobStatus(phase=Phase.FAILED, message="first\x1b[2J\nsecond\u202e")
+    job = Job(metadata=ObjectMeta(name="j"), spec=SPEC, status=failed)
+    shown = [
+        output.table([output.row(worker, NOW, wide=True)]),
+        describing.text(worker, NOW),
+        describing.text(job, NOW),
+    ]
+    assert not [c for text in shown for c in text if not c.isprintable() and c != "\n"]
+    assert "red\ufffdReady" in shown[0]
+    assert "first\ufffd[2J\nsecond\ufffd" in shown[2]
+
+
 def test_names_and_lists() -> None:
     assert output.names([RUNNING, WORKER]) == "job/train\nworker/gpu-1\n"
     assert output.listing([WORKER])["items"][0]["kind"] == "Worker"
