@@ -108,6 +108,15 @@ def ended_by_worker(case: Case, reason: str) -> Plan:
     return _over(case, "ended-by-worker", reason, f"worker {case.status.worker} {words[reason]}")
 
 
+def without_output(case: Case) -> Plan | None:
+    """It ended well, but its worker is silent and nobody has its result: the two went together."""
+    lease = case.lease
+    if lease is None or case.in_contact(lease):
+        return None
+    text = f"worker {case.status.worker} was lost with the job's result"
+    return _over(case, "output-lost", WORKER_LOST, text)
+
+
 def _over(case: Case, rule: str, reason: str, message: str) -> Plan:
     """The attempt is over through no fault of its own."""
     if case.stopping:

@@ -10,7 +10,7 @@ from . import share_words
 from .actions import CollectLogs, Plan, PutLease, RemoveService
 from .case import DRAINED, Case
 from .observed import ServiceSeen, ServiceState
-from .rules_lost import by_worker, ended_by_worker, silence
+from .rules_lost import by_worker, ended_by_worker, silence, without_output
 from .timing import (
     CLOCK_SLACK,
     CLOCKS_AGREE,
@@ -249,7 +249,7 @@ def _own_end(case: Case, service: ServiceSeen) -> Plan:
         if case.job.spec.code is None or (result is not None and result.ok):
             return case.end("succeeded", Phase.SUCCEEDED)
         if result is None:
-            return case.end(
+            return without_output(case) or case.end(
                 "no-result",
                 Phase.FAILED,
                 cause=Cause.ERROR,

@@ -21,7 +21,7 @@ LEASES = 4
 def test_every_result_is_in_its_place_though_a_worker_dies(fleet: Cluster, runs: Runs) -> None:
     @remote(
         fleet.client,
-        gpu_memory=LEASES / 2 / LEASES,  # half of a device each, on two workers with one
+        gpu_memory=0.5,  # of two workers with one device each
         duration=60,
         cpus="100m",
         ram="64Mi",

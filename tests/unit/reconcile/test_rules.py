@@ -95,6 +95,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "logs never came": (job(Phase.RUNNING), seen(service(FAIL, exit_code=3, finished_at=T + 3), lease()), T + 34, "failed", (), Phase.FAILED, {"reason": "ExitCode", "exit_code": 3}),
     "success": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), OK), T + 3, "succeeded", (), Phase.SUCCEEDED, {"finished_at": T + 3, "result_size": 10, "exit_code": 0}),
     "success of an image": (job(Phase.RUNNING, image="x"), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY), T + 3, "succeeded", (), Phase.SUCCEEDED, {}),
+    "success, its result lost with its worker": (job(Phase.RUNNING, retry={"limit": 1}), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY, workers=AWAY), T + 9, "output-lost", (), Phase.PENDING, {"attempt": 2, "reason": "Retrying"}),
     "success without a result": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY), T + 3, "no-result", (), Phase.FAILED, {"reason": "NoResult"}),
     "an error told with exit code 0": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), BAD), T + 3, "failed", (), Phase.FAILED, {"reason": "ValueError", "message": "x"}),
     "exception": (job(Phase.RUNNING), seen(service(FAIL, exit_code=1, finished_at=T + 3), lease(), BAD), T + 3, "failed", (), Phase.FAILED, {"reason": "ValueError", "message": "x"}),
