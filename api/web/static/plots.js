@@ -1,4 +1,6 @@
 // The three plots, by uPlot. Their colours are those of the page, read anew when those change.
+import { utc } from "./time.js";
+
 const WIDTH = { width: 1.5, spanGaps: false };
 const FONT = "11px system-ui, sans-serif";
 let data = [[], [], [], [], []];
@@ -9,7 +11,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 function axes(label) {
   const common = { stroke: colour("muted"), font: FONT, ticks: { show: false }, grid: { stroke: colour("line"), width: 1 } };
-  return [{ ...common, grid: { show: false }, size: 24, space: 64 }, { ...common, size: 40, space: 28, values: label }];
+  return [{ ...common, grid: { show: false }, size: 24, space: 64, values: clock }, { ...common, size: 40, space: 28, values: label }];
 }
 
 function make(id, series, columns, label, range) {
@@ -30,6 +32,7 @@ function make(id, series, columns, label, range) {
 }
 
 const pick = (columns) => [data[0], ...columns.map((n) => data[n])];
+const clock = (_, values) => values.map((v) => utc(v, seconds < 300));
 const whole = (_, values) => values.map((v) => (Number.isInteger(v) ? String(v) : ""));
 const plain = (_, values) => values.map(String);
 const line = (name) => ({ ...WIDTH, stroke: colour(name), points: { show: false } });

@@ -6,7 +6,7 @@ const axis = document.getElementById("axis");
 const epoch = Number(document.body.dataset.now);
 const PAST = 2 / 3; // of the width
 const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
-const THIN = 380; // thousandths of a lane that hold no line of text
+const THIN = 360; // thousandths of a lane that hold no line of text
 let width = 3600;
 
 export function place(lane) {

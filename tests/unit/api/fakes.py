@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from cumulus.api.frames import (
     AgentFrame,
@@ -30,7 +30,6 @@ from cumulus.api.frames import (
     Why,
     WorkerUse,
 )
-from cumulus.api.overview import Board, Sample
 from cumulus.api.viewer import Viewer
 from cumulus.crd_like_specs.errors import NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, JobSpec, Phase, WorkerReason
@@ -299,35 +298,3 @@ class FakeAgents:
 
     async def may_read_blob(self, worker: str, digest: str) -> bool:
         return (worker, digest) in self.wanted
-
-
-class FakeOverview:
-    """Shows what it is given: set `shown` and `kept`, then `change`. `viewers`: who asked."""
-
-    def __init__(self, shown: Board | None = None) -> None:
-        self.shown = shown or Board(now=1000.0)
-        self.kept: list[Sample] = []
-        self.viewers: list[Viewer] = []
-        self.wakes: list[Callable[[], None]] = []
-
-    def seen_by(self, viewer: Viewer) -> FakeOverview:
-        self.viewers.append(viewer)
-        return self
-
-    def now(self) -> float:
-        return self.shown.now
-
-    def board(self) -> Board:
-        return self.shown
-
-    def samples(self, since: float) -> list[Sample]:
-        return [sample for sample in self.kept if sample.time > since]
-
-    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        self.wakes.append(wake)
-        return lambda: self.wakes.remove(wake)
-
-    def change(self, shown: Board) -> None:
-        self.shown = shown
-        for wake in self.wakes:
-            wake()

@@ -14,9 +14,10 @@ from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
 from cumulus.crd_like_specs.errors import StoreError, UnavailableError
 from cumulus.crd_like_specs.job import Phase
+from dashboard_kit import FakeOverview
 from prometheus_client import CollectorRegistry, Counter
 
-from .fakes import UID, FakeJobs, FakeOverview, a_job
+from .fakes import UID, FakeJobs, a_job
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
 
