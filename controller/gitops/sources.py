@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -22,7 +22,9 @@ FORGET_SECONDS: Final = 24 * 3600.0
 
 
 class Sources:
-    """environment: the controller's, of which sources get what they list only."""
+    """hold: why the controller can't be given work now; environment: the controller's, of which
+    sources get what they list only.
+    """
 
     def __init__(
         self,
@@ -31,13 +33,17 @@ class Sources:
         desired: Desired,
         blobs: Blobs,
         clock: Clock,
+        hold: Callable[[], Sequence[str]] = tuple,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """ValidationError where the environment has text that no file may be given."""
         self._records = records
+        self._unready = hold
         records.beside = partial(finished_with, records.store)
         self.all: Mapping[str, Syncing] = {
-            one.name: Syncing(one, one.values(environment), records, desired, blobs, clock)
+            one.name: Syncing(
+                one, one.values(environment), records, desired, blobs, clock, self._hold
+            )
             for one in configured
         }
 
@@ -69,6 +75,15 @@ class Sources:
             return source
         status = source.status.model_copy(update={"last_sync": syncing.last_sync})
         return source.model_copy(update={"status": status})
+
+    def _hold(self) -> str:
+        """Why nothing is handed in now, or "": many jobs would fail at once without a worker, and
+        what has failed does not run again.
+        """
+        unready = self._unready()
+        if unready or self._records.workers:
+            return "; ".join(unready)
+        return "no worker has joined yet"
 
     async def _keep(self, one: Syncing) -> None:
         while True:

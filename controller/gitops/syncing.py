@@ -7,7 +7,7 @@ crash, matters longer than until the next one. Called by `sources.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from loguru import logger
@@ -34,11 +34,17 @@ PULLED: Final = "Pulled"
 READ_AT_ONCE: Final = 200
 """Records decoded in one go; others have their turn in between."""
 
+WAITING: Final = "Waiting"
+HELD_AGAIN: Final = 0.5
+"""Seconds until the next look while nothing can be run."""
+
 SETTLE_AGAIN: Final = SETTLE_SECONDS * 1.05
 
 
 class Syncing:
-    """One source. values: for substitution, see `substitute.py`."""
+    """One source. values: for substitution, see `substitute.py`; hold: why nothing can be run now,
+    "" where it can: jobs that would fail for want of workers are not handed in.
+    """
 
     def __init__(
         self,
@@ -48,6 +54,7 @@ class Syncing:
         desired: Desired,
         blobs: Blobs,
         clock: Clock,
+        hold: Callable[[], str] = lambda: "",
     ) -> None:
         self.config = config
         self.last_sync = 0.0
@@ -55,6 +62,7 @@ class Syncing:
         self._rules = config.rules
         self._records = records
         self._clock = clock
+        self._hold = hold
         self._looker = Looker(config, values)
         self._inventory = Inventory(records.store, config.name, self._rules.owner)
         self._applier = Applier(desired, blobs, self._inventory, self._looker, self._rules.owner)
@@ -66,6 +74,9 @@ class Syncing:
 
     async def sync(self) -> float:
         """Look once and carry out what follows; seconds until the next look."""
+        if held := self._hold():
+            await self._failed(WAITING, f"waiting: {held}")
+            return HELD_AGAIN
         if self._first:
             known = self._known()
             self._looker.was_git = known is not None and bool(known.status.commit)
@@ -164,7 +175,7 @@ class Syncing:
         message = clipped(text)
         known = self._known()
         status = known.status if known else SourceStatus()
-        if status.message != message:
+        if status.message != message and reason != WAITING:
             logger.warning("source {}: {}", self.config.name, message)
         condition = Condition(
             type=READY, status=False, reason=reason, message=message, since=self._clock.now()

@@ -50,7 +50,7 @@ class SourceKit:
             self.kit.desired,
             self.kit.blobs,
             self.kit.clock,
-            self.environment,
+            environment=self.environment,
         )
 
     @property

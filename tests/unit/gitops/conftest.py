@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from make import worker
 from runtime_kit import Kit
 from source_kit import SourceKit
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
+async def kit(tmp_path: Path) -> AsyncIterator[Kit]:
+    """With a worker that takes nothing: without any, sources hand nothing in."""
     made = Kit(tmp_path)
+    await made.records.put_worker(worker("n0", cordoned=True))
     yield made
     made.close()
 

@@ -6,7 +6,7 @@ import pytest
 from cumulus.crd_like_specs.errors import ConflictError
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.source import LABEL_SOURCE
-from make import job
+from make import job, worker
 from source_kit import SourceKit, spec
 
 
@@ -256,3 +256,15 @@ async def test_killed_between_the_entry_and_the_job(folder: SourceKit) -> None:
     folder.restart()
     await folder.settle()
     assert folder.names() == ["one"]
+
+
+async def test_nothing_is_handed_in_before_there_is_a_worker(folder: SourceKit) -> None:
+    """It would fail for want of one, and what has failed does not run again."""
+    folder.jobs("a.yaml", "one")
+    await folder.kit.records.delete_worker("n0")
+    found = await folder.settle()
+    assert folder.names() == []
+    assert found.status.message == "waiting: no worker has joined yet"
+    await folder.kit.records.put_worker(worker("n0", cordoned=True))
+    found = await folder.settle()
+    assert (folder.names(), found.status.message) == (["one"], "")
