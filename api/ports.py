@@ -11,7 +11,7 @@ so, and free what they hold when they are closed (`aclose`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from ..crd_like_specs.job import Job
@@ -36,6 +36,7 @@ from .frames import (
 )
 from .happened import EventQuery, Happened
 from .joining import Joined, NewToken
+from .previews import Preview
 from .viewer import Viewer
 
 
@@ -111,6 +112,12 @@ class JobsPort(Protocol):
 
     async def why(self, name: str) -> Why:
         """Why a job waits, or what became of it, computed afresh."""
+
+    async def plan(self, resources: Sequence[Resource], *, prune: str, forecast: bool) -> Preview:
+        """What applying all of these would do; nothing is written. prune: selector of jobs that
+        would go where they are not among them, "" for none; forecast: say when jobs would start.
+        ValidationError for a wrong selector.
+        """
 
     def events(self, query: EventQuery) -> AsyncIterator[Happened]:
         """What happened, oldest first, as far as it is kept; endless with `watch`. NotFoundError

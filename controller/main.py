@@ -52,6 +52,7 @@ from .runtime.metrics import Metrics
 from .runtime.observers import PlatformObserver
 from .runtime.operations import Operations
 from .runtime.overview import Overview
+from .runtime.planning import Planning
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
@@ -167,6 +168,7 @@ class Controller:
             Streams(self.records, self.logs),
             Workers(self.records, self.world, self.agents, platform, clock, signals),
             Operations(self.records, self.events),
+            Planning(self.records, self.world, desired, clock),
         )
         tls, tokens = self.security.tls, self.security.tokens
         self.grpc = GrpcServer(

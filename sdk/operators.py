@@ -11,10 +11,11 @@ from ..crd_like_specs.worker import Worker
 from . import trust
 from .connection import Connection
 from .happening import EventCalls
+from .previewing import PreviewCalls
 
 
-class OperatorCalls(EventCalls):
-    """Workers, how machines become ones, and what happened."""
+class OperatorCalls(EventCalls, PreviewCalls):
+    """Workers, how machines become ones, what happened, and what would."""
 
     _connection: Connection
 

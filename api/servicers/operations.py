@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from ..gen.cumulus.v1 import events_pb2
+from ..convert import resource_from_proto
+from ..gen.cumulus.v1 import events_pb2, plans_pb2
 from ..happened import happened_to_proto, query_from_proto
 from ..interceptor import Context, current
 from ..ports import JobsPort
+from ..previews import preview_to_proto
 from . import checks
 
 
@@ -23,6 +25,16 @@ class OperationsServicer:
     def _jobs(self) -> JobsPort:
         """As the caller of the running call sees them."""
         raise NotImplementedError
+
+    async def Plan(  # noqa: N802 (gRPC names methods like this)
+        self, request: plans_pb2.PlanRequest, _context: Context
+    ) -> plans_pb2.PlanResponse:
+        """What an apply would do."""
+        resources = [resource_from_proto(one) for one in request.resources]
+        preview = await self._jobs.plan(
+            resources, prune=request.prune_selector, forecast=request.forecast
+        )
+        return preview_to_proto(preview)
 
     async def Events(  # noqa: N802 (gRPC names methods like this)
         self, request: events_pb2.EventsRequest, _context: Context

@@ -52,7 +52,7 @@ def explain(
         there = claims.get(why.worker, ())
         fix = fix_for(ask, seen, now, there)
         start = start_on(ask, seen, now, there, best_fit=best_fit)
-        later = f"; fits {_by(start, now)}" if start else ""
+        later = f"; fits {by(start, now)}" if start else ""
         told.append(why.model_copy(update={"reason": why.reason + later, "fix": fix.text}))
         fixes.append((why.worker, fix))
     fits = sum(why.ever for why in told)
@@ -71,10 +71,10 @@ def _when(claim: Claim | None, ahead: int, now: float) -> str:
     if claim is None:
         return f"{place}, and no room is kept for it yet" if ahead else ""
     start = Start(claim.room.start, claim.room.devices, claim.after)
-    return f"{place}; waits for worker {claim.room.worker}: fits there {_by(start, now)}"
+    return f"{place}; waits for worker {claim.room.worker}: fits there {by(start, now)}"
 
 
-def _by(start: Start, now: float) -> str:
+def by(start: Start, now: float) -> str:
     """`by 14:05 UTC at the latest (in 12m), when the lease of X ends`."""
     at = clamped(start, now)
     left = format_seconds(max(1, round(at - now)))

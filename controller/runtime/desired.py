@@ -42,10 +42,10 @@ class Admission:
     async def admit(self, job: Job, *, keep: bool) -> Job:
         """The job as it may be stored: its code packed and named by digest.
 
-        keep: put code that came with the spec into the blob store. ValidationError with every
-        problem that no waiting could mend.
+        keep: put code that came with the spec into the blob store; else code that is yet to be
+        uploaded is no problem. ValidationError with every problem that no waiting could mend.
         """
-        problems = self._problems(job)
+        problems = self._problems(job, uploaded=keep)
         if problems:
             raise ValidationError(problems, job_id=job.metadata.uid or job.metadata.name)
         code = job.spec.code
@@ -59,7 +59,7 @@ class Admission:
             await upload.commit()
         return with_digest(job, name)
 
-    def _problems(self, job: Job) -> list[Problem]:
+    def _problems(self, job: Job, *, uploaded: bool) -> list[Problem]:
         problems = []
         if job.spec.image is not None and self.platform == "process":
             problems.append(
@@ -78,7 +78,7 @@ class Admission:
                     path="spec.code.path",
                 )
             )
-        elif code is not None and code.digest and self.blobs.size(code.digest) is None:
+        elif uploaded and code is not None and code.digest and self._lacks(code.digest):
             problems.append(
                 Problem(f"{code.digest} was not uploaded: send it first", path="spec.code.digest")
             )
@@ -88,6 +88,9 @@ class Admission:
             Problem("names beginning so are set by Cumulus", path=f"spec.env.{k}") for k in reserved
         ]
         return problems
+
+    def _lacks(self, digest: str) -> bool:
+        return self.blobs.size(digest) is None
 
 
 class Desired:

@@ -36,7 +36,7 @@ class Discretion:
         """Room that is kept for a job which the viewer sees."""
         if claim is None or not self._viewer.own_only:
             return claim
-        return replace(claim, after=self._name(claim.after))
+        return replace(claim, after=self.name(claim.after))
 
     def workers(self, workers: Sequence[WorkerSeen]) -> Sequence[WorkerSeen]:
         """The fleet, with what is held there."""
@@ -45,9 +45,10 @@ class Discretion:
         return [replace(seen, held=self._bookings(seen.held)) for seen in workers]
 
     def _bookings(self, bookings: Sequence[Booking]) -> tuple[Booking, ...]:
-        return tuple(replace(one, job=self._name(one.job)) for one in bookings)
+        return tuple(replace(one, job=self.name(one.job)) for one in bookings)
 
-    def _name(self, job: str) -> str:
+    def name(self, job: str) -> str:
+        """A job's name, or other words for it."""
         known = self._records.job(job) if job else None
         seen = known is not None and self._viewer.sees(known.metadata)
         return job if seen or not job else OTHER

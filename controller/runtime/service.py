@@ -6,7 +6,7 @@ It only puts its halves together: `desired.py` and `workers.py` write, `views.py
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from ...api.frames import (
     Applied,
@@ -20,6 +20,7 @@ from ...api.frames import (
     WorkerUse,
 )
 from ...api.happened import EventQuery, Happened
+from ...api.previews import Preview
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.job import Job
@@ -27,6 +28,7 @@ from ...crd_like_specs.worker import Worker, WorkerSpec
 from .desired import Desired
 from .follow import Streams
 from .operations import Operations
+from .planning import Planning
 from .views import Views
 from .workers import Workers
 
@@ -41,9 +43,11 @@ class JobsService:
         streams: Streams,
         workers: Workers,
         operations: Operations,
+        planning: Planning,
         viewer: Viewer = EVERYTHING,
     ) -> None:
         self._operations = operations
+        self._planning = planning
         self._viewer = viewer
         self._workers = workers
         self._desired = desired
@@ -53,7 +57,13 @@ class JobsService:
     def seen_by(self, viewer: Viewer) -> JobsService:
         """See the port."""
         return JobsService(
-            self._desired, self._views, self._streams, self._workers, self._operations, viewer
+            self._desired,
+            self._views,
+            self._streams,
+            self._workers,
+            self._operations,
+            self._planning,
+            viewer,
         )
 
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
@@ -157,6 +167,12 @@ class JobsService:
         removed = await self._workers.remove(worker)
         self._operations.note_worker(worker, "removed by its operator", self._viewer)
         return removed
+
+    async def plan(self, resources: Sequence[Resource], *, prune: str, forecast: bool) -> Preview:
+        """See the port."""
+        return await self._planning.plan(
+            resources, prune=prune, forecast=forecast, viewer=self._viewer
+        )
 
     def events(self, query: EventQuery) -> AsyncIterator[Happened]:
         """See the port."""

@@ -21,6 +21,8 @@ EXIT_PIPE = 141  # 128 + SIGPIPE, as for programs that the signal ends
 
 COMMANDS = {
     "apply": "cmd_apply",
+    "diff": "cmd_plan",
+    "plan": "cmd_plan",
     "run": "cmd_run",
     "get": "cmd_get",
     "describe": "cmd_describe",

@@ -12,6 +12,7 @@ import typer
 
 from ...api import status as table
 from ...api.frames import Applied, Outcome, Resource
+from ...api.previews import Change
 from ...crd_like_specs.errors import CumulusError, ValidationError
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.units import parse_seconds
@@ -22,6 +23,7 @@ from ..sources import Source
 from ..stream import Done
 from . import output, session, streaming, talk
 from .cmd_get import show
+from .cmd_plan import Prune, Selector, prune_selector
 from .formats import Form, Output, for_people
 
 app = typer.Typer()
@@ -48,6 +50,8 @@ def apply(
         str | None, typer.Option(help="With --wait: leave after this time (90s, 5m); exit 124.")
     ] = None,
     dry_run: Annotated[DryRun | None, typer.Option(help="Change nothing.")] = None,
+    prune: Prune = False,
+    selector: Selector = "",
     format_: Output = None,
 ) -> None:
     """Make jobs what the files say; what is so already is left alone.
@@ -55,8 +59,11 @@ def apply(
     With --wait states and log lines go to stderr. One job: its result goes to stdout, and its
     exit code is this command's. Several jobs: a JSON line for each, in the order of the files;
     the exit code is the one of the first that did not succeed. With -o the objects are printed
-    instead of results. Ctrl-C detaches with 130; the jobs go on.
+    instead of results. Ctrl-C detaches with 130; the jobs go on. With --prune -l SELECTOR jobs
+    with these labels that no file has are deleted, once every document was taken; `cumulusctl plan`
+    shows which.
     """
+    pruned = prune_selector(prune, selector)
     given = [*(paths or []), *(file or [])]
     if not given:
         raise ValidationError("nothing to apply: expected files, folders or - for stdin")
@@ -71,7 +78,7 @@ def apply(
     waits = wait and dry_run is None
     names = " ".join(one.resource.metadata.name for one in found if one.is_job)
     detach = f"the job goes on: cumulusctl logs -f {names}" if waits else ""
-    work = _Work(found, format_, dry_run=dry_run is DryRun.SERVER, wait=waits)
+    work = _Work(found, format_, dry_run=dry_run is DryRun.SERVER, wait=waits, prune=pruned)
     try:
         code = session.run(
             ctx, lambda client: asyncio.wait_for(work.do(client), seconds), detach=detach
@@ -99,8 +106,15 @@ class _Work:
     """All documents of one apply, in order."""
 
     def __init__(
-        self, found: list[Source], format_: Form | None, *, dry_run: bool, wait: bool
+        self,
+        found: list[Source],
+        format_: Form | None,
+        *,
+        dry_run: bool,
+        wait: bool,
+        prune: str = "",
     ) -> None:
+        self._prune = prune
         self._found = found
         self._format = format_
         self._dry_run = dry_run
@@ -121,6 +135,10 @@ class _Work:
                 continue
             applied.append(done)
             self._tell(done)
+        if self._prune and code:
+            talk.say("nothing is pruned, since not every document was taken")
+        elif self._prune:
+            await self._pruned(client)
         if not self._wait:
             self._print([one.resource for one in applied])
             return code
@@ -136,6 +154,18 @@ class _Work:
             talk.say(text)
         else:
             sys.stdout.write(f"{text}\n")
+
+    async def _pruned(self, client: AsyncCumulusClient) -> None:
+        """Jobs that no file has, as the server tells."""
+        wanted = [one.resource for one in self._found]
+        preview = await client.plan(wanted, prune=self._prune, forecast=False)
+        for change in preview.changes:
+            if change.change is not Change.PRUNED:
+                continue
+            if not self._dry_run:
+                await client.delete(change.resource.metadata.uid)
+            text = f"{output.label(change.resource)} pruned"
+            talk.say(f"{text} (server dry run)" if self._dry_run else text)
 
     def _print(self, objects: list[Resource]) -> None:
         if objects:

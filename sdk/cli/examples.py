@@ -11,8 +11,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "apply": (
         "cumulusctl apply job.yaml",
         "cumulusctl apply jobs/ --wait",
+        "cumulusctl apply jobs/ --prune -l team=vision",
         "cumulusctl apply - < job.yaml",
     ),
+    "diff": ("cumulusctl diff jobs/", "cumulusctl diff jobs/ --prune -l team=vision"),
+    "plan": ("cumulusctl plan jobs/", "cumulusctl plan train.yaml -o json"),
     "run": (
         "cumulusctl run ./train --gpu 0.5 --duration 2h -r torch",
         "cumulusctl run ./train --arg epochs=3 --arg name=first",

@@ -88,6 +88,7 @@ class FleetKit:
                 self.kit.streams,
                 self.kit.workers,
                 self.kit.operations,
+                self.kit.planning,
             ),
             blobs=self.kit.blobs,
             agents=self.kit.agents,

@@ -13,7 +13,7 @@ from cumulus.api import convert
 from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.frames import DeviceUsage, NodeUsage, UnitUsage
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
-from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc, events_pb2
+from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc, events_pb2, plans_pb2
 from cumulus.api.gen.cumulus.v1 import resources_pb2 as res
 from cumulus.api.server import GrpcServer
 from cumulus.api.viewer import EVERYTHING, Viewer
@@ -59,6 +59,7 @@ class House:
             self.kit.streams,
             self.kit.workers,
             self.kit.operations,
+            self.kit.planning,
         )
         jobs = JobsService(*parts)
         self.server = GrpcServer(
@@ -163,7 +164,7 @@ WRITES: dict[str, Make] = {
     "Apply": lambda name: pb.ApplyRequest(resource=res.Resource(job=a_job(name))),
     "Submit": submission,
 }
-LISTS = {"List", "Watch", "Usage", "Events"}
+LISTS = {"List", "Watch", "Usage", "Events", "Plan"}
 WITHOUT_JOBS = {"ServerInfo", "PutBlob", "HasBlob"}
 ADMINS_ONLY = {"Cordon", "Fence", "RemoveWorker", "CreateJoinToken"}
 
@@ -376,7 +377,9 @@ async def test_without_tokens_everything_is_everybodys(tmp_path: Path) -> None:
 
 def test_the_port_binds_whoever_looks(tmp_path: Path) -> None:
     kit = Kit(tmp_path)
-    jobs = JobsService(kit.desired, kit.views, kit.streams, kit.workers, kit.operations)
+    jobs = JobsService(
+        kit.desired, kit.views, kit.streams, kit.workers, kit.operations, kit.planning
+    )
     assert jobs._viewer == EVERYTHING
     assert jobs.seen_by(Viewer("a", own_only=True))._viewer == Viewer("a", own_only=True)
     kit.close()
@@ -396,3 +399,13 @@ async def test_events_of_others_are_not_there(house: House) -> None:
     assert await told("boss") == {"train", "other"}
     error = await house.refusal("his", "Events", events_pb2.EventsRequest(job="train"))
     assert isinstance(error, NotFoundError)
+
+
+async def test_a_plan_tells_of_a_job_of_another_only_that_its_name_is_taken(house: House) -> None:
+    request = plans_pb2.PlanRequest(resources=[res.Resource(job=a_job("train"))], forecast=True)
+    (answer,) = await house.answers("his", "Plan", request)
+    (change,) = answer.changes
+    assert list(change.problems) == ["the name 'train' is taken"]
+    assert not change.HasField("before")
+    (answer,) = await house.answers("hers", "Plan", request)
+    assert answer.changes[0].HasField("before")

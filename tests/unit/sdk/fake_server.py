@@ -37,6 +37,7 @@ from cumulus.api.frames import (
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
 from cumulus.api.happened import EventQuery, Happened, happened_to_proto, query_from_proto
+from cumulus.api.previews import Preview, preview_to_proto
 from cumulus.crd_like_specs.errors import CumulusError, ExpiredError, NotFoundError
 from cumulus.crd_like_specs.job import Job, JobStatus, Phase, WorkerReason
 from cumulus.crd_like_specs.lease import Lease
@@ -86,6 +87,7 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         self.changes: list[WatchItem] = []
         self.uses: list[WorkerUse] = []
         self.happened: list[Happened] = []
+        self.preview = Preview((), NOW)
         self.floor = 0  # watches from below it have expired
         self.never_ends = False  # jobs stay Running
         self.gap: tuple[int, int] | None = None  # records [a, b) of the log are not kept
@@ -136,6 +138,10 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
 
     def called(self, method: str) -> list[Any]:
         return [request for name, request in self.calls if name == method]
+
+    def Plan(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("Plan", request, context)
+        return preview_to_proto(self.preview)
 
     def Events(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("Events", request, context)

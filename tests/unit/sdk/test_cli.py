@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import LogStream
+from cumulus.crd_like_specs.codec import KINDS
 from cumulus.crd_like_specs.errors import (
     ConflictError,
     ForbiddenError,
@@ -322,7 +323,7 @@ def test_schema_is_json_schema(ctl: Ctl) -> None:
     assert ctl.bare("schema", "job") == 0
     assert "spec" in json.loads(ctl.out)["properties"]
     assert ctl.bare("schema") == 0
-    assert len(json.loads(ctl.out)["oneOf"]) == 3
+    assert len(json.loads(ctl.out)["oneOf"]) == len(KINDS)
 
 
 def test_stdin_is_a_file(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ apiVersion: cumulus.dev/v2
             "duration as 90m"
         ),
         "f.yaml:9:12: spec.suspend: 'yes' could be text or truth: write true, false or quote it",
-        "f.yaml:11:7: kind: 'Jop' is unknown: expected Job or Lease or Worker",
+        "f.yaml:11:7: kind: 'Jop' is unknown: expected Job or Lease or Worker or Source",
         "f.yaml:12:13: apiVersion: 'cumulus.dev/v2' is unknown: expected cumulus.dev/v1",
     ]
 

@@ -6,6 +6,7 @@ import warnings
 
 from . import cumulus_pb2 as cumulus_dot_v1_dot_cumulus__pb2
 from . import events_pb2 as cumulus_dot_v1_dot_events__pb2
+from . import plans_pb2 as cumulus_dot_v1_dot_plans__pb2
 from . import resources_pb2 as cumulus_dot_v1_dot_resources__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -96,6 +97,11 @@ class CumulusStub:
                 '/cumulus.v1.Cumulus/Why',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.FromString,
+                _registered_method=True)
+        self.Plan = channel.unary_unary(
+                '/cumulus.v1.Cumulus/Plan',
+                request_serializer=cumulus_dot_v1_dot_plans__pb2.PlanRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_plans__pb2.PlanResponse.FromString,
                 _registered_method=True)
         self.Events = channel.unary_stream(
                 '/cumulus.v1.Cumulus/Events',
@@ -227,6 +233,13 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Plan(self, request, context):
+        """What applying these would do; nothing is written.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Events(self, request, context):
         """What happened, oldest first, and with `watch` what happens.
         """
@@ -348,6 +361,11 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.Why,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.SerializeToString,
+            ),
+            'Plan': grpc.unary_unary_rpc_method_handler(
+                    servicer.Plan,
+                    request_deserializer=cumulus_dot_v1_dot_plans__pb2.PlanRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_plans__pb2.PlanResponse.SerializeToString,
             ),
             'Events': grpc.unary_stream_rpc_method_handler(
                     servicer.Events,
@@ -719,6 +737,33 @@ class Cumulus:
             '/cumulus.v1.Cumulus/Why',
             cumulus_dot_v1_dot_cumulus__pb2.WhyRequest.SerializeToString,
             cumulus_dot_v1_dot_cumulus__pb2.WhyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Plan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Plan',
+            cumulus_dot_v1_dot_plans__pb2.PlanRequest.SerializeToString,
+            cumulus_dot_v1_dot_plans__pb2.PlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

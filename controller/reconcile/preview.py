@@ -1,0 +1,148 @@
+"""When and where jobs that are not there yet would start. Pure: for `cumulusctl plan`.
+
+The same reckoning as the queue's (`queueing`, `forecast`), over a copy: jobs that wait and jobs
+that would come are lined up together, each takes the place that is earliest for it, and those
+behind respect it. What comes of it is how it would go if nothing else came and every lease lasted
+to its end; most end sooner, so jobs start sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+from typing import Final
+
+from ...crd_like_specs.errors import NO_WORKERS
+from ...crd_like_specs.job import WorkerReason
+from .asking import Ask, asked
+from .fitting import Ledger, booked
+from .forecast import Forecast, Start, clamped
+from .observed import Booking, WorkerSeen
+from .outlook import by
+from .placement import Placement, Refusals, find, largest
+from .queueing import Order
+
+REACH: Final = 256
+"""So many jobs of the queue are looked at, those that would come among them; further back nobody
+can tell."""
+
+REASONS: Final = 10
+"""Workers whose reasons are told."""
+
+
+class When(str, Enum):
+    """Whether it starts."""
+
+    NOW = "now"
+    LATER = "later"
+    NEVER = "never"  # nothing that exists could ever take it
+    UNKNOWN = "unknown"  # not as things are: workers are away or closed, or it is too far back
+    NOTHING = "nothing"  # there is nothing to start
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A job that waits, or would. planned: its start is to be told; fails: it ends where nothing
+    could ever take it.
+    """
+
+    order: Order
+    name: str
+    ask: Ask
+    planned: bool = False
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """at: POSIX seconds of the start, 0.0 where there is none; ends: by when its lease is over, at
+    the latest; reason: one sentence; workers: why those cannot, with NEVER and UNKNOWN.
+    """
+
+    when: When
+    reason: str = ""
+    at: float = 0.0
+    ends: float = 0.0
+    worker: str = ""
+    devices: tuple[int, ...] = ()
+    workers: tuple[WorkerReason, ...] = ()
+
+
+def preview(
+    coming: Iterable[Coming], workers: Sequence[WorkerSeen], now: float, *, best_fit: bool = False
+) -> dict[str, Outcome]:
+    """Name of each planned job → its start. coming: everybody who waits or would, in any order."""
+    line = sorted(coming, key=lambda one: one.order)
+    forecast = Forecast(best_fit=best_fit)
+    kept: dict[str, list[Booking]] = {}
+    found: dict[str, Outcome] = {}
+    for one in islice(line, REACH):
+        outcome = _start(one, workers, now, kept, forecast, best_fit=best_fit)
+        if outcome.worker:
+            room = booked(one.ask, one.name, outcome.worker, outcome.devices, outcome.at)
+            kept.setdefault(outcome.worker, []).append(room)
+        if one.planned:
+            found[one.name] = outcome
+    for one in islice(line, REACH, None):
+        if one.planned:
+            text = f"more than {REACH} jobs are ahead of it in the queue"
+            found[one.name] = Outcome(When.UNKNOWN, text)
+    return found
+
+
+def without(workers: Iterable[WorkerSeen], jobs: Collection[str]) -> list[WorkerSeen]:
+    """The fleet as it is once these jobs have given back what they hold."""
+    return [_freed(seen, jobs) if seen.held else seen for seen in workers]
+
+
+def _freed(seen: WorkerSeen, jobs: Collection[str]) -> WorkerSeen:
+    gone = [lease for lease in seen.held if lease.job in jobs]
+    if not gone:
+        return seen
+    left = Ledger(seen.free)
+    for lease in gone:
+        left.add(lease, 1)
+    rest = tuple(lease for lease in seen.held if lease.job not in jobs)
+    return replace(seen, free=left.free(), held=rest)
+
+
+def _start(
+    one: Coming,
+    workers: Sequence[WorkerSeen],
+    now: float,
+    kept: Mapping[str, Sequence[Booking]],
+    forecast: Forecast,
+    *,
+    best_fit: bool,
+) -> Outcome:
+    if not workers:
+        return Outcome(When.NEVER if one.fails else When.UNKNOWN, NO_WORKERS)
+    placed = find(one.ask, workers, now, kept, best_fit=best_fit)
+    if isinstance(placed, Placement):
+        name, ends = placed.worker.metadata.name, now + one.ask.duration
+        return Outcome(When.NOW, "there is room now", now, ends, name, placed.devices)
+    later = forecast.earliest(one.ask, workers, now, kept)
+    if later is None:
+        return _cannot(one, placed) if one.planned else Outcome(When.UNKNOWN)
+    seen, start = later
+    at = clamped(start, now)
+    ends = at + one.ask.duration
+    return Outcome(
+        When.LATER, _waits(start, now), at, ends, seen.worker.metadata.name, start.devices
+    )
+
+
+def _waits(start: Start, now: float) -> str:
+    return f"fits {by(start, now)}"
+
+
+def _cannot(one: Coming, refused: Refusals) -> Outcome:
+    reasons = refused.some(REASONS)
+    if not refused.hopeless:
+        first = f": {reasons[0].worker} {reasons[0].reason}" if reasons else ""
+        return Outcome(When.UNKNOWN, f"no worker takes it as things are{first}", workers=reasons)
+    what = largest(one.ask, refused.workers, refused.now)
+    text = f"asks for {asked(one.ask)}; the largest that exists: {what}"
+    return Outcome(When.NEVER, text, workers=reasons)
