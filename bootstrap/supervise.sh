@@ -31,7 +31,7 @@ orphan() {
   local child
   child=$(cat "$RUN/$name.child" 2>/dev/null) || return 1
   # The pid may be another program's by now.
-  tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null |
+  { tr '\0' '\n' <"/proc/$child/cmdline"; } 2>/dev/null |
     grep -Fxq -- "$(head -n 1 "$SERVICES/$name")" || return 1
   echo "$child"
 }
