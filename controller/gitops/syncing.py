@@ -30,6 +30,11 @@ from .rows import Failure, clipped, count, rows
 from .settings import SourceConfig
 
 READY: Final = "Ready"
+"""Condition: the last look was carried through."""
+
+SYNCED: Final = "Synced"
+"""Condition: and every file of it is as it says."""
+
 PULLED: Final = "Pulled"
 READ_AT_ONCE: Final = 200
 """Records decoded in one go; others have their turn in between."""
@@ -113,8 +118,10 @@ class Syncing:
         )
         self.last_sync = now
         jobs = {verdict.job for verdict in made.verdicts if verdict.done is not FileState.PRUNED}
-        ready = Condition(type=READY, status=True, reason="Synced", since=now)
-        conditions = [ready]
+        conditions = [
+            Condition(type=READY, status=True, reason="Looked", since=now),
+            _synced(files, now),
+        ]
         if self.config.pull:
             failed = look.pull_failed
             reason = "PullFailed" if failed else "Pulled"
@@ -215,6 +222,17 @@ def _counts(files: tuple[SourceFile, ...]) -> dict[str, int]:
         "invalid": count(files, FileState.INVALID),
         "pruned": count(files, FileState.PRUNED),
     }
+
+
+def _synced(files: tuple[SourceFile, ...], now: float) -> Condition:
+    wrong = count(files, FileState.INVALID) + count(files, FileState.OUT_OF_SYNC)
+    return Condition(
+        type=SYNCED,
+        status=not wrong,
+        reason="Differences" if wrong else "Synced",
+        message=f"{wrong} files are not as they say" if wrong else "",
+        since=now,
+    )
 
 
 def _aged(now: Condition, before: Condition | None) -> Condition:
