@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check and every test, from a bare Debian or Ubuntu: installs what is missing (Docker
-# Engine, PoCL, build tools), starts the engine where none answers, builds Chronos and the job
+# Engine, PoCL, Chromium, build tools), starts the engine where none answers, builds Chronos and the job
 # image, then runs ruff, shellcheck, mypy, import-linter and pytest. Can be run again at any time;
 # what is done is not done twice. Arguments go to pytest, e.g. `./bootstrap/test.sh tests/unit -k
 # plan`; with any, static checks and coverage limits are left out. With CI=true a skipped test is a
@@ -18,6 +18,8 @@ need mkfs.ext4 e2fsprogs
 need faketime faketime
 need shellcheck shellcheck
 need docker-registry docker-registry
+need chromium chromium
+need chromedriver chromium-driver
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || NEEDED+=(debian-archive-keyring)
 [ "$(id -u)" -eq 0 ] || need newuidmap uidmap
 need_python
