@@ -11,7 +11,7 @@ import pytest
 from cumulus.api import convert, convert_agent, frames
 from cumulus.api.gen.cumulus.v1 import agent_pb2, cumulus_pb2, resources_pb2
 from cumulus.api.walk import MODELS
-from cumulus.crd_like_specs import checkpoint, job, lease, worker
+from cumulus.crd_like_specs import checkpoint, job, lease, source, worker
 from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
@@ -184,6 +184,24 @@ workers = st.builds(
     worker.Worker, metadata=metas, spec=drawn(worker.WorkerSpec), status=worker_statuses
 )
 
+sources = st.builds(
+    source.Source,
+    metadata=metas,
+    spec=drawn(
+        source.SourceSpec,
+        type=st.sampled_from(("folder", "git")),
+        interval=SECONDS,
+        pull=st.integers(0, 86400),
+    ),
+    status=drawn(
+        source.SourceStatus,
+        files=st.lists(
+            drawn(source.SourceFile, state=st.sampled_from(source.FileState)), max_size=2
+        ).map(tuple),
+        conditions=st.lists(conditions, max_size=2).map(tuple),
+    ),
+)
+
 
 def over_the_wire(message: Any) -> Any:
     return type(message).FromString(message.SerializeToString())
@@ -201,7 +219,7 @@ def shaped(**spec: Any) -> job.Job:
 @example(shaped(code=job.Code(path="")))
 @example(shaped(retry=job.Retry(limit=3, on=())))
 @example(shaped(args={"": [None, 1, 1.0, True, -(2**63), -0.0, 1e300, "\u2028"]}))
-@given(jobs | leases | workers)
+@given(jobs | leases | workers | sources)
 def test_every_resource_comes_back_equal(resource: frames.Resource) -> None:
     message = over_the_wire(convert.resource_to_proto(resource))
     back = convert.resource_from_proto(message)

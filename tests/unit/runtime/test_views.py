@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import WatchItem
+from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.controller.runtime import views as views_module
-from cumulus.controller.runtime.documents import INDEXES
+from cumulus.controller.runtime.documents import INDEXES, SOURCES, document
+from cumulus.controller.runtime.views import Views
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import ExpiredError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, Phase
+from cumulus.crd_like_specs.meta import ObjectMeta
+from cumulus.crd_like_specs.source import Source, SourceSpec
 from make import T, job, lease
 from runtime_kit import Kit, take
 
@@ -229,3 +233,39 @@ async def test_server_info_counts(kit: Kit) -> None:
     info = await kit.views.server_info()
     assert (info.platform, info.image, info.workers, info.active_jobs) == ("fake", "job", 1, 2)
     assert info.notices
+
+
+async def test_sources_are_for_the_eyes_of_their_owner_and_of_admins(kit: Kit) -> None:
+    """And the time of their last look is told without a record."""
+    for name in ("a", "b"):
+        meta = ObjectMeta(name=name, owner=f"source-{name}")
+        found = Source(metadata=meta, spec=SourceSpec(path="/x"))
+        kit.store.put(SOURCES, name, document(found))
+
+    def looked(source: Source) -> Source:
+        status = source.status.model_copy(update={"last_sync": T})
+        return source.model_copy(update={"status": status})
+
+    views = Views(kit.records, kit.world, kit.platform, kit.clock, "job", shown=looked)
+    eyes = Viewer("source-a", own_only=True)
+
+    async def listed(viewer: Viewer) -> list[str]:
+        page = await views.list(
+            "Source", label_selector="", phase="", limit=5, continue_token="", viewer=viewer
+        )
+        return [item.metadata.name for item in page.items]
+
+    assert await listed(EVERYTHING) == ["a", "b"]
+    assert await listed(eyes) == ["a"]
+    with pytest.raises(NotFoundError):
+        await views.get("Source", "b", viewer=eyes)
+    found_a = await views.get("Source", "a", viewer=eyes)
+    assert isinstance(found_a, Source)
+    assert found_a.status.last_sync == T
+    watch = views.watch("Source", name="", label_selector="", since=0, viewer=eyes)
+    first, *_ = await take(watch, 2)
+    assert (first.type.value, first.resource.metadata.name) == ("added", "a")
+    kit.store.delete(SOURCES, "b")
+    kit.store.delete(SOURCES, "a")
+    (gone,) = await take(watch, 1)
+    assert (gone.type.value, gone.resource.metadata.name) == ("deleted", "a")

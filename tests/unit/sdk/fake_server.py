@@ -41,10 +41,11 @@ from cumulus.api.previews import Preview, preview_to_proto
 from cumulus.crd_like_specs.errors import CumulusError, ExpiredError, NotFoundError
 from cumulus.crd_like_specs.job import Job, JobStatus, Phase, WorkerReason
 from cumulus.crd_like_specs.lease import Lease
+from cumulus.crd_like_specs.source import Source
 from cumulus.crd_like_specs.worker import Worker
 from grpc_status import rpc_status
 
-KINDS = {"Job": Job, "Lease": Lease, "Worker": Worker}
+KINDS = {"Job": Job, "Lease": Lease, "Worker": Worker, "Source": Source}
 NOW = 1_800_000_000.0
 
 
