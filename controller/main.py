@@ -18,7 +18,7 @@ from pathlib import Path
 from loguru import logger
 
 from .. import __version__
-from ..api.auth import check_exposure
+from ..api.auth import check_exposure, is_loopback
 from ..api.frames import ImageWanted
 from ..api.joining import Joined, worker_name
 from ..api.program_log import configure_logging
@@ -189,6 +189,7 @@ class Controller:
                 probes=Probes(self.unhealthy, self.unready),
                 registry=self.metrics.registry,
                 tokens=tokens,
+                local=is_loopback(config.listen.http),
             ),
             listen=config.listen.http,
             certificate=str(tls.certificate) if tls else None,
@@ -333,8 +334,7 @@ class Controller:
             command += ["--process-root", str(config.data_dir / "units")]
         else:
             command += ["--image", config.image, "--endpoint", config.platform.endpoint]
-        name = self._own_worker()
-        identity = data / "identity"
+        name, identity = self._own_worker(), data / "identity"
         if await self.security.give_own_agent(identity, self._facts(name, address)):
             command += ["--identity", str(identity)]
             return EmbeddedAgent(command, data / "lock", data / "agent.log")

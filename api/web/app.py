@@ -32,9 +32,10 @@ def build_app(
     probes: Probes,
     registry: CollectorRegistry,
     tokens: Tokens | None = None,
+    local: bool = False,
 ) -> FastAPI:
-    """The application. tokens: None lets everybody in (loopback only). `app.state.streams` are the
-    open streams, to be ended before a server can stop.
+    """The application. tokens: None lets everybody in (loopback only); local: only this machine can
+    reach it. `app.state.streams` are the open streams, to be ended before a server can stop.
     """
     app = FastAPI(title="cumulus", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(tokens) if tokens is not None else None
@@ -42,7 +43,7 @@ def build_app(
     pages = Pages(assets.base, login=sessions is not None)
     app.state.streams = Streams()
     add_errors(app)
-    app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now)
+    app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now, local=local)
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(job_paths.router(jobs))
     app.include_router(assets.router())

@@ -8,6 +8,7 @@ I/O: the log only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
@@ -19,8 +20,8 @@ from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...crd_like_specs.errors import CumulusError, UnauthenticatedError
-from ..auth import Holder, Role, Tokens, require, viewer_of
+from ...crd_like_specs.errors import CumulusError, ForbiddenError, UnauthenticatedError
+from ..auth import Holder, Role, Tokens, is_loopback, require, viewer_of
 from ..viewer import Viewer
 from .answers import answer
 
@@ -78,7 +79,9 @@ def session_of(scope: Scope) -> str:
 
 
 class Guard:
-    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds."""
+    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds; local: pages
+    are for browsers on this machine, and no other site's name may be made to lead here.
+    """
 
     def __init__(
         self,
@@ -86,8 +89,11 @@ class Guard:
         tokens: Tokens | None,
         sessions: SessionsPort | None,
         now: Callable[[], float],
+        *,
+        local: bool,
     ) -> None:
         self._app = app
+        self._local = local
         self._tokens = tokens
         self._sessions = sessions
         self._now = now
@@ -120,6 +126,8 @@ class Guard:
 
     def _viewer(self, scope: Scope) -> Viewer:
         path = scope["path"]
+        if self._local and is_page(path):
+            _require_local(Headers(scope=scope).get("host", ""))
         if self._tokens is None or path in _PROBES or path.startswith(_OPEN):
             return viewer_of(None)
         given = Headers(scope=scope).get("authorization")
@@ -129,6 +137,12 @@ class Guard:
             holder = self._tokens.holder(given)
         require(holder.role, READERS, f"read {path}")
         return viewer_of(holder)
+
+
+def _require_local(host: str) -> None:
+    """A page of another site could have its name lead to this machine, and read what is here."""
+    if not is_loopback(host if re.search(r":\d+$", host) else f"{host}:80"):
+        raise ForbiddenError("the dashboard is for this machine only: ask for localhost")
 
 
 def _refusal(error: CumulusError, scope: Scope) -> Response:

@@ -53,15 +53,15 @@ class Overview:
     def board(self) -> Board:
         """See the port."""
         now, records, sees = self._clock.now(), self._records, self._viewer.sees
-        busy, waiting = self._names(*_BUSY), self._in_line()
-        jobs = [*self._jobs(islice(busy, BUSY_SHOWN)), *self._jobs(islice(waiting, WAITING_SHOWN))]
+        busy, (waiting, count) = self._names(*_BUSY), self._in_line()
+        jobs = [*self._jobs(islice(busy, BUSY_SHOWN)), *self._jobs(iter(waiting))]
         jobs += islice(self._ended(), ENDED_SHOWN)
         leases = tuple(lease for lease in records.leases.values() if sees(lease.metadata))
         return Board(
             now=now,
             jobs=tuple(jobs),
             running=len(busy),
-            waiting=len(waiting),
+            waiting=count,
             workers=self._workers(now),
             leases=leases,
             past=tuple(islice(self._past(now), PAST_SHOWN)),
@@ -85,9 +85,12 @@ class Overview:
         names = [name for p in phases for name in sorted(store.ids_by(JOBS, "phase", p.value))]
         return self._own(names)
 
-    def _in_line(self) -> list[str]:
-        """Of the jobs that wait, in the order of the queue."""
-        return self._own(self._records.waiting())
+    def _in_line(self) -> tuple[list[str], int]:
+        """Of the first jobs that wait, in the order of the queue; and how many do."""
+        if not self._viewer.own_only:
+            return self._records.waiting(WAITING_SHOWN), self._records.count_in(Phase.PENDING)
+        own = self._own(self._records.waiting())
+        return own[:WAITING_SHOWN], len(own)
 
     def _own(self, names: list[str]) -> list[str]:
         if not self._viewer.own_only:

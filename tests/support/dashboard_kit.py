@@ -124,7 +124,7 @@ class FakeJobs:
             news.set()
 
 
-def app_over(jobs: FakeJobs, tokens: Tokens | None = None) -> FastAPI:
+def app_over(jobs: FakeJobs, tokens: Tokens | None = None, *, local: bool = False) -> FastAPI:
     """The whole application."""
     return build_app(
         jobs=jobs,  # type: ignore[arg-type]  # the verbs that read are all that pages use
@@ -132,6 +132,7 @@ def app_over(jobs: FakeJobs, tokens: Tokens | None = None) -> FastAPI:
         probes=Probes(list, list),
         registry=CollectorRegistry(),
         tokens=tokens,
+        local=local,
     )
 
 

@@ -181,6 +181,28 @@ async def test_without_tokens_there_is_nothing_to_log_in_to() -> None:
         assert "Log out" not in (await browser.get("/")).text
 
 
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        *(
+            ("localhost:8080", 200),
+            ("127.0.0.1:8080", 200),
+            ("[::1]:8080", 200),
+            ("localhost", 200),
+        ),
+        *(("rebound.example:8080", 403), ("rebound.example", 403), ("", 403), ("10.0.0.1:80", 403)),
+    ],
+)
+async def test_a_page_for_this_machine_is_no_page_of_another_site(host: str, code: int) -> None:
+    app = app_over(FakeJobs(FakeOverview()), local=True)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://c"
+    ) as browser:
+        for path in ("/", "/ui/series"):
+            assert (await browser.get(path, headers={"host": host})).status_code == code
+        assert (await browser.get("/healthz", headers={"host": host})).status_code == 200
+
+
 def test_a_session_ends_with_its_time_with_its_token_and_by_number() -> None:
     known = tokens()
     sessions = Sessions(known)
