@@ -81,30 +81,36 @@ class GitTree:
     gone: frozenset[str] = frozenset()
     settling: bool = False
     _fetched: dict[str, bytes] = field(default_factory=dict)
+    _by_path: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, limit: int) -> bytes:
         """See `Tree`."""
-        found = next((one for one in self.files if one.path == path), None)
-        if found is None:
+        stamp = self._stamps().get(path)
+        if stamp is None:
             raise UnreadableError("is not in the commit")
-        known = self._fetched.pop(found.stamp, None)
-        return (known if known is not None else self._blobs([found.stamp])[0])[:limit]
+        known = self._fetched.get(stamp)
+        return (known if known is not None else self._blobs([stamp])[0])[:limit]
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """See `Tree`: one process for all of them."""
-        stamps = {one.path: one.stamp for one in self.files}
+        stamps = self._stamps()
         wanted = list(dict.fromkeys(stamps[path] for path in paths))
         self._fetched = dict(zip(wanted, self._blobs(wanted), strict=True)) if wanted else {}
 
     def extract(self, paths: Iterable[str], target: Path) -> None:
         """See `Tree`."""
-        stamps = {one.path: one.stamp for one in self.files}
+        stamps = self._stamps()
         wanted = list(paths)
         blobs = self._blobs([stamps[path] for path in wanted]) if wanted else []
         for path, data in zip(wanted, blobs, strict=True):
             copy = target / path
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(data)
+
+    def _stamps(self) -> dict[str, str]:
+        if not self._by_path:
+            self._by_path = {one.path: one.stamp for one in self.files}
+        return self._by_path
 
     def _blobs(self, names: Sequence[str]) -> list[bytes]:
         try:

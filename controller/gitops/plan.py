@@ -16,13 +16,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...crd_like_specs.errors import Problem
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.source import LABEL_SOURCE, FileState
+from ...crd_like_specs.source import FileState
+from .comparing import is_labelled, is_ours, is_over, is_same, steered, with_conflicts
 from .declared import Declared, Entry, Reading, Rules, Run
-
-IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
-"""The one annotation that a job's record may have beside those of its file."""
 
 EMPTY: Final = (
     "the folder holds no specs: its jobs are kept in case it is merely not mounted; "
@@ -111,9 +108,8 @@ def plan(
         for one in reading.jobs if reading.taken else ():
             declared.add(one.name)
             known, entry = live.get(one.name), inventory.get(one.name)
-            _wanted(
-                draft, reading.path, one, known, entry, (one.name, one.run_hash) in finished, rules
-            )
+            ran = (one.name, one.run_hash) in finished
+            _wanted(draft, reading.path, steered(one, known), known, entry, ran, rules)
     held = _Held(readings, gone, empty=not readings and not rules.allow_empty)
     for name, entry in sorted(inventory.items()):
         if name not in declared:
@@ -131,60 +127,6 @@ def plan(
         tuple(draft.forgets),
         message,
     )
-
-
-def with_conflicts(readings: Sequence[Reading]) -> list[Reading]:
-    """Files that declare the same job are all invalid, each naming the others."""
-    places: dict[str, list[tuple[str, int]]] = {}
-    for reading in readings:
-        for one in reading.jobs if reading.taken else ():
-            places.setdefault(one.name, []).append((reading.path, one.line))
-    twice = {name: found for name, found in places.items() if len(found) > 1}
-    if not twice:
-        return list(readings)
-    checked = []
-    for reading in readings:
-        problems = [
-            Problem(_defined_too(one.name, twice[one.name], (reading.path, one.line)),
-                    "metadata.name", reading.path, one.line)
-            for one in reading.jobs
-            if reading.taken and one.name in twice
-        ]  # fmt: skip
-        if problems:
-            names = frozenset(one.name for one in reading.jobs)
-            checked.append(Reading(reading.path, (), tuple(problems), mentions=names))
-        else:
-            checked.append(reading)
-    return checked
-
-
-def is_ours(job: Job, entry: Entry | None, rules: Rules) -> bool:
-    """Whether this source made the record. One that it was about to make when it was killed bears
-    its label and owner.
-    """
-    if entry is None or job.metadata.owner != rules.owner:
-        return False
-    return job.metadata.uid == entry.uid or (not entry.uid and _labelled(job, rules))
-
-
-def is_same(job: Job, declared: Declared) -> bool:
-    """Whether the record says what the file says."""
-    ours = declared.job
-    notes = {k: v for k, v in job.metadata.annotations.items() if k != IDEMPOTENCY}
-    return (
-        job.spec == ours.spec
-        and job.metadata.labels == ours.metadata.labels
-        and notes == ours.metadata.annotations
-    )
-
-
-def _labelled(job: Job, rules: Rules) -> bool:
-    return job.metadata.labels.get(LABEL_SOURCE) == rules.name
-
-
-def _defined_too(name: str, places: Sequence[tuple[str, int]], here: tuple[str, int]) -> str:
-    others = ", ".join(f"{path}:{line}" for path, line in places if (path, line) != here)
-    return f"job {name!r} is defined by {others} too: expected one definition"
 
 
 def _wanted(
@@ -234,10 +176,10 @@ def _ran_before(
     """The wanted run has finished, and its record is of another run: it can't be put right without
     running again, and what is not wanted any more is stopped.
     """
-    if _over(known):
+    if is_over(known):
         draft.note(noted, entry)
         return _synced(file, one, "finished before; its record is of a later run")
-    if not (rules.prune and _labelled(known, rules)):
+    if not (rules.prune and is_labelled(known, rules)):
         text = "finished before; another run of it goes on, and prune is off"
         return Verdict(file, one.name, FileState.OUT_OF_SYNC, text)
     draft.prunes.append(Prune(one.name, known.metadata.uid, file))
@@ -252,11 +194,6 @@ def _synced(file: str, one: Declared, message: str = "") -> Verdict:
 
 def _differs(file: str, one: Declared, message: str) -> Verdict:
     return Verdict(file, one.name, FileState.OUT_OF_SYNC, message, FileState.SYNCED)
-
-
-def _over(job: Job) -> bool:
-    """Whether its record asks for no run that has not ended."""
-    return job.status.phase.terminal and job.status.run_hash == job.spec.run_hash()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +227,7 @@ def _unwanted(draft: _Draft, entry: Entry, known: Job | None, held: str, rules: 
     elif known is None or not is_ours(known, entry, rules):
         draft.forgets.append(entry.job)
         says(FileState.PRUNED, "is gone")
-    elif not _labelled(known, rules):
+    elif not is_labelled(known, rules):
         draft.forgets.append(entry.job)
         says(FileState.PRUNED, "kept: it no longer bears this source's label")
     elif known.metadata.deletion_timestamp is not None:

@@ -22,9 +22,13 @@ from ...crd_like_specs.errors import Problem, Temporary, ValidationError
 from ...crd_like_specs.job import Code, Job
 from ...crd_like_specs.source import LABEL_SOURCE
 from ...crd_like_specs.yaml_nodes import MAX_BYTES, decode
+from .comparing import IDEMPOTENCY
 from .declared import Declared, Reading
 from .substitute import substitute
 from .tree import MOST_SPECS, Found, Tree, UnreadableError, below, inside, specs
+
+HELD_AT_ONCE: Final = 64 << 20
+"""Bytes of files that are fetched at once."""
 
 _WORD: Final = re.compile(rb"[a-z0-9][a-z0-9-]*")
 
@@ -36,10 +40,13 @@ class Reader:
     name: str
     values: Mapping[str, str | None] = field(default_factory=dict)
     _cache: dict[str, tuple[str, Reading]] = field(default_factory=dict)
+    _code: dict[str, str] = field(default_factory=dict)
+    """Path of code → its stamp, in this look."""
 
     def readings(self, tree: Tree) -> list[Reading]:
         """One for each file of specs."""
         files = tree.files
+        self._code = {}
         fresh: dict[str, tuple[str, Reading]] = {}
         found = []
         wanted = specs(files)
@@ -47,12 +54,13 @@ class Reader:
             text = f"{len(wanted)} files of specs: expected at most {MOST_SPECS} in one source"
             raise Temporary(text, reason="TooLarge")
         with contextlib.suppress(UnreadableError):  # which one it is, each one's own reading tells
-            tree.prefetch(one.path for one in wanted if self._is_stale(files, one))
+            tree.prefetch(self._stale(files, wanted))
         for one in wanted:
             stamp, reading = self._reading(tree, files, one)
             if stamp:
                 fresh[one.path] = stamp, reading
             found.append(reading)
+        tree.prefetch(())
         self._cache = fresh
         return found
 
@@ -67,6 +75,17 @@ class Reader:
         if job != declared.job:
             raise UnreadableError("its code was changed meanwhile")
         return data
+
+    def _stale(self, files: Sequence[Found], wanted: Sequence[Found]) -> list[str]:
+        """Those that must be read, as far as they may be held at once."""
+        paths, size = [], 0
+        for one in wanted:
+            if self._is_stale(files, one):
+                size += one.size
+                if size > HELD_AT_ONCE:
+                    break
+                paths.append(one.path)
+        return paths
 
     def _is_stale(self, files: Sequence[Found], one: Found) -> bool:
         """Whether it must be read again."""
@@ -108,7 +127,12 @@ class Reader:
 
     def _stamp(self, files: Sequence[Found], one: Found, reading: Reading) -> str:
         code = {declared.code for declared in reading.jobs if declared.code}
-        return " ".join([one.stamp, *(_stamp_of(below(files, path)) for path in sorted(code))])
+        return " ".join([one.stamp, *(self._stamp_of(files, path) for path in sorted(code))])
+
+    def _stamp_of(self, files: Sequence[Found], path: str) -> str:
+        if path not in self._code:
+            self._code[path] = _stamp_of(below(files, path))
+        return self._code[path]
 
     def _declared(
         self, tree: Tree, files: Sequence[Found], path: str, data: bytes
@@ -136,7 +160,8 @@ class Reader:
             text = f"a {job.kind} cannot be declared in a folder: expected a Job"
             raise ValidationError([Problem(text, "kind")])
         labels = {**job.metadata.labels, LABEL_SOURCE: self.name}
-        meta = job.metadata.model_copy(update={"labels": labels})
+        notes = {k: v for k, v in job.metadata.annotations.items() if k != IDEMPOTENCY}
+        meta = job.metadata.model_copy(update={"labels": labels, "annotations": notes})
         job = job.model_copy(update={"metadata": meta})
         code, given = job.spec.code, None
         where = ""

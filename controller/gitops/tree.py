@@ -64,7 +64,7 @@ class Tree(Protocol):
         """At most `limit` bytes of a file. UnreadableError."""
 
     def prefetch(self, paths: Iterable[str]) -> None:
-        """These files are about to be read."""
+        """These files are about to be read; no others."""
 
     def extract(self, paths: Iterable[str], target: Path) -> None:
         """Copy these files below the folder `target`, under their own paths. UnreadableError."""

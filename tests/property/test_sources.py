@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cumulus.controller.gitops.comparing import is_ours
 from cumulus.controller.gitops.declared import Declared, Entry, Reading, Rules, Run
-from cumulus.controller.gitops.plan import SyncPlan, is_ours, plan
+from cumulus.controller.gitops.plan import SyncPlan, plan
 from cumulus.crd_like_specs.errors import Problem
 from cumulus.crd_like_specs.job import Job, JobStatus, Phase
 from cumulus.crd_like_specs.meta import ObjectMeta

@@ -85,6 +85,25 @@ async def test_drift_is_put_right(folder: SourceKit) -> None:
     assert folder.names() == ["one", "two"]
 
 
+async def test_a_pause_by_hand_holds_where_the_file_does_not_speak_of_it(
+    folder: SourceKit,
+) -> None:
+    folder.jobs("a.yaml", "one")
+    folder.jobs("b.yaml", "two", suspend=False)
+    await folder.settle()
+    for name in ("one", "two"):
+        found = folder.kit.records.find_job(name)
+        wanted = found.spec.model_copy(update={"suspend": True})
+        await folder.kit.put(found.model_copy(update={"spec": wanted}))
+    await folder.settle()
+    assert [folder.kit.records.find_job(n).spec.suspend for n in ("one", "two")] == [True, False]
+    assert set(folder.states().values()) == {"Synced"}
+    folder.jobs("a.yaml", "one", priority=3)
+    await folder.settle()
+    paused = folder.kit.records.find_job("one").spec
+    assert (paused.priority, paused.suspend) == (3, True)
+
+
 async def test_a_suspended_source_shows_differences_only(folder: SourceKit) -> None:
     folder.jobs("a.yaml", "one")
     folder.jobs("b.yaml", "two")
