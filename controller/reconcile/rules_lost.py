@@ -23,6 +23,10 @@ there before the agent is, which would tell.
 """
 
 
+TERMINATED: Final = "Terminated"
+"""What the runner says of a job that SIGTERM ended: not whose doing that was."""
+
+
 def fenced(case: Case) -> Plan | None:
     """An operator vouches that nothing runs on its worker."""
     lease = case.lease
@@ -82,8 +86,8 @@ def silence(case: Case) -> dict[str, str]:
 
 def by_worker(case: Case, service: ServiceSeen) -> str:
     """Why the end of a failed service is its worker's doing and not the job's, or ""."""
-    lease = case.lease
-    if lease is None or case.seen.logs.result is not None:
+    lease, result = case.lease, case.seen.logs.result
+    if lease is None or (result is not None and result.error_type != TERMINATED):
         return ""
     said = lease.status.reason
     if said in (DISCONNECTED, RESTARTED):

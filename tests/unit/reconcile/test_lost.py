@@ -16,7 +16,14 @@ from cumulus.controller.reconcile.actions import (
 from cumulus.controller.reconcile.case import Case
 from cumulus.controller.reconcile.certainty import over_at
 from cumulus.controller.reconcile.cleanup import plan_orphan, times_of
-from cumulus.controller.reconcile.observed import LeaseTimes, Seen, ServiceState, WorkerSeen
+from cumulus.controller.reconcile.observed import (
+    LeaseTimes,
+    LogsSeen,
+    ResultSeen,
+    Seen,
+    ServiceState,
+    WorkerSeen,
+)
 from cumulus.controller.reconcile.plan import plan
 from cumulus.controller.reconcile.timing import FORGET_MARGIN, OVERRUN_PATIENCE, REMOVAL_MARGIN
 from cumulus.crd_like_specs.identity import unit_name
@@ -32,6 +39,12 @@ RUN, PEND, FAIL, LOST = (
     ServiceState.LOST,
 )
 GONE = T + 60 + FORGET_MARGIN + 0.06  # when a lease of 60 s from T is over on a silent worker
+
+
+TERMINATED = LogsSeen(
+    complete=True,
+    result=ResultSeen(10, ok=False, error_type="Terminated", error="terminated by SIGTERM"),
+)
 
 
 def fleet(**fields: Any) -> tuple[WorkerSeen, ...]:
@@ -101,6 +114,9 @@ CASES: dict[str, tuple[Job, Seen, float, str, tuple[type, ...], Phase | None, di
     "removed for its disconnect": (running(), seen(lease(**SAD), workers=silent(16)), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": DISCONNECTED}),
     "the agent ended it for its disconnect": (running(), seen(failed(143), lease(LeaseState.ENDED, status={"reason": DISCONNECTED}, **SAD), EMPTY), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": DISCONNECTED, "exit_code": 143}),
     "killed at its disconnect, agent still silent": (running(), seen(failed(143), lease(**SAD), EMPTY, workers=silent(15), since={UNIT: T + 36}), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": DISCONNECTED}),
+    "the same, and the runner said so": (running(), seen(failed(143), lease(**SAD), TERMINATED, workers=silent(15), since={UNIT: T + 36}), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": DISCONNECTED}),
+    "stopped as its node was lost, and the runner said so": (running(), seen(failed(143), lease(revoked=WORKER_LOST), TERMINATED), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": WORKER_LOST}),
+    "terminated by nobody of ours": (running(), seen(failed(143), lease(), TERMINATED), T + 40, "failed", (), Phase.FAILED, {"reason": "Terminated"}),
     "its own error while the agent is silent": (running(), seen(failed(3), lease(**SAD), EMPTY, workers=silent(15), since={UNIT: T + 36}), T + 40, "failed", (), Phase.FAILED, {"reason": "ExitCode"}),
     "killed long before its disconnect": (running(), seen(failed(143), lease(**SAD), EMPTY, workers=silent(15), since={UNIT: T + 20}), T + 40, "failed", (), Phase.FAILED, {"reason": "Signalled"}),
     "its machine was started anew": (running(), seen(failed(255), lease(LeaseState.ENDED, status={"reason": RESTARTED}), EMPTY), T + 40, "ended-by-worker", (), Phase.FAILED, {"reason": RESTARTED}),
