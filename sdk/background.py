@@ -1,6 +1,8 @@
 """An event loop on a thread of its own, for callers that have none. I/O: none of its own.
 
-Called by `sync.py`. Ctrl-C in a waiting caller cancels what it waits for, and nothing else.
+Called by `sync.py`. Ctrl-C in a waiting caller cancels what it waits for, and nothing else. All
+clients of a process share the loop: gRPC serves several loops by turns, and one that was closed
+holds up the others.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError
+from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
 from ..crd_like_specs.errors import CumulusError
@@ -23,35 +26,72 @@ AHEAD = 256
 _END: Any = object()
 
 
-class Background:
-    """Usable from any thread but its own, to be closed."""
+class _Loop:
+    """The thread, as long as anybody uses it."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
+        self.users = 0
         self._thread = threading.Thread(target=self._turn, name="cumulus-client", daemon=True)
         self._thread.start()
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._loop.is_closed()
+    def _turn(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def end(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.loop.shutdown_asyncgens(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+_shared: list[_Loop] = []  # one or none
+_sharing = threading.Lock()
+
+
+class Background:
+    """One client's way to the loop. Usable from any thread but the loop's, to be closed."""
+
+    def __init__(self) -> None:
+        with _sharing:
+            if not _shared:
+                _shared.append(_Loop())
+            self._turning = _shared[0]
+            self._turning.users += 1
+        self.closed = self._leaving = False
+        self._ends: set[Callable[[], Coroutine[Any, Any, None]]] = set()
 
     def close(self) -> None:
-        """End the thread."""
-        self.do(self._loop.shutdown_asyncgens())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """End every flow and leave the loop; the last one ends it. Twice is once."""
+        self._leaving = True
+        for end in list(self._ends):
+            self.do(end())
+        with _sharing:
+            if self.closed:
+                return
+            self.closed = True
+            self._turning.users -= 1
+            if not self._turning.users:
+                _shared.remove(self._turning)
+                self._turning.end()
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for a result. Errors of ours come without the frames and causes of the loop: what
         they say is for the caller. What a job raised keeps the job's traceback.
         """
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        if self.closed:
+            work.close()
+            raise CumulusError("the client is closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._turning.loop)
         try:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
+            raise
+        except CancelledError:
+            if self._leaving:
+                raise CumulusError("the client was closed meanwhile") from None
             raise
         except CumulusError as e:
             cause = e.__cause__ if isinstance(e, JobError) else None
@@ -59,33 +99,42 @@ class Background:
 
     def each(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """One item for each that is asked for. Leaving the iterator closes the generator."""
+        asked: asyncio.Task[Any] | None = None
 
         async def following() -> T:
+            nonlocal asked
+            asked = asyncio.current_task()
             return await anext(items, _END)
 
         async def close() -> None:
+            if asked is not None and not asked.done():  # the client is closed by another thread
+                asked.cancel()
+                await asyncio.wait([asked])
             await items.aclose()
 
-        try:
+        with self._closing(close):
             while (item := self.do(following())) is not _END:
                 yield item
-        finally:
-            self.do(close())
 
     def flow(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
         """The same for generators that nobody steers: a few are drawn ahead, so that a hundred
         thousand of them do not cross between the threads one by one.
         """
         flow = _Flow(items)
-        try:
+        with self._closing(flow.close):
             while batch := self.do(flow.take()):
                 yield from batch
-        finally:
-            self.do(flow.close())
 
-    def _turn(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+    @contextmanager
+    def _closing(self, end: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
+        """The end of a generator comes when it is left, or with the client."""
+        self._ends.add(end)
+        try:
+            yield
+        finally:
+            self._ends.discard(end)
+            if not self.closed:
+                self.do(end())
 
 
 class _Flow(Generic[T]):
