@@ -54,6 +54,7 @@ def steered(declared: Declared, known: Job | None) -> Declared:
     """
     if (
         known is None
+        or known.spec == declared.job.spec
         or "suspend" in declared.job.spec.model_fields_set
         or known.spec.run_hash() != declared.run_hash
     ):

@@ -63,10 +63,10 @@ class Repository:
 
     def _check_at_rest(self) -> None:
         """What is checked out in the middle of a rebase or bisection is nobody's wish."""
-        for name in _UNDER_WAY:
-            path = _line(self.git.read("rev-parse", "--git-path", name))
+        asked = (part for name in _UNDER_WAY for part in ("--git-path", name))
+        for path in self.git.read("rev-parse", *asked).decode(errors="replace").splitlines():
             if (self.git.folder / path).exists():
-                what = "bisection" if "BISECT" in name else "rebase"
+                what = "bisection" if "BISECT" in path else "rebase"
                 text = f"{self.git.folder}: a {what} is under way: nothing is changed until it ends"
                 raise Temporary(text, reason="Busy")
 

@@ -19,7 +19,7 @@ from ...crd_like_specs.source import FileState, Source, SourceFile, SourceStatus
 from ..runtime.blobs import Blobs
 from ..runtime.clock import Clock
 from ..runtime.desired import Desired
-from ..runtime.documents import SOURCES, decoded, document
+from ..runtime.documents import SOURCES, at_version, decoded, document
 from ..runtime.records import Records
 from .applying import Applier
 from .folder import SETTLE_SECONDS
@@ -72,6 +72,7 @@ class Syncing:
         self._inventory = Inventory(records.store, config.name, self._rules.owner)
         self._applier = Applier(desired, blobs, self._inventory, self._looker, self._rules.owner)
         self._first = True
+        self._record: Source | None = None
 
     def stop(self) -> None:
         """End what runs in threads and processes, soon."""
@@ -112,7 +113,8 @@ class Syncing:
         now = self._clock.now()
         known = self._known()
         before = known.status.files if known else ()
-        files = rows(made, failures, before, now, acted=not self._rules.suspend)
+        acted = not self._rules.suspend
+        files = await asyncio.to_thread(rows, made, failures, before, now, acted=acted)
         message = made.message or (
             "suspended: differences are shown only" if self._rules.suspend else ""
         )
@@ -193,8 +195,13 @@ class Syncing:
         )
 
     def _known(self) -> Source | None:
+        """Its record, decoded once for each version: there may be very many files."""
         record = self._records.store.get(SOURCES, self.config.name)
-        return None if record is None else decoded(Source, record)
+        if record is None:
+            self._record = None
+        elif self._record is None or self._record.metadata.resource_version != record.rv:
+            self._record = decoded(Source, record)
+        return self._record
 
     async def _write(self, status: SourceStatus) -> None:
         """Written where it says something new: when the last look was is told without a record."""
@@ -211,8 +218,10 @@ class Syncing:
             creation_timestamp=known.metadata.creation_timestamp if known else self._clock.now(),
         )
         status = status.model_copy(update={"last_sync": self.last_sync or before.last_sync})
-        doc = document(Source(metadata=meta, spec=spec, status=status))
-        await asyncio.to_thread(self._records.store.put, SOURCES, self.config.name, doc)
+        source = Source(metadata=meta, spec=spec, status=status)
+        doc = await asyncio.to_thread(document, source)
+        version = await asyncio.to_thread(self._records.store.put, SOURCES, self.config.name, doc)
+        self._record = at_version(source, version)
 
 
 def _counts(files: tuple[SourceFile, ...]) -> dict[str, int]:
