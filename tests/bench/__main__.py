@@ -1,6 +1,6 @@
 """`just bench`: runs every benchmark, prints the tables, writes them to RESULTS.md.
 
-python -m tests.bench [jobs] [store] [plan] [fleet] [images]
+python -m tests.bench [jobs] [store] [plan] [fleet] [sdk] [images] [dashboard]
 """
 
 from __future__ import annotations
@@ -51,12 +51,26 @@ def _fleet(folder: Path) -> Rows:
     return bench_fleet.run(folder)
 
 
+def _dashboard(folder: Path) -> Rows:
+    import bench_dashboard
+
+    return bench_dashboard.run(folder)
+
+
+def _sdk(folder: Path) -> Rows:
+    import bench_sdk
+
+    return bench_sdk.run(folder)
+
+
 KINDS: dict[str, tuple[str, Callable[[Path], Rows]]] = {
     "jobs": ("Submit → running → result (medians, warm)", _jobs),
     "store": ("Store writes, acknowledged", _store),
     "plan": ("One pass of the plan", _plan),
     "fleet": ("A fleet in virtual time, beside Kueue", _fleet),
+    "sdk": ("Importing the SDK, and submitting by it", _sdk),
     "images": ("The job image to a worker that has none", _images),
+    "dashboard": ("The dashboard with 200 jobs on 100 devices", _dashboard),
 }
 RESULTS = HERE / "RESULTS.md"
 
