@@ -113,6 +113,12 @@ class JobsPort(Protocol):
     async def why(self, name: str) -> Why:
         """Why a job waits, or what became of it, computed afresh."""
 
+    async def extend(self, name: str, *, seconds: int) -> Job:
+        """Let a job last so much longer than it may now; it is no new run. ConflictError with the
+        reason where that cannot be promised (it has ended, the rental does, room is kept for
+        others), ValidationError for more than any lease may last.
+        """
+
     async def plan(self, resources: Sequence[Resource], *, prune: str, forecast: bool) -> Preview:
         """What applying all of these would do; nothing is written. prune: selector of jobs that
         would go where they are not among them, "" for none; forecast: say when jobs would start.

@@ -52,7 +52,6 @@ from .runtime.metrics import Metrics
 from .runtime.observers import PlatformObserver
 from .runtime.operations import Operations
 from .runtime.overview import Overview
-from .runtime.planning import Planning
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
@@ -167,8 +166,7 @@ class Controller:
             Views(self.records, self.world, platform, clock, config.image, python, shown),
             Streams(self.records, self.logs),
             Workers(self.records, self.world, self.agents, platform, clock, signals),
-            Operations(self.records, self.events),
-            Planning(self.records, self.world, desired, clock),
+            Operations(self.records, self.world, desired, clock, self.events, self._add),
         )
         tls, tokens = self.security.tls, self.security.tokens
         self.grpc = GrpcServer(

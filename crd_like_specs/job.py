@@ -23,6 +23,9 @@ from .units import Bytes, Cpus, Fraction, Seconds
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL when a job is cancelled; a lease's own end allows 1 s."""
 
+LONGEST = 30 * 86400
+"""Seconds that a lease may last at most."""
+
 LEAST_DISCONNECT = 5
 """Seconds of `stopAfterDisconnect` at least: agent and controller hear each other once a second, so
 that less would end jobs that have contact."""
@@ -155,7 +158,7 @@ class JobSpec(Model):
     )
     gpu: Gpu | None = None
     resources: Resources = Resources()
-    duration: Seconds = Field(default=3600, ge=1, le=30 * 86400)
+    duration: Seconds = Field(default=3600, ge=1, le=LONGEST)
     retry: Retry = Retry()
     when_unschedulable: Literal["Fail", "Wait"] = "Fail"
     network: Literal["None", "Egress"] = "None"
@@ -294,3 +297,11 @@ class Job(Model):
     metadata: ObjectMeta
     spec: JobSpec
     status: JobStatus = JobStatus()
+
+    @property
+    def lasting(self) -> JobSpec:
+        """The spec with its duration as it was extended."""
+        longer = self.metadata.extension
+        if not longer:
+            return self.spec
+        return self.spec.model_copy(update={"duration": self.spec.duration + longer})

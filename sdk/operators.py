@@ -7,10 +7,12 @@ from ..api.convert_usage import usage_from_proto
 from ..api.frames import WorkerUse
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
 from ..api.joining import NewToken
+from ..crd_like_specs.job import Job
 from ..crd_like_specs.worker import Worker
 from . import trust
 from .connection import Connection
 from .happening import EventCalls
+from .naming import name_of
 from .previewing import PreviewCalls
 
 
@@ -49,6 +51,13 @@ class OperatorCalls(EventCalls, PreviewCalls):
         request = pb.CreateJoinTokenRequest(ttl=trust.lifetime(ttl), worker=worker)
         made = await self._connection.call("CreateJoinToken", request)
         return NewToken(made.token, made.expires_at, made.controller)
+
+    async def extend(self, job: Job | str, by: float | str) -> Job:
+        """Let a job last longer, while it waits or runs; it is no new run. by: seconds, or text
+        such as `30m`. ConflictError with the reason where it cannot be promised.
+        """
+        request = pb.ExtendRequest(name=name_of(job), seconds=trust.lifetime(by))
+        return convert.job_from_proto(await self._connection.call("Extend", request))
 
     async def usage(self, worker: str = "") -> tuple[WorkerUse, ...]:
         """What workers, their devices and the jobs on them use now; worker "": all."""

@@ -5,17 +5,21 @@ A part of `cumulus.py`'s class, apart from it for its size only.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
-from ..convert import resource_from_proto
+from ..convert import job_to_proto, resource_from_proto
+from ..gen.cumulus.v1 import cumulus_pb2 as pb
 from ..gen.cumulus.v1 import events_pb2, plans_pb2
+from ..gen.cumulus.v1 import resources_pb2 as res
 from ..happened import happened_to_proto, query_from_proto
 from ..interceptor import Context, current
 from ..ports import JobsPort
 from ..previews import preview_to_proto
 from . import checks
+
+T = TypeVar("T")
 
 
 class OperationsServicer:
@@ -24,6 +28,9 @@ class OperationsServicer:
     @property
     def _jobs(self) -> JobsPort:
         """As the caller of the running call sees them."""
+        raise NotImplementedError
+
+    async def _write(self, write: Coroutine[Any, Any, T]) -> T:
         raise NotImplementedError
 
     async def Plan(  # noqa: N802 (gRPC names methods like this)
@@ -35,6 +42,13 @@ class OperationsServicer:
             resources, prune=request.prune_selector, forecast=request.forecast
         )
         return preview_to_proto(preview)
+
+    async def Extend(self, request: pb.ExtendRequest, _context: Context) -> res.Job:  # noqa: N802
+        """Let a job last longer."""
+        current().job_id = checks.name(request.name)
+        return job_to_proto(
+            await self._write(self._jobs.extend(request.name, seconds=request.seconds))
+        )
 
     async def Events(  # noqa: N802 (gRPC names methods like this)
         self, request: events_pb2.EventsRequest, _context: Context

@@ -19,7 +19,7 @@ PATIENCE: Final = 120.0
 
 _FIRST_RETRY: Final = 0.1
 _RETRY_CEILING: Final = 5.0
-_UNTIL_DONE: Final = frozenset({Verb.RELEASE, Verb.DROP})  # giving up would leak
+_UNTIL_DONE: Final = frozenset({Verb.RENEW, Verb.RELEASE, Verb.DROP})  # giving up would leak
 _FOR_STARTING: Final = frozenset({Verb.STAGE, Verb.PREPARE, Verb.HOLD})
 
 
@@ -28,6 +28,9 @@ def wanted(record: Record, lease: LeaseWanted, mono: float, wall: float) -> Reco
     end, which counts from here on even before its shares are taken again.
     """
     spec = lease.spec
+    longer = spec.duration - record.duration
+    if record.deadline is not None and record.duration and longer > 0 and not record.ending:
+        record = _extended(record, longer)
     record = replace(
         record,
         duration=float(spec.duration),
@@ -44,6 +47,26 @@ def wanted(record: Record, lease: LeaseWanted, mono: float, wall: float) -> Reco
             held_at=spec.not_after - spec.duration,
         )
     return record
+
+
+def _extended(record: Record, seconds: float) -> Record:
+    """It ends so much later: it is warned again before that, and its shares are to be taken for
+    longer too.
+    """
+    assert record.deadline is not None, "it is held"
+    return replace(
+        record,
+        deadline=record.deadline + seconds,
+        expires_at=record.expires_at + seconds,
+        warned=False,
+        renew=bool(record.partitions),
+    )
+
+
+def renewed(record: Record, partitions: tuple[str, ...], epoch: int) -> Record:
+    """The shares are taken for the time that is left now; () while they are not."""
+    done = bool(partitions)
+    return replace(succeeded(record), partitions=partitions, epoch=epoch, renew=not done)
 
 
 def began(record: Record, step: Step) -> Record:
@@ -63,7 +86,7 @@ def held(
     record: Record, partitions: tuple[str, ...], epoch: int, mono: float, wall: float
 ) -> Record:
     """The shares are taken; the first time sets the end."""
-    record = replace(record, state=LeaseState.HELD, partitions=partitions, epoch=epoch)
+    record = replace(record, state=LeaseState.HELD, partitions=partitions, epoch=epoch, renew=False)
     if record.deadline is None:
         record = replace(
             record,

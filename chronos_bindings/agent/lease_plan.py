@@ -144,6 +144,14 @@ def _warn(record: Record, view: View) -> Answer:
     return Step(Verb.WARN, "warn")
 
 
+def _renew(record: Record, view: View) -> Answer:
+    if not record.renew or record.state is not LeaseState.HELD:
+        return None
+    if record.partitions and record.epoch != view.epoch:
+        return None  # they were lost: `hold-again` takes them for the time that is left
+    return _unless_failing(record, view, Step(Verb.RENEW, "renew"))
+
+
 def _held(record: Record, view: View) -> Answer:
     if record.state is not LeaseState.HELD or _lost(record, view):
         return None
@@ -175,6 +183,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _term,
     _stop,
     _warn,
+    _renew,
     _held,
     _out_of_contact,
     _build,

@@ -20,6 +20,7 @@ class Verb(str, Enum):
     STAGE = "stage"  # code and arguments into the unit's folder
     PREPARE = "prepare"  # requirements into a cached environment
     HOLD = "hold"  # take the shares, for the first time or again after they were lost
+    RENEW = "renew"  # take the shares for longer: the lease was extended
     WARN = "warn"  # tell the job when it ends
     END = "end"  # from now on the lease is being ended (a note, nothing outside changes)
     TERM = "term"  # SIGTERM
@@ -41,7 +42,7 @@ class Record:
     ended, 0 never. gone_at: when `gone` was first verified; ended_at: the same, in POSIX seconds
     by the timer of the end. weight: bytes that the devices hold of it though it is gone, None
     while nobody has looked, 0 also where nobody can tell. image: id here of the one that the service is to use.
-    failures, failing_since, retry_at: of the step at hand.
+    renew: its shares are to be taken for longer. failures, failing_since, retry_at: of the step at hand.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Record:
     killed_at: float | None = None
     verify_at: float = 0.0
     gone: bool = False
+    renew: bool = False
     seen_running: bool = False
     reason: str = ""
     message: str = ""

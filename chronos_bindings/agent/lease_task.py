@@ -175,6 +175,7 @@ class LeaseTask:
             Verb.STAGE: self._stage,
             Verb.PREPARE: self._prepare,
             Verb.HOLD: self._hold,
+            Verb.RENEW: self._renew,
             Verb.WARN: self._warn,
             Verb.TERM: self._term,
             Verb.KILL: self._kill,
@@ -235,6 +236,22 @@ class LeaseTask:
             raise
         self._set(held)
         self._log.bind(partitions=taken.ids, backend=shares.backend).info("lease is held")
+
+    async def _renew(self) -> None:
+        """Give the shares back and take them at once for the time that is left. Nobody else is given
+        them in between: the controller keeps the books.
+        """
+        record, view, shares = self.record, self._view(self.record.name), self._tools.shares
+        wanted, deadline = view.wanted, record.deadline
+        if wanted is None or deadline is None:
+            self._set(replace(record, renew=False))
+            return
+        await shares.release(record.partitions)
+        self._set(after.renewed(record, (), record.epoch))
+        spec = wanted.spec
+        taken = await shares.take(spec.devices, spec.memory_milli, deadline - view.mono)
+        self._set(after.renewed(self.record, taken.ids, taken.epoch))
+        self._log.bind(partitions=taken.ids).info("lease is extended")
 
     async def _warn(self) -> None:
         record, view, clock = self.record, self._view(self.record.name), self._tools.clock

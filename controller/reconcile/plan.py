@@ -12,7 +12,7 @@ from typing import Final
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Cause, Job, Phase
-from . import rules_end, rules_image, rules_lost, rules_run, rules_start
+from . import rules_end, rules_extend, rules_image, rules_lost, rules_run, rules_start
 from .actions import Plan
 from .case import Case
 from .observed import Seen
@@ -38,6 +38,7 @@ LIVE: Final = (
     Rule("lost", rules_lost.lost),
     Rule("lease-lost", rules_lost.lease_lost),
     Rule("stop", rules_run.stop),
+    Rule("extend", rules_extend.extend),
     Rule("overdue", rules_run.overdue),
     Rule("follow", rules_run.follow),
     Rule("stop-unstarted", rules_start.stop_unstarted),

@@ -228,7 +228,7 @@ def _timed_out(case: Case) -> Plan:
         Phase.TIMED_OUT,
         cause=Cause.TIMED_OUT,
         reason="DurationExceeded",
-        message=f"exceeded its duration of {case.job.spec.duration} s and was killed",
+        message=f"exceeded its duration of {case.job.lasting.duration} s and was killed",
     )
 
 

@@ -121,7 +121,7 @@ def find_place(case: Case) -> Plan | None:
     """
     assert case.lease is None, "await-lease decides"
     assert case.service is None, "follow decides"
-    seen, ask = case.seen, ask_of(case.job.spec)
+    seen, ask = case.seen, ask_of(case.job.lasting)
     workers, image = seen.workers, case.job.spec.image
     if image is not None:  # among many workers only those with room are looked at for the image
         workers = in_order(with_room(ask, workers), image, seen.image)
@@ -189,7 +189,7 @@ def _take(case: Case, found: Placement) -> Plan:
             cpus=spec.resources.cpus,
             memory=spec.resources.memory,
             pids=spec.resources.pids,
-            duration=spec.duration,
+            duration=case.job.lasting.duration,
             not_before=case.now,
             stop_after_disconnect=spec.stop_after_disconnect,
         ),
@@ -223,7 +223,7 @@ def _wait_for_room(case: Case, found: Refusals) -> Plan:
 
 def _next_rental(case: Case) -> float | None:
     """When the next worker's rental becomes too short for this job: then the reasons change."""
-    duration = case.job.spec.duration
+    duration = case.job.lasting.duration
     left = (rental_left(w.worker, case.now) for w in rented(case.seen.workers))
     return earliest(*(case.now + n - duration + 1 for n in left if n is not None and n >= duration))
 

@@ -292,8 +292,10 @@ class Agents:
         job = self._job_of(lease)
         if job is None:
             return None
-        # Once held it has an end, which a restarted agent must keep.
-        spec = lease.spec.model_copy(update={"not_after": lease.status.expires_at})
+        # Once held it has an end, which a restarted agent must keep; an extension counts at once.
+        seen = lease.status
+        ends = max(seen.expires_at, seen.held_at + lease.spec.duration) if seen.expires_at else 0.0
+        spec = lease.spec.model_copy(update={"not_after": ends})
         name, code = lease.metadata.name, job.spec.code
         image = self._world.image_of(job).reference
         preparing = lease.status.state in (LeaseState.PENDING, LeaseState.PREPARING)

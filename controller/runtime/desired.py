@@ -320,6 +320,7 @@ def _created(job: Job, owner: str, now: float) -> Job:
             "creation_timestamp": now,
             "deletion_timestamp": None,
             "cancellation_timestamp": None,
+            "extension": 0,
         }
     )
     return job.model_copy(update={"metadata": meta, "status": JobStatus(submitted_at=now)})
@@ -335,5 +336,5 @@ def _changed(old: Job, wanted: Job) -> tuple[Job, bool]:
     if old.spec != wanted.spec:
         meta = meta.model_copy(update={"generation": meta.generation + 1})
     if reruns:  # a cancel was meant for the run there was
-        meta = meta.model_copy(update={"cancellation_timestamp": None})
+        meta = meta.model_copy(update={"cancellation_timestamp": None, "extension": 0})
     return old.model_copy(update={"metadata": meta, "spec": wanted.spec}), reruns

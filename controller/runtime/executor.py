@@ -26,6 +26,7 @@ from ..reconcile.actions import (
 )
 from .clock import Clock
 from .happenings import of_job
+from .lease_clock import lengthened
 from .logs import Logs
 from .records import Records
 from .world import World
@@ -95,7 +96,7 @@ class Executor:
         self._changed(
             name,
             await self._records.change_lease(
-                name, lambda known: known.model_copy(update={"spec": lease.spec})
+                name, lambda known: lengthened(known, lease.spec, self._clock)
             ),
         )
 

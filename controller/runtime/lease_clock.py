@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.lease import Lease, LeaseSpec
 from ..reconcile.observed import LeaseTimes, ServiceSeen
+from .clock import Clock
 
 ENDS: Final = "cumulus.dev/ends"
 """Annotation of a lease that is or was held: when it ends, as `Clock.mark` writes it."""
@@ -40,7 +41,8 @@ class LeaseClock:
             return
         known = self._times.get(name, LeaseTimes())
         released = known.released or lease.metadata.deletion_timestamp or 0.0
-        self._times[name] = LeaseTimes(known.ends or self._ends(lease), released)
+        # What is extended ends later; nothing lets it end sooner.
+        self._times[name] = LeaseTimes(max(known.ends, self._ends(lease)), released)
 
     def times(self, names: Iterable[str]) -> dict[str, LeaseTimes]:
         """Of those of the named leases that are known."""
@@ -74,3 +76,17 @@ class StateClock:
     def since(self, names: Iterable[str]) -> dict[str, float]:
         """Of those of the named services that were listed."""
         return {name: self._since[name] for name in names if name in self._since}
+
+
+def lengthened(lease: Lease, spec: LeaseSpec, clock: Clock) -> Lease:
+    """The lease with this spec, which may let it end later than is noted.
+
+    Its agent may hear of it at once, and then nobody any more of the agent: from here on it counts
+    as running until the later end.
+    """
+    longer = spec.duration - lease.spec.duration
+    meta, ends = lease.metadata, clock.marked(lease.metadata.annotations.get(ENDS, ""))
+    if longer > 0 and ends is not None:
+        notes = {**meta.annotations, ENDS: clock.mark(ends + longer)}
+        meta = meta.model_copy(update={"annotations": notes})
+    return lease.model_copy(update={"metadata": meta, "spec": spec})

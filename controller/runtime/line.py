@@ -32,6 +32,8 @@ ASKS_KEPT: Final = 64
 BEHIND_ALL: Final[Order] = (1 << 31, 0.0, "")
 """The place in the queue behind every other."""
 
+_BEHIND_ALL: Final[Order] = (1 << 30, float("inf"), "")
+
 
 class World(Protocol):
     """What the queue must know."""
@@ -80,6 +82,10 @@ class Line:
     def before(self, order: Order, now: float) -> Claims:
         """Room kept for those ahead of this place."""
         return ahead_of(order, self._claims(order, now))
+
+    def kept(self, now: float) -> Claims:
+        """Room kept for whoever waits."""
+        return self.before(_BEHIND_ALL, now)
 
     def claim_of(self, job: Job, now: float) -> Claim | None:
         """What is kept for the job itself; None where it is not among the first that wait."""

@@ -1,28 +1,43 @@
-"""What operators ask beside desired state: what happened. Reads, and notes who asked for what.
+"""What operators ask beside desired state: what happened, what would, and more time. Notes who asked.
 
 One part of what `service.JobsService` offers the API.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from ...api.happened import EventQuery, Happened
 from ...api.viewer import Viewer
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.worker import Worker, WorkerSpec
+from .clock import Clock
+from .desired import Desired
 from .events import Events
+from .extending import Extending
 from .happenings import of_worker
+from .planning import Planning
 from .records import Records
+from .world import World
 
 
 class Operations:
-    """See the module docstring."""
+    """See the module docstring. add(key): put a job on the queue."""
 
-    def __init__(self, records: Records, events: Events) -> None:
+    def __init__(
+        self,
+        records: Records,
+        world: World,
+        desired: Desired,
+        clock: Clock,
+        events: Events,
+        add: Callable[[str], None],
+    ) -> None:
         self._records = records
         self._events = events
+        self.plan = Planning(records, world, desired, clock).plan
+        self.extend = Extending(records, world, clock, events, add).extend
 
     async def events(self, query: EventQuery, viewer: Viewer) -> AsyncIterator[Happened]:
         """What the viewer may see of what is asked for. Of a job that is gone what is kept is

@@ -67,7 +67,7 @@ def in_line(job: Job) -> InLine:
     order = (-spec.priority, status.submitted_at, meta.name)
     since = status.retry_at if open_ else None
     fails = spec.when_unschedulable == "Fail"
-    return InLine(order, meta.name, meta.uid, ask_of(spec), since, fails)
+    return InLine(order, meta.name, meta.uid, ask_of(job.lasting), since, fails)
 
 
 def over(job: Job) -> bool:

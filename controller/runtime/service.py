@@ -28,7 +28,6 @@ from ...crd_like_specs.worker import Worker, WorkerSpec
 from .desired import Desired
 from .follow import Streams
 from .operations import Operations
-from .planning import Planning
 from .views import Views
 from .workers import Workers
 
@@ -43,11 +42,9 @@ class JobsService:
         streams: Streams,
         workers: Workers,
         operations: Operations,
-        planning: Planning,
         viewer: Viewer = EVERYTHING,
     ) -> None:
         self._operations = operations
-        self._planning = planning
         self._viewer = viewer
         self._workers = workers
         self._desired = desired
@@ -62,7 +59,6 @@ class JobsService:
             self._streams,
             self._workers,
             self._operations,
-            self._planning,
             viewer,
         )
 
@@ -168,9 +164,13 @@ class JobsService:
         self._operations.note_worker(worker, "removed by its operator", self._viewer)
         return removed
 
+    async def extend(self, name: str, *, seconds: int) -> Job:
+        """See the port."""
+        return await self._operations.extend(name, seconds, self._viewer)
+
     async def plan(self, resources: Sequence[Resource], *, prune: str, forecast: bool) -> Preview:
         """See the port."""
-        return await self._planning.plan(
+        return await self._operations.plan(
             resources, prune=prune, forecast=forecast, viewer=self._viewer
         )
 

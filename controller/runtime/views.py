@@ -165,7 +165,7 @@ class Views:
             return Why(job, f"{status.message or 'waiting'} ({status.retry_at - now:.0f} s left)")
         line, words = self._world.line, Discretion(self._records, viewer)
         outlook = explain(
-            job.spec,
+            job.lasting,
             words.workers(self._world.workers(now)),
             now,
             words.claims(line.ahead_of(job, now)),

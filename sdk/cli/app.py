@@ -31,6 +31,7 @@ COMMANDS = {
     "top": "cmd_top",
     "logs": "cmd_logs",
     "wait": "cmd_wait",
+    "extend": "cmd_extend",
     "cancel": "cmd_end",
     "delete": "cmd_end",
     "cordon": "cmd_workers",

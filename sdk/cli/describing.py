@@ -93,7 +93,7 @@ def _job(job: Job, now: float) -> Fields:
         ("Runs", _what(spec)),
         ("GPU", _gpu(spec)),
         ("Resources", _resources(spec)),
-        ("Duration", format_seconds(spec.duration)),
+        ("Duration", _duration(job)),
         ("Network", spec.network),
         (
             "Retries",
@@ -108,6 +108,12 @@ def _job(job: Job, now: float) -> Fields:
         ("Next attempt", _until(status.retry_at, now) if not status.phase.terminal else ""),
         ("Generation", str(job.metadata.generation)),
     ]
+
+
+def _duration(job: Job) -> str:
+    longer = job.metadata.extension
+    text = format_seconds(job.lasting.duration)
+    return f"{text} ({format_seconds(longer)} of it by extension)" if longer else text
 
 
 def _what(spec: JobSpec) -> str:

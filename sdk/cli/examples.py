@@ -46,6 +46,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cumulusctl wait train --for phase=Running --timeout 5m",
         "cumulusctl wait worker/gpu-1 --for condition=Ready",
     ),
+    "extend": ("cumulusctl extend train 30m",),
     "cancel": ("cumulusctl cancel train",),
     "delete": ("cumulusctl delete train --wait", "cumulusctl delete -f jobs/"),
     "cordon": ("cumulusctl cordon gpu-1",),

@@ -88,7 +88,6 @@ class FleetKit:
                 self.kit.streams,
                 self.kit.workers,
                 self.kit.operations,
-                self.kit.planning,
             ),
             blobs=self.kit.blobs,
             agents=self.kit.agents,

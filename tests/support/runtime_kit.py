@@ -25,7 +25,6 @@ from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
 from cumulus.controller.runtime.operations import Operations
 from cumulus.controller.runtime.overview import Overview
-from cumulus.controller.runtime.planning import Planning
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import Records
@@ -107,8 +106,9 @@ class Kit:
             self.workers_changed,
             self.events.note,
         )
-        self.operations = Operations(self.records, self.events)
-        self.planning = Planning(self.records, self.world, self.desired, self.clock)
+        self.operations = Operations(
+            self.records, self.world, self.desired, self.clock, self.events, self.queue.add
+        )
         self.forgotten: list[str] = []
         self.workers = Workers(
             self.records,

@@ -59,7 +59,6 @@ class House:
             self.kit.streams,
             self.kit.workers,
             self.kit.operations,
-            self.kit.planning,
         )
         jobs = JobsService(*parts)
         self.server = GrpcServer(
@@ -164,13 +163,15 @@ WRITES: dict[str, Make] = {
     "Apply": lambda name: pb.ApplyRequest(resource=res.Resource(job=a_job(name))),
     "Submit": submission,
 }
+REFUSED = {"Extend"}
+"""Of a job that has ended, whoever asks."""
 LISTS = {"List", "Watch", "Usage", "Events", "Plan"}
 WITHOUT_JOBS = {"ServerInfo", "PutBlob", "HasBlob"}
 ADMINS_ONLY = {"Cordon", "Fence", "RemoveWorker", "CreateJoinToken"}
 
 
 def test_every_rpc_is_looked_at_here() -> None:
-    known = {*READS, *WRITES, *LISTS, *WITHOUT_JOBS, *ADMINS_ONLY}
+    known = {*READS, *WRITES, *REFUSED, *LISTS, *WITHOUT_JOBS, *ADMINS_ONLY}
     assert known == set(pb.DESCRIPTOR.services_by_name["Cumulus"].methods_by_name)
 
 
@@ -378,7 +379,11 @@ async def test_without_tokens_everything_is_everybodys(tmp_path: Path) -> None:
 def test_the_port_binds_whoever_looks(tmp_path: Path) -> None:
     kit = Kit(tmp_path)
     jobs = JobsService(
-        kit.desired, kit.views, kit.streams, kit.workers, kit.operations, kit.planning
+        kit.desired,
+        kit.views,
+        kit.streams,
+        kit.workers,
+        kit.operations,
     )
     assert jobs._viewer == EVERYTHING
     assert jobs.seen_by(Viewer("a", own_only=True))._viewer == Viewer("a", own_only=True)
@@ -409,3 +414,11 @@ async def test_a_plan_tells_of_a_job_of_another_only_that_its_name_is_taken(hous
     assert not change.HasField("before")
     (answer,) = await house.answers("hers", "Plan", request)
     assert answer.changes[0].HasField("before")
+
+
+async def test_nobody_extends_a_job_of_another(house: House) -> None:
+    request = pb.ExtendRequest(name="train", seconds=60)
+    assert isinstance(await house.refusal("his", "Extend", request), NotFoundError)
+    error = await house.refusal("hers", "Extend", request)
+    assert isinstance(error, ConflictError)
+    assert "has ended as Succeeded" in error.message

@@ -30,7 +30,7 @@ async def plan(
     viewer: Viewer = EVERYTHING,
 ) -> Preview:
     before = kit.store.version, len(kit.events._ring)
-    found = await kit.planning.plan(jobs, prune=prune, forecast=forecast, viewer=viewer)
+    found = await kit.operations.plan(jobs, prune=prune, forecast=forecast, viewer=viewer)
     assert (kit.store.version, len(kit.events._ring)) == before
     return found
 
@@ -150,7 +150,7 @@ async def test_names_of_others_are_not_told(kit: Kit) -> None:
 async def test_prune_takes_what_no_document_has(kit: Kit) -> None:
     for name, labels in (("a", {"team": "x"}), ("b", {"team": "x"}), ("c", {"team": "y"})):
         await kit.desired.apply(wanted(name, labels), dry_run=False)
-    found = await kit.planning.plan(
+    found = await kit.operations.plan(
         [wanted("a", {"team": "x"})], prune="team=x", forecast=True, viewer=EVERYTHING
     )
     assert [(one.change, one.resource.metadata.name) for one in found.changes] == [

@@ -140,6 +140,12 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
     def called(self, method: str) -> list[Any]:
         return [request for name, request in self.calls if name == method]
 
+    def Extend(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("Extend", request, context)
+        job = self._find("Job", request.name, context)
+        meta = job.metadata.model_copy(update={"extension": request.seconds})
+        return convert.job_to_proto(self.put(job.model_copy(update={"metadata": meta})))
+
     def Plan(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("Plan", request, context)
         return preview_to_proto(self.preview)

@@ -103,6 +103,11 @@ class CumulusStub:
                 request_serializer=cumulus_dot_v1_dot_plans__pb2.PlanRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_plans__pb2.PlanResponse.FromString,
                 _registered_method=True)
+        self.Extend = channel.unary_unary(
+                '/cumulus.v1.Cumulus/Extend',
+                request_serializer=cumulus_dot_v1_dot_cumulus__pb2.ExtendRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_resources__pb2.Job.FromString,
+                _registered_method=True)
         self.Events = channel.unary_stream(
                 '/cumulus.v1.Cumulus/Events',
                 request_serializer=cumulus_dot_v1_dot_events__pb2.EventsRequest.SerializeToString,
@@ -240,6 +245,13 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Extend(self, request, context):
+        """Let a job's lease last longer. It is no new run; refused where that cannot be promised.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Events(self, request, context):
         """What happened, oldest first, and with `watch` what happens.
         """
@@ -366,6 +378,11 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.Plan,
                     request_deserializer=cumulus_dot_v1_dot_plans__pb2.PlanRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_plans__pb2.PlanResponse.SerializeToString,
+            ),
+            'Extend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Extend,
+                    request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.ExtendRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_resources__pb2.Job.SerializeToString,
             ),
             'Events': grpc.unary_stream_rpc_method_handler(
                     servicer.Events,
@@ -764,6 +781,33 @@ class Cumulus:
             '/cumulus.v1.Cumulus/Plan',
             cumulus_dot_v1_dot_plans__pb2.PlanRequest.SerializeToString,
             cumulus_dot_v1_dot_plans__pb2.PlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Extend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/Extend',
+            cumulus_dot_v1_dot_cumulus__pb2.ExtendRequest.SerializeToString,
+            cumulus_dot_v1_dot_resources__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,
