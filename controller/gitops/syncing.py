@@ -80,27 +80,32 @@ class Syncing:
 
     async def sync(self) -> float:
         """Look once and carry out what follows; seconds until the next look."""
-        if held := self._hold():
-            await self._failed(WAITING, f"waiting: {held}")
-            return HELD_AGAIN
-        if self._first:
+        try:
+            return await self._sync()
+        except StoreError as error:  # a full disk: the next look tries again
+            logger.error("source {}: cannot be kept in step: {}", self.config.name, error)
+            return float(self.config.interval)
+
+    async def _sync(self) -> float:
+        first, self._first = self._first, False
+        if first:
             known = self._known()
             self._looker.was_git = known is not None and bool(known.status.commit)
+        if held := self._hold():
+            self._first = first
+            await self._failed(WAITING, f"waiting: {held}")
+            return HELD_AGAIN
         try:
             look = await asyncio.to_thread(self._looker.look, self._clock.now())
-            if self._first and look.tree.settling:
-                self._first = False
-                return SETTLE_AGAIN  # nothing was seen twice yet
-            self._first = False
-            await self._carry_through(look)
+            settling = look.tree.settling
+            if not (first and settling):  # then nothing was seen twice yet
+                await self._carry_through(look)
         except Temporary as error:
             await self._failed(error.reason, error.message)
         except OSError as error:
             await self._failed("Failed", f"{self.config.path}: {error}")
-        except StoreError as error:
-            logger.error("source {}: cannot be kept in step: {}", self.config.name, error)
         else:
-            if look.tree.settling:
+            if settling:
                 return min(SETTLE_AGAIN, self.config.interval)
         return float(self.config.interval)
 

@@ -25,7 +25,7 @@ class Failing:
         self._kit = kit
         kit.store.submit = self  # type: ignore[method-assign,assignment]
 
-    def __call__(self, ops: Any) -> Any:
+    def __call__(self, ops: Any, *_: Any) -> Any:
         self.left -= 1
         if self.left < 0:
             raise StoreError("killed here")
@@ -64,6 +64,24 @@ async def test_killed_before_any_write(tmp_path: Path, writes: int) -> None:
     (source.folder / "b.yaml").unlink()
     await source.settle(4)
     assert source.names() == ["old"], "what was made before the kill is known for its own"
+    kit.close()
+
+
+async def test_a_store_that_refuses_is_waited_for(tmp_path: Path) -> None:
+    """Also where a look fails, and that is to be written down."""
+    kit, source = await start(tmp_path)
+    source.jobs("a.yaml", "one")
+    await source.look()
+    failing = Failing(kit, 0)
+    put, kit.store.put = kit.store.put, failing  # type: ignore[method-assign,assignment]
+    await source.look()
+    source.folder.rename(tmp_path / "moved")
+    assert await source.look() == 10
+    (tmp_path / "moved").rename(source.folder)
+    failing.mend()
+    kit.store.put = put  # type: ignore[method-assign]
+    await source.settle()
+    assert source.names() == ["one"]
     kit.close()
 
 
