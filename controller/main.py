@@ -158,6 +158,7 @@ class Controller:
         admission = Admission(platform.name, blobs)
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)
         self.gitops = Sources(config.sources, self.records, desired, blobs, clock, self.unready)
+        self.metrics.registry.register(self.gitops.gauges)
         shown = self.gitops.shown
         forget = self.security.forget if self.security.identities is not None else None
         signals = Signals(self._add, changed, forget)

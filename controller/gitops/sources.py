@@ -14,6 +14,7 @@ from ..runtime.clock import Clock
 from ..runtime.desired import Desired
 from ..runtime.documents import SOURCES
 from ..runtime.records import Records
+from .gauges import SourceGauges
 from .inventory import finished_with
 from .settings import SourceConfig
 from .syncing import Syncing
@@ -67,6 +68,17 @@ class Sources:
         for name in store.ids(SOURCES):
             if name not in self.all:
                 await asyncio.to_thread(store.delete, SOURCES, name)
+
+    @property
+    def gauges(self) -> SourceGauges:
+        """For `/metrics`."""
+        return SourceGauges(
+            lambda: {
+                name: self.shown(known)
+                for name, one in self.all.items()
+                if (known := one.known()) is not None
+            }
+        )
 
     def shown(self, source: Source) -> Source:
         """With the time of its last look, which is not worth a record each time."""

@@ -89,7 +89,7 @@ class Syncing:
     async def _sync(self) -> float:
         first, self._first = self._first, False
         if first:
-            known = self._known()
+            known = self.known()
             self._looker.was_git = known is not None and bool(known.status.commit)
         if held := self._hold():
             self._first = first
@@ -116,7 +116,7 @@ class Syncing:
             failures = await self._applier.carry_out(made, look)
             self._tell(made, failures, look)
         now = self._clock.now()
-        known = self._known()
+        known = self.known()
         before = known.status.files if known else ()
         acted = not self._rules.suspend
         files = await asyncio.to_thread(rows, made, failures, before, now, acted=acted)
@@ -187,7 +187,7 @@ class Syncing:
     async def _failed(self, reason: str, text: str) -> None:
         """Nothing can be said of the files: what is known of them stays."""
         message = clipped(text)
-        known = self._known()
+        known = self.known()
         status = known.status if known else SourceStatus()
         if status.message != message and reason != WAITING:
             logger.warning("source {}: {}", self.config.name, message)
@@ -199,7 +199,7 @@ class Syncing:
             status.model_copy(update={"message": message, "conditions": (condition, *others)})
         )
 
-    def _known(self) -> Source | None:
+    def known(self) -> Source | None:
         """Its record, decoded once for each version: there may be very many files."""
         record = self._records.store.get(SOURCES, self.config.name)
         if record is None:
@@ -210,7 +210,7 @@ class Syncing:
 
     async def _write(self, status: SourceStatus) -> None:
         """Written where it says something new: when the last look was is told without a record."""
-        known = self._known()
+        known = self.known()
         before = known.status if known else SourceStatus()
         conditions = tuple(_aged(one, before.condition(one.type)) for one in status.conditions)
         status = status.model_copy(update={"conditions": conditions, "last_sync": before.last_sync})

@@ -7,6 +7,7 @@ from cumulus.crd_like_specs.errors import ConflictError
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.source import LABEL_SOURCE
 from make import job, worker
+from prometheus_client import CollectorRegistry, generate_latest
 from source_kit import SourceKit, spec
 
 
@@ -287,3 +288,19 @@ async def test_nothing_is_handed_in_before_there_is_a_worker(folder: SourceKit) 
     await folder.kit.records.put_worker(worker("n0", cordoned=True))
     found = await folder.settle()
     assert (folder.names(), found.status.message) == (["one"], "")
+
+
+async def test_sources_are_measured(folder: SourceKit) -> None:
+    registry = CollectorRegistry()
+    registry.register(folder.sources.gauges)
+    folder.jobs("a.yaml", "one")
+    folder.write("b.yaml", "kind: Job\n")
+    await folder.settle()
+    shown = generate_latest(registry).decode()
+    for line in (
+        'cumulus_source_files{source="nightly",state="Synced"} 1.0',
+        'cumulus_source_files{source="nightly",state="Invalid"} 1.0',
+        'cumulus_source_ready{source="nightly"} 1.0',
+        f'cumulus_source_last_sync_seconds{{source="nightly"}} {folder.kit.clock.now()}',
+    ):
+        assert line in shown
