@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from ...crd_like_specs.errors import CumulusError
+from ...crd_like_specs.source import Source
 from ..overview import OverviewPort
 from ..ports import JobsPort
 from ..servicers import checks
@@ -18,6 +19,10 @@ from .live import Streams
 from .render import Pages, PageView
 from .views.detail import JobDetail
 from .views.series import columns
+from .views.sources import source_row
+
+SOURCES: Final = 50
+"""Shown at most."""
 
 
 def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Streams) -> APIRouter:
@@ -66,6 +71,27 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
             return HTMLResponse(pages.panel(detail))
         return await page(request, detail)
 
+    @paths.get("/ui/sources")
+    async def sources(request: Request) -> HTMLResponse:
+        """The table of sources, for those who see any."""
+        found = await _seen(jobs, request).list(
+            "Source", label_selector="", phase="", limit=SOURCES, continue_token=""
+        )
+        rows = [source_row(one) for one in found.items if isinstance(one, Source)]
+        return HTMLResponse(pages.sources(rows))
+
+    @paths.get("/ui/series")
+    async def series(window: Annotated[int, Query(ge=60, le=86400)] = 3600) -> list[object]:
+        """Columns of the plots for the last `window` seconds."""
+        return [*columns(overview.samples(overview.now() - window))]
+
+    _add_streams(paths, jobs, overview, pages, streams)
+    return paths
+
+
+def _add_streams(
+    paths: APIRouter, jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Streams
+) -> None:
     @paths.get("/ui/job/{name}/live")
     async def job_live(request: Request, name: str) -> Response:
         """The panel as it changes, and the log."""
@@ -81,13 +107,6 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
         shown = overview.seen_by(viewer(request))
         has = request.headers.get("last-event-id", seen)
         return streams.open(lambda stopping: board.changes(shown, pages, has, stopping))
-
-    @paths.get("/ui/series")
-    async def series(window: Annotated[int, Query(ge=60, le=86400)] = 3600) -> list[object]:
-        """Columns of the plots for the last `window` seconds."""
-        return [*columns(overview.samples(overview.now() - window))]
-
-    return paths
 
 
 def _seen(jobs: JobsPort, request: Request) -> JobsPort:

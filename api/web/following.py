@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from ...crd_like_specs.errors import CumulusError, NotFoundError
 from ..frames import LogRecord
+from ..happened import EventQuery, Happened
 from ..ports import JobsPort
 from .live import Pace, event
 from .render import Pages
@@ -18,14 +19,21 @@ from .views.detail import JobDetail, job_detail
 TAIL: Final = 500
 """Lines of what was said before."""
 
+EVENTS: Final = 30
+"""Of what happened to the job, the newest."""
+
 LINES: Final = 2_000
 BYTES: Final = 512 << 10
 """Kept of what the browser has not been sent yet; of more, the oldest is left out."""
 
 
-async def detail_of(jobs: JobsPort, name: str) -> JobDetail:
-    """Everything about the job. NotFoundError."""
-    return job_detail(await jobs.why(name))
+async def detail_of(jobs: JobsPort, name: str, known: Sequence[Happened] = ()) -> JobDetail:
+    """Everything about the job; known: events that were read before, oldest first. NotFoundError."""
+    answer = await jobs.why(name)
+    uid, last = answer.job.metadata.uid, known[-1].sequence if known else 0
+    query = EventQuery(job=uid, after=last, tail=EVENTS)
+    fresh = [event async for event in jobs.events(query)]
+    return job_detail(answer, [*known, *fresh][-EVENTS:])
 
 
 async def changes(
@@ -46,7 +54,8 @@ async def changes(
         while going:
             pace.begin()
             try:
-                detail = await detail_of(jobs, name)
+                known = last.events[::-1] if last is not None else ()
+                detail = await detail_of(jobs, name, known)
             except NotFoundError as error:
                 yield event("gone", pages.trouble(error.message))
                 return

@@ -20,6 +20,7 @@ from .views.detail import JobDetail
 from .views.fleet import Tiles, WorkerRow
 from .views.lanes import Lane
 from .views.rows import JobRow
+from .views.sources import SourceRow
 
 FOLDER: Final = Path(__file__).parent / "templates"
 PIECES_KEPT: Final = 8_192
@@ -70,7 +71,7 @@ class Pages:
         pieces: Any = env.get_template("pieces.html").module
         panel: Any = env.get_template("panel.html").module
         self._panel, self._trouble, self._detail = panel.panel, panel.trouble, panel.detail
-        self._tiles = pieces.tiles
+        self._tiles, self._sources = pieces.tiles, pieces.sources
         self._macros = {JobRow: pieces.job_row, Lane: pieces.lane, WorkerRow: pieces.worker_row}
         self.piece = lru_cache(maxsize=PIECES_KEPT)(self._piece)
         """HTML of one row, lane or worker."""
@@ -99,6 +100,10 @@ class Pages:
     def tiles(self, tiles: Tiles) -> str:
         """The numbers at the top."""
         return str(self._tiles(tiles))
+
+    def sources(self, rows: Sequence[SourceRow]) -> str:
+        """The table of sources; nothing where there are none."""
+        return str(self._sources(rows)).strip()
 
     def _piece(self, piece: Piece) -> Any:
         return self._macros[type(piece)](piece)

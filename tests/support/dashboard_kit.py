@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
 from cumulus.api.auth import Tokens
-from cumulus.api.frames import LogRecord, LogStream, ServerInfo, Why
+from cumulus.api.frames import LogRecord, LogStream, Page, ServerInfo, Why
+from cumulus.api.happened import EventQuery, Happened
 from cumulus.api.overview import Board, PastLease, PlannedLease, Sample, WorkerNow
 from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.api.web.app import build_app
@@ -21,6 +22,7 @@ from cumulus.crd_like_specs.job import Attempt, Cause, Gpu, Job, JobSpec, JobSta
 from cumulus.crd_like_specs.job import WorkerReason as Reason
 from cumulus.crd_like_specs.lease import Lease, LeaseSpec, LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
+from cumulus.crd_like_specs.source import Source
 from cumulus.crd_like_specs.worker import Device, Worker, WorkerSpec, WorkerStatus
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
@@ -76,6 +78,8 @@ class FakeJobs:
         self.reasons: tuple[Reason, ...] = ()
         self.summary = "asks for 0.5 of a device; it is the first in the queue"
         self.notices: tuple[str, ...] = ()
+        self.happened: list[Happened] = []
+        self.sources: list[Source] = []
 
     def seen_by(self, viewer: Viewer) -> FakeJobs:
         seen = FakeJobs(self.overview, viewer)
@@ -92,7 +96,21 @@ class FakeJobs:
     async def why(self, name: str) -> Why:
         job = await self.get("Job", name)
         waits = job.status.phase is Phase.PENDING
-        return Why(job, self.summary, self.reasons if waits else ())
+        if waits:
+            return Why(job, self.summary, self.reasons)
+        return Why(job, ": ".join(filter(None, (job.status.phase.value, job.status.message))))
+
+    async def events(self, query: EventQuery) -> AsyncIterator[Happened]:
+        for event in self.happened:
+            if query.takes(event):
+                yield event
+
+    async def list(
+        self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str
+    ) -> Page:
+        assert kind == "Source"
+        del label_selector, phase, limit, continue_token
+        return Page(tuple(one for one in self.sources if self.viewer.sees(one.metadata)), 1)
 
     async def logs(
         self, name: str, *, attempt: int, offset: int, tail: int, follow: bool
@@ -118,7 +136,8 @@ class FakeJobs:
     def say(self, *lines: str, stream: LogStream = LogStream.STDOUT) -> None:
         for line in lines:
             number = len(self.records)
-            record = LogRecord(number, stream, NOW + number, line.encode(), 1)
+            time = self.overview.now() - 60 + number
+            record = LogRecord(number, stream, time, line.encode(), 1)
             self.records.append(record)
         for news in self.news:
             news.set()
@@ -237,29 +256,33 @@ _NAMES = (
     *("rl-rollouts", "t5-sweep", "asr-train", "embed-batch", "moe-ablation", "sam-finetune"),
 )
 _SHARES = (500, 250, 1000, 500, 750, 250, 500, 300)
+_WHY = {
+    Phase.FAILED: ("Error", "ValueError: loss is NaN"),
+    Phase.TIMED_OUT: ("DurationExceeded", "the lease ended before the job did"),
+}
 _ENDS = (Phase.SUCCEEDED, Phase.SUCCEEDED, Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT)
 
 
 def a_fleet(*, jobs: int = 200, devices: int = 100, per_worker: int = 4, now: float = NOW) -> Board:
-    """A fleet as busy as that: on each device leases one after the other, half of them past; a
-    quarter of the jobs wait, the first of them with room kept.
+    """A fleet as busy as that: half of the jobs run, a quarter waits, the first of them with room
+    kept, the others have ended, each where it was before those that run there now.
     """
     names = [f"gpu-{n:02d}" for n in range(-(-devices // per_worker))]
-    workers = {name: a_worker(name, per_worker, ready=n != 3) for n, name in enumerate(names)}
+    places = [(name, index) for index in range(per_worker) for name in names][:devices]
     free = {name: dict.fromkeys(range(per_worker), 1000) for name in names}
+    began = dict.fromkeys(places, now)  # of what runs there
+    ends = dict.fromkeys(places, now)
     made: list[Job] = []
     leases: list[Lease] = []
-    past: list[PastLease] = []
-    planned: list[PlannedLease] = []
-    waiting = jobs // 4
-    running = jobs // 2
-    for n in range(running):
-        worker, index = names[n % len(names)], (n // len(names)) % per_worker
+    for n in range(jobs // 2):
+        place = worker, index = places[n % len(places)]
         milli = min(_SHARES[n % len(_SHARES)], free[worker][index])
-        if milli < 100 or not workers[worker].status.conditions[0].status:
+        if milli < 100:
             continue
         free[worker][index] -= milli
-        start = now - 60 - (n * 397) % 2400
+        start, length = now - 90 - (n * 397) % 2100, (1200, 2400, 3600)[n % 3]
+        end = start + length if start + length > now else now + 60 + n % 7 * 60
+        began[place], ends[place] = min(began[place], start), max(ends[place], end)
         job = a_job(
             f"{_NAMES[n % len(_NAMES)]}-{n}",
             Phase.RUNNING,
@@ -268,59 +291,75 @@ def a_fleet(*, jobs: int = 200, devices: int = 100, per_worker: int = 4, now: fl
             devices=(index,),
             started_at=start,
             submitted_at=start - 4,
-            expires_at=start + 3600,
+            expires_at=end,
         )
         made.append(job)
-        leases.append(a_lease(job, start + 3600, milli))
-    for n in range(waiting):
-        name = f"{_NAMES[(n + 5) % len(_NAMES)]}-w{n}"
-        message = "gpu-00 has too little GPU free (device 0: 0.25), 1 x 0.5 asked for; and 24 more"
-        job = a_job(name, submitted_at=now - 900 + n, reason="Waiting", message=message)
-        made.append(job)
-        if n < 12:
-            start = now + 300 + 90 * n
-            worker = names[(n * 2 + 1) % len(names)]
-            planned.append(
-                PlannedLease(
-                    name, worker, (n % per_worker,), 500, start, start + 3000, made[n].metadata.name
-                )
-            )
-    for n in range(jobs - running - waiting):
-        phase = _ENDS[n % len(_ENDS)]
-        worker, index = names[(n * 7) % len(names)], (n // 3) % per_worker
-        end = now - 120 - n * 41
-        name = f"{_NAMES[(n + 2) % len(_NAMES)]}-e{n}"
-        start = end - 300 - (n * 131) % 1500
-        message = {
-            Phase.FAILED: "ValueError: loss is NaN",
-            Phase.TIMED_OUT: "the lease ended after 25m",
-        }
-        made.append(
-            a_job(
-                name,
-                phase,
-                _SHARES[n % 3],
-                worker=worker,
-                devices=(index,),
-                started_at=start,
-                finished_at=end,
-                message=message.get(phase, ""),
-                reason="" if phase is Phase.SUCCEEDED else "Error",
-            )
+        leases.append(a_lease(job, end, milli))
+    waiting = [_waiting(n, now) for n in range(jobs // 4)]
+    planned = []
+    for job, place in zip(
+        waiting[:12], sorted(places, key=lambda place: ends[place]), strict=False
+    ):
+        start = ends[place] + 5
+        name, after = (
+            job.metadata.name,
+            next(
+                (x.spec.job_name for x in leases if (x.spec.worker, *x.spec.devices) == place), ""
+            ),
         )
-        milli = _SHARES[n % 3]
+        planned.append(PlannedLease(name, place[0], place[1:], 500, start, start + 1800, after))
+    past = []
+    for n in range(jobs - jobs // 2 - len(waiting)):
+        place = places[(n * 7) % len(places)]
+        end = began[place] - 10 - n % 5 * 20
+        start = end - 240 - (n * 131) % 1100
+        began[place] = start
+        job = _ended(n, place, start, end)
+        made.append(job)
         past.append(
-            PastLease(f"p{n}", name, "", 1, worker, (index,), milli, start, end, end, phase.value)
+            PastLease(
+                f"p{n}",
+                job.metadata.name,
+                "",
+                1,
+                *(place[0], place[1:], _SHARES[n % 3], start, end, end),
+                job.status.phase.value,
+            )
         )
     return Board(
         now=now,
-        jobs=tuple(made),
+        jobs=(*made[: len(leases)], *waiting, *made[len(leases) :]),
         running=len(leases),
-        waiting=waiting,
-        workers=tuple(WorkerNow(workers[name], free[name]) for name in names),
+        waiting=len(waiting),
+        workers=tuple(
+            WorkerNow(a_worker(name, per_worker, ready=n != 24), free[name])
+            for n, name in enumerate(names)
+        ),
         leases=tuple(leases),
         past=tuple(past),
         planned=tuple(planned),
+    )
+
+
+def _waiting(n: int, now: float) -> Job:
+    why = "gpu-00 has too little GPU free (device 0: 0.25), 1 x 0.5 asked for; and 24 more"
+    name = f"{_NAMES[(n + 5) % len(_NAMES)]}-w{n}"
+    return a_job(name, submitted_at=now - 900 + n, reason="Waiting", message=why)
+
+
+def _ended(n: int, place: tuple[str, int], start: float, end: float) -> Job:
+    phase = _ENDS[n % len(_ENDS)]
+    reason, message = _WHY.get(phase, ("", ""))
+    return a_job(
+        f"{_NAMES[(n + 2) % len(_NAMES)]}-e{n}",
+        phase,
+        _SHARES[n % 3],
+        worker=place[0],
+        devices=place[1:],
+        started_at=start,
+        finished_at=end,
+        reason=reason,
+        message=message,
     )
 
 

@@ -84,6 +84,8 @@ setInterval(() => {
 new ResizeObserver(() => (timeline.move(), plots.fit())).observe(document.querySelector("main"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", plots.draw);
 document.addEventListener("click", follow);
+document.addEventListener("htmx:afterSwap", (event) => tell(event.target));
+document.addEventListener("htmx:beforeRequest", (event) => document.hidden && event.preventDefault());
 element("theme").addEventListener("click", setTheme);
 search.addEventListener("input", () => [...lists.jobs.children].forEach(filter));
 for (const choice of document.getElementsByName("group")) {

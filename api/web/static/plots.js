@@ -1,5 +1,5 @@
 // The three plots, by uPlot. Their colours are those of the page, read anew when those change.
-import { utc } from "./time.js";
+import { now, utc } from "./time.js";
 
 const WIDTH = { width: 1.5, spanGaps: false };
 const FONT = "11px system-ui, sans-serif";
@@ -23,7 +23,7 @@ function make(id, series, columns, label, range) {
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { sync: { key: "plots" }, drag: { x: false, y: false }, points: { size: 5 } },
-    scales: { y: { range } },
+    scales: { x: { range: () => [now() - seconds, now()] }, y: { range } },
     axes: axes(label),
     series: [{}, ...series],
     padding: [8, 8, 0, 0],
@@ -37,6 +37,7 @@ const whole = (_, values) => values.map((v) => (Number.isInteger(v) ? String(v) 
 const plain = (_, values) => values.map(String);
 const line = (name) => ({ ...WIDTH, stroke: colour(name), points: { show: false } });
 
+// Begins anew: in other colours, or with other data.
 export function draw() {
   for (const { plot } of plots) plot.destroy();
   const area = { ...line("run"), fill: `${colour("run")}26` };

@@ -23,19 +23,20 @@ export function span(seconds) {
   return text || "0s";
 }
 
+export const utc = (at, seconds = false) => new Date(at * 1000).toISOString().slice(11, seconds ? 19 : 16);
+
 const WORDS = {
+  clock: (_, moment) => utc(moment, true),
   ago: (left) => `${span(-left)} ago`,
   for: (left) => `for ${span(-left)}`,
   left: (left) => (left >= 0 ? `in ${span(left)}` : `${span(-left)} over`),
 };
 
-export const utc = (at, seconds = false) => new Date(at * 1000).toISOString().slice(11, seconds ? 19 : 16);
-
 // Every moment and progress below an element, as of now.
 export function tell(root = document) {
   const at = now();
   for (const time of root.querySelectorAll("time[data-t]")) {
-    const text = WORDS[time.dataset.as](Number(time.dataset.t) - at);
+    const text = WORDS[time.dataset.as](Number(time.dataset.t) - at, Number(time.dataset.t));
     if (time.textContent !== text) time.textContent = text;
     if (!time.title) time.title = `${time.dateTime.replace("T", " ").replace("Z", " UTC")}`;
   }

@@ -49,9 +49,15 @@ function drawTicks(at) {
     const tick = document.createElement("span");
     tick.id = id;
     tick.className = "tick";
-    tick.textContent = utc(t);
     tick.style.setProperty("--s", (t - epoch).toFixed(2));
     axis.append(tick);
+  }
+  // Where the present moment stands there is no room for another.
+  const room = (48 * width) / Math.max(1, axis.clientWidth);
+  for (const tick of axis.querySelectorAll(".tick")) {
+    const t = Number(tick.id.slice(5));
+    const text = t > at + room || t < at - room ? utc(t) : "";
+    if (tick.textContent !== text) tick.textContent = text;
   }
   const mark = document.getElementById("tick-now") ?? axis.appendChild(document.createElement("span"));
   mark.id = "tick-now";

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ....crd_like_specs.job import Attempt, Job, JobSpec, WorkerReason
 from ....crd_like_specs.meta import Condition
 from ....crd_like_specs.units import format_bytes, format_cpus, format_seconds
 from ...frames import Why
+from ...happened import Happened
 from .words import because, share, state, tone
 
 Facts = tuple[tuple[str, str], ...]
@@ -16,7 +18,7 @@ Facts = tuple[tuple[str, str], ...]
 @dataclass(frozen=True, slots=True)
 class JobDetail:
     """why: in the words of `cumulusctl why`; reasons: the table under it; waits: whether that is
-    the question. times: name and moment, those that are known.
+    the question. times: name and moment, those that are known; events: the newest first.
     """
 
     name: str
@@ -34,10 +36,11 @@ class JobDetail:
     labels: Facts
     attempts: tuple[tuple[Attempt, str, str], ...]
     conditions: tuple[Condition, ...]
+    events: tuple[Happened, ...] = ()
 
 
-def job_detail(answer: Why) -> JobDetail:
-    """Everything about a job, with why it is where it is."""
+def job_detail(answer: Why, events: Sequence[Happened] = ()) -> JobDetail:
+    """Everything about a job, with why it is where it is and what happened, oldest first."""
     job = answer.job
     meta, status = job.metadata, job.status
     live = not status.phase.terminal
@@ -59,6 +62,7 @@ def job_detail(answer: Why) -> JobDetail:
             (one, because(one.reason, one.message), _ran(one)) for one in status.attempts
         ),
         conditions=status.conditions,
+        events=tuple(reversed(events)),
     )
 
 

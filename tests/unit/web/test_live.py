@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from cumulus.api.frames import LogStream
+from cumulus.api.happened import Happened
 from cumulus.api.overview import Board, Sample
 from cumulus.api.web import board, following, live
 from cumulus.api.web.render import Pages
@@ -199,6 +200,22 @@ async def test_a_new_attempt_begins_a_new_log() -> None:
     panel.overview.change(Board(now=NOW, jobs=(tried_again(RUNNING),)))
     assert (await panel.reader.next("attempt"))[1] == 2
     assert "OutOfMemory" in (await panel.reader.next("detail"))[1]
+    await panel.events.aclose()
+
+
+async def test_what_happens_to_a_job_is_told_as_it_happens() -> None:
+    panel = Panel(RUNNING)
+    panel.jobs.happened = [Happened("Placed", "Job", "a", "on w", uid="uid-a", sequence=5)]
+    assert "<b>Placed</b>" in (await panel.reader.next("detail"))[1]
+    panel.jobs.happened += [
+        Happened("Extended", "Job", "a", "<i>by 30m</i>", uid="uid-a", by="boss", sequence=n)
+        for n in range(6, 60)
+    ]
+    panel.jobs.happened.append(Happened("Placed", "Job", "other", "elsewhere", sequence=99))
+    panel.overview.wake()
+    text = (await panel.reader.next("detail"))[1]
+    assert text.count("&lt;i&gt;by 30m&lt;/i&gt; (boss)") == following.EVENTS
+    assert "elsewhere" not in text
     await panel.events.aclose()
 
 

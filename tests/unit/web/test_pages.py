@@ -15,7 +15,8 @@ import pytest
 from cumulus.api.overview import Board, WorkerNow
 from cumulus.api.web.assets import FOLDER, Assets
 from cumulus.crd_like_specs.job import Phase, WorkerReason
-from cumulus.crd_like_specs.meta import Condition
+from cumulus.crd_like_specs.meta import Condition, ObjectMeta
+from cumulus.crd_like_specs.source import FileState, Source, SourceFile, SourceSpec, SourceStatus
 from dashboard_kit import NOW, FakeJobs, FakeOverview, a_fleet, a_job, a_worker, app_over
 
 HOSTILE = (
@@ -157,6 +158,26 @@ async def test_why_a_job_waits_is_said_in_the_same_words_as_by_cumulusctl(site: 
     panel = (await site.get(f"/ui/job/{waiting.metadata.name}", **{"hx-request": "1"})).text
     assert site.jobs.summary in panel
     assert "<td>gpu-00</td><td>yes</td><td>is full</td><td>0.25</td>" in panel
+
+
+async def test_sources_are_shown_to_those_who_see_them() -> None:
+    site = Site(Board(now=NOW))
+    files = (
+        SourceFile(path="a.yaml", state=FileState.SYNCED),
+        SourceFile(path="<b>.yaml", state=FileState.INVALID, message="3:7 is <i>no</i> YAML"),
+    )
+    status = SourceStatus(commit="0123456789abcdef", jobs=1, synced=1, invalid=1, files=files)
+    meta = ObjectMeta(name="specs", owner="hers")
+    site.jobs.sources = [Source(metadata=meta, spec=SourceSpec(path="/srv/specs"), status=status)]
+    async with site.browser:
+        text = (await site.get("/ui/sources")).text
+        assert 'hx-get="/ui/sources"' in (await site.get("/")).text
+        site.jobs.sources = []
+        assert (await site.get("/ui/sources")).text == ""
+    assert "&lt;b&gt;.yaml" in text
+    assert "3:7 is &lt;i&gt;no&lt;/i&gt; YAML" in text
+    assert ("<code>0123456789ab</code>" in text, "a.yaml" in text) == (True, False)
+    assert "1 synced, 1 invalid" in text
 
 
 async def test_an_empty_fleet_says_what_to_do() -> None:
