@@ -63,7 +63,7 @@ def _of_file(path: Path, above: tuple[Path, ...] = ()) -> list[str]:
 def _of_list(path: Path, text: str, above: tuple[Path, ...]) -> list[str]:
     """A requirements.txt: `-r other.txt` is read too, comments and continued lines are as pip's."""
     lines: list[str] = []
-    for row in re.sub(r"\\\r?\n", " ", text).splitlines():
+    for row in re.sub(r"[ \t]*\\\r?\n[ \t]*", " ", text).splitlines():
         line = re.sub(r"(^|\s)#.*$", "", row).strip()
         other = _INCLUDED.match(line)
         if other:

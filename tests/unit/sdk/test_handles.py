@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -125,3 +127,28 @@ def test_waiting_for_a_call_ends_in_time_and_leaves_the_job(server: FakeServer) 
         with pytest.raises(TimeoutError, match=r"did not finish within 0\.2 s; it goes on"):
             client.run(work, timeout=0.2)
         assert client.list_jobs()[0]["status"] == "running"
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_job(server: FakeServer) -> None:
+    server.never_ends = True
+    with CumulusClient(server.address) as client:
+
+        def interrupt() -> None:
+            with server.changed:
+                server.changed.wait_for(lambda: "Running" in phases(server), 30)
+            waiting = threading.main_thread().ident
+            assert waiting is not None
+            signal.pthread_kill(waiting, signal.SIGINT)
+
+        def run() -> None:
+            threading.Thread(target=interrupt).start()
+            client.run(work, gpu_memory=None)
+
+        with pytest.raises(KeyboardInterrupt):
+            run()
+        assert client.list_jobs()[0]["status"] == "running"
+    assert server.called("Cancel") == []
+
+
+def phases(server: FakeServer) -> set[str]:
+    return {job.status.phase.value for job in server.objects.values()}
