@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import AsyncCumulusClient as AsyncCumulusClient
-    from .decorators import AsyncRemoteFunction as AsyncRemoteFunction
-    from .decorators import RemoteFunction as RemoteFunction
     from .decorators import async_remote as async_remote
     from .decorators import create_remote_function as create_remote_function
     from .decorators import gpu as gpu
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from .handle import CumulusJob as CumulusJob
     from .handle import JobHandle as JobHandle
     from .remote_errors import RemoteError as RemoteError
+    from .remote_function import AsyncRemoteFunction as AsyncRemoteFunction
+    from .remote_function import RemoteFunction as RemoteFunction
     from .stream import Done as Done
     from .stream import LogsLost as LogsLost
     from .sync import CumulusClient as CumulusClient
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _HOME = {
     "AsyncCumulusClient": "client",
     "AsyncJobHandle": "handle",
-    "AsyncRemoteFunction": "decorators",
+    "AsyncRemoteFunction": "remote_function",
     "CodePackager": "functions.packager",
     "CumulusClient": "sync",
     "CumulusJob": "handle",
@@ -47,7 +47,7 @@ _HOME = {
     "LogsLost": "stream",
     "Options": "functions.options",
     "RemoteError": "remote_errors",
-    "RemoteFunction": "decorators",
+    "RemoteFunction": "remote_function",
     "WaitTimeoutError": "errors",
     "async_remote": "decorators",
     "create_remote_function": "decorators",

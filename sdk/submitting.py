@@ -19,6 +19,8 @@ from . import follow, outcome, sources
 from .connection import Connection
 from .errors import WaitTimeoutError
 from .naming import name_of
+from .progress.display import showing
+from .progress.view import JobView
 from .stream import Done, Event, Position
 
 Args = list[Any] | dict[str, Any]
@@ -123,11 +125,13 @@ class Submissions:
         args: Args | None = None,
         name: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
+        progress: bool | None = None,
     ) -> Any:
         """Run the main() of a folder's main.py and return its result, as `result` does.
 
         gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
-        duration: seconds, or text such as `90m`; name: made from the folder's where not given.
+        duration: seconds, or text such as `90m`; name: made from the folder's where not given;
+        progress: as of `Options`.
         """
         wanted, code = sources.one_job(
             sources.folder_job(
@@ -140,7 +144,8 @@ class Submissions:
             )
         )
         assert code is not None
-        return await self.run_code(wanted, code, timeout=timeout)
+        with showing(JobView(wanted.metadata.name), progress) as watch:
+            return await self.run_code(wanted, code, timeout=timeout, watch=watch)
 
     def has_sent(self, digest: str) -> bool:
         """Whether the server has had this zip from here, so that it need not be sent again."""

@@ -197,6 +197,7 @@ class CumulusClient(SyncFunctionCalls):
         args: Args | None = None,
         name: str | None = None,
         timeout: float | None = None,
+        progress: bool | None = None,
     ) -> Any:
         """See AsyncCumulusClient.run_folder."""
         return self._background.do(
@@ -208,6 +209,7 @@ class CumulusClient(SyncFunctionCalls):
                 args=args,
                 name=name,
                 timeout=timeout,
+                progress=progress,
             )
         )
 

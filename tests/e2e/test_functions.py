@@ -45,6 +45,20 @@ def test_a_function_runs_with_requirements_that_python_brings(client: CumulusCli
     assert result == {"pi": math.pi, "factorial_10": 3628800}
 
 
+def test_a_model_is_trained_with_packages_that_are_installed_for_it(client: CumulusClient) -> None:
+    def train_model() -> dict[str, object]:
+        import numpy as np
+
+        inputs = np.linspace(0, 1, 10)
+        slope, offset = np.polyfit(inputs, 3 * inputs + 1, 1)
+        return {"weight": np.array([[slope]]).round(6), "bias": float(round(offset, 6))}
+
+    result = client.run(
+        func=train_model, gpu_memory=0.5, duration=3600, requirements=["tomli-w", "numpy"]
+    )
+    assert result == {"weight": [[3.0]], "bias": 1.0}
+
+
 def test_arguments_go_by_position_and_by_name(client: CumulusClient) -> None:
     def scaled(values: list[int], factor: int = 1, *, offset: int) -> list[int]:
         return [value * factor + offset for value in values]
@@ -64,7 +78,9 @@ def test_decorated_functions_run_where_they_are_called(client: CumulusClient) ->
     assert double(4) == 8
     assert with_helper(4) == 9
     assert double.local(5) == 10
-    assert create_remote_function(client, len, gpu_memory=None)("four") == 4
+    counted = create_remote_function(client, len, gpu_memory=None)
+    assert counted("four") == 4
+    assert counted.async_call("seven").result(timeout=60) == 5
 
 
 def test_a_job_is_held_on_to_and_found_again_by_its_id(client: CumulusClient) -> None:
@@ -103,7 +119,7 @@ def test_an_exception_arrives_as_what_it_was(client: CumulusClient) -> None:
         client.run(by_zero, gpu_memory=None)
     assert isinstance(caught.value, JobFailedError)
     assert "in by_zero" in str(caught.value.__cause__)
-    with pytest.raises(RuntimeError, match=r"failed: ZeroDivisionError: division by zero"):
+    with pytest.raises(RuntimeError, match=r"^Job failed: ZeroDivisionError: division by zero"):
         client.run(by_zero, gpu_memory=None)
 
 
