@@ -65,7 +65,7 @@ class Board:
     """Everything on one page, as one viewer sees it at `now`.
 
     jobs: those that run, those that wait in the order of the queue, those that ended lately;
-    running, waiting: how many there are, `jobs` may be cut.
+    running, waiting: how many there are, `jobs` may be cut; hidden: workers beyond those in `workers`.
     """
 
     now: float
@@ -73,6 +73,7 @@ class Board:
     running: int = 0
     waiting: int = 0
     workers: tuple[WorkerNow, ...] = ()
+    hidden: int = 0
     leases: tuple[Lease, ...] = ()
     past: tuple[PastLease, ...] = ()
     planned: tuple[PlannedLease, ...] = ()

@@ -59,7 +59,7 @@ async def changes(
     """Events that turn the page with this `seen` into how it is, again and again.
 
     `page`: pieces to set and ids to take away, by list, or everything where the browser has
-    something else; `sample`: columns of the plots since the last one.
+    something else (and of which version the scripts are, which may be others then); `sample`: columns of the plots since the last one.
     """
     pace = Pace(stopping)
     unsubscribe = overview.subscribe(pace.news.set)
@@ -75,6 +75,8 @@ async def changes(
             if sent is None and now.seen == seen:
                 sent, last = marks, now
             data: dict[str, Any] = {"now": now.now}
+            if last is None:
+                data["assets"] = pages.assets
             if last is None or (now.tiles, now.more) != (last.tiles, last.more):
                 data |= {"tiles": pages.tiles(now.tiles), "more": now.more}
             for name, pieces in now.lists.items():
@@ -82,6 +84,7 @@ async def changes(
                 if news:
                     data[name] = news
             sent, last = marks, now
+            pace.worked()
             yield event("page", data, now.seen)
             samples = overview.samples(sampled)
             if samples:

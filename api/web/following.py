@@ -59,6 +59,7 @@ async def changes(
             except NotFoundError as error:
                 yield event("gone", pages.trouble(error.message))
                 return
+            pace.worked()
             if tail is None or tail.attempt != detail.attempt:
                 if tail is not None:
                     await tail.close()

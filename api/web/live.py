@@ -42,6 +42,7 @@ class Pace:
         self._stopping = stopping
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
+        self._took = 0.0
         self.news = news or asyncio.Event()
 
     def begin(self) -> None:
@@ -49,10 +50,13 @@ class Pace:
         self.news.clear()
         self._began = self._loop.time()
 
+    def worked(self) -> None:
+        """What is to be sent is known; however long the sending takes does not count."""
+        self._took = self._loop.time() - self._began
+
     async def wait(self) -> bool:
         """Return once there is something to look at, and the stream has rested; False: it ends."""
-        took = self._loop.time() - self._began
-        await self._sleep(max(LEAST_PAUSE, SHARE * took), self._stopping)
+        await self._sleep(max(LEAST_PAUSE, SHARE * self._took), self._stopping)
         await self._sleep(BEAT, self.news, self._stopping)
         return not self._stopping.is_set()
 

@@ -56,6 +56,7 @@ class Pages:
     """
 
     def __init__(self, assets: str, *, login: bool) -> None:
+        self.assets = assets
         env = Environment(
             loader=FileSystemLoader(FOLDER),
             autoescape=True,

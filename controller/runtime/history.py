@@ -10,6 +10,7 @@ import asyncio
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Final
 
 from ...api.overview import PastLease, Sample
@@ -29,6 +30,11 @@ LEASES_KEPT: Final = 4_000
 JOBS_KEPT: Final = 200
 DAY: Final = 86400.0
 POLL_PIECE: Final = 500
+SEEDED: Final = 2_000
+"""Jobs that are looked at when a controller comes up, at most."""
+
+SEED_PIECE: Final = 50
+"""Of those, so many in one go."""
 
 
 class History:
@@ -50,7 +56,7 @@ class History:
         watcher = store.watch(None, frozenset({LEASES}))
         unsubscribe = store.subscribe(lambda _: _wake(loop, news))
         try:
-            self.seed()
+            await self.seed()
             due = self._clock.now()
             while True:
                 news.clear()
@@ -113,23 +119,27 @@ class History:
         self._samples.append(array("d", (now, waiting, running, used, total, self._overrun)))
         self._overrun = -1.0
 
-    def seed(self) -> None:
+    async def seed(self) -> None:
         """Take over what the jobs that ended within a day tell, through the index by the hour in
         which they may go: the youngest come last there, whatever else is on record.
         """
         now, found = self._clock.now(), []
-        store = self._records.store
-        for hour in range(expiry_hour(now + 31 * DAY), expiry_hour(now), -1):
-            for name in store.ids_by(JOBS, "expires", str(hour)):
-                job = self._records.job(name)
-                if job is not None and job.status.finished_at > now - DAY:
-                    found.append(job)
-            if len(found) >= LEASES_KEPT:
-                break
+        for count, name in enumerate(self._last_to_go(now), start=1):
+            if count % SEED_PIECE == 0:
+                await asyncio.sleep(0)
+            job = self._records.job(name)
+            if job is not None and job.status.finished_at > now - DAY:
+                found.append(job)
         for job in sorted(found, key=lambda job: job.status.finished_at):
             self._note_ended(job.metadata.name)
             if job.status.started_at and job.status.worker:
                 self._past.append(of_job(job))
+
+    def _last_to_go(self, now: float) -> Iterator[str]:
+        """Names of finished jobs, those first that stay the longest."""
+        hours = range(expiry_hour(now + 31 * DAY), expiry_hour(now), -1)
+        by_hour = (self._records.store.ids_by(JOBS, "expires", str(hour)) for hour in hours)
+        return islice(chain.from_iterable(by_hour), SEEDED)
 
     def _note_ended(self, name: str) -> None:
         self._ended[name] = None

@@ -63,6 +63,7 @@ class Overview:
             running=len(busy),
             waiting=count,
             workers=self._workers(now),
+            hidden=max(0, len(records.workers) - WORKERS_SHOWN),
             leases=leases,
             past=tuple(islice(self._past(now), PAST_SHOWN)),
             planned=self._planned(now),

@@ -32,7 +32,7 @@ async def main():
     app = build_app(jobs=Empty(), overview=Empty(), probes=Probes(list, list), registry=CollectorRegistry())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://c") as browser:
         page = await browser.get("/")
-        paths = set(re.findall('"(/ui/static/[^"]+)"', page.text))
+        paths = set(re.findall('"(/ui/static/[^"]+[.][a-z]+)"', page.text))
         assert page.status_code == 200 and len(paths) >= 7, page.text
         base = next(iter(paths)).rsplit("/static/")[1].split("/")[0]
         for name in sys.argv[2:]:

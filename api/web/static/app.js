@@ -26,6 +26,8 @@ const dress = {
 };
 
 function page(data) {
+  // Another version of the controller has other scripts.
+  if (data.assets && data.assets !== document.body.dataset.assets) return location.reload();
   setNow(data.now);
   if (data.tiles) element("tiles").innerHTML = data.tiles;
   if (data.more !== undefined) {

@@ -73,5 +73,7 @@ function refresh() {
 }
 
 export function fit() {
-  for (const { plot, box } of plots) plot.setSize({ width: box.clientWidth, height: box.clientHeight });
+  for (const { plot, box } of plots) {
+    if (plot.width !== box.clientWidth) plot.setSize({ width: box.clientWidth, height: box.clientHeight });
+  }
 }

@@ -55,7 +55,9 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The numbers at the top. used, total: thousandths of devices."""
+    """The numbers at the top. used, total: thousandths of devices; hidden: workers that the page has
+    no room for, and that are in none of these numbers.
+    """
 
     running: int
     waiting: int
@@ -63,6 +65,7 @@ class Tiles:
     total: int
     ready: int
     workers: int
+    hidden: int = 0
 
     @property
     def percent(self) -> int:
@@ -90,6 +93,7 @@ def tiles(board: Board) -> Tiles:
         total=WHOLE * len(free),
         ready=sum(is_ready(one.worker) for one in board.workers),
         workers=len(board.workers),
+        hidden=board.hidden,
     )
 
 

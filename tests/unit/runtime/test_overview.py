@@ -133,7 +133,7 @@ async def test_after_a_restart_the_jobs_on_record_tell_of_a_day(kit: Kit) -> Non
         status = {"started_at": at - 60, "finished_at": at, "expires_at": at}
         status |= {"worker": "n1", "devices": (0,), "cleaned": True}
         await kit.put(job(Phase.SUCCEEDED, name=name, uid=str(n) * 32, status=status))
-    kit.history.seed()
+    await kit.history.seed()
     assert list(kit.history.ended()) == ["last", "first"]
     newest = next(kit.history.past())
     assert (newest.name, newest.milli) == (unit_name("2" * 32, 1), 500)

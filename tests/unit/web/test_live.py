@@ -77,6 +77,7 @@ async def test_a_page_that_is_not_known_is_sent_everything() -> None:
     assert len(data["jobs"]["set"]) == len(shown.jobs)
     assert len(data["lanes"]["all"]) == 4
     assert "<b>" in data["tiles"]
+    assert data["assets"] == PAGES.assets
 
 
 async def test_what_changed_is_sent_and_nothing_else() -> None:
@@ -105,6 +106,18 @@ async def test_who_reads_slowly_is_sent_how_it_is_and_not_all_that_was() -> None
     _, data = await reader.next("page")
     assert len(data["jobs"]["set"]) == 1
     assert "no 4999" in data["jobs"]["set"][0]
+
+
+async def test_time_in_which_nobody_reads_is_not_rested_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "SHARE", 1000.0)
+    pace = live.Pace(asyncio.Event())
+    pace.begin()
+    pace.worked()
+    worked = pace._took
+    await asyncio.sleep(0)  # the reader takes its time
+    assert pace._took == worked < 0.01
 
 
 async def test_new_samples_are_sent_once() -> None:

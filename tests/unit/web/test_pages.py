@@ -196,7 +196,7 @@ async def test_the_page_says_how_many_jobs_it_leaves_out() -> None:
 
 async def test_scripts_may_be_kept_for_as_long_as_they_are_the_same(site: Site) -> None:
     page = (await site.get("/")).text
-    found = sorted(set(re.findall(r'"(/ui/static/[^"]+)"', page)))
+    found = sorted(set(re.findall(r'"(/ui/static/[^"]+[.][a-z]+)"', page)))
     assert len(found) >= 7
     for path in found:
         answer = await site.get(path)

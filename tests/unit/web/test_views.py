@@ -183,6 +183,7 @@ def test_the_numbers_at_the_top() -> None:
     assert (found.running, found.waiting, found.ready, found.workers) == (3, 4, 1, 2)
     assert (found.percent, found.devices_used, found.devices_total) == (25, "0.75", "3")
     assert tiles(Board(now=NOW)).percent == 0
+    assert tiles(Board(now=NOW, hidden=7)).hidden == 7
 
 
 def test_the_panel_says_why_in_the_words_of_cumulusctl() -> None:
