@@ -322,4 +322,12 @@ class LogAck:
     next: int
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How much of an artifact the controller has. size: bytes; complete: checked and kept."""
+
+    size: int
+    complete: bool
+
+
 ControllerFrame = Wanted | LogAck | Heartbeat

@@ -28,6 +28,7 @@ from .frames import (
     NodeReport,
     NodeUsage,
     Page,
+    Received,
     Resource,
     ServerInfo,
     WatchItem,
@@ -130,6 +131,11 @@ class JobsPort(Protocol):
         for a job of which nothing is known.
         """
 
+    async def pause(self, name: str, *, paused: bool) -> Job:
+        """End the job's attempt with notice and keep its checkpoint, or let it go on from there.
+        ConflictError for a job that has ended, or is being ended; done twice it is done once.
+        """
+
     async def cordon(self, worker: str, *, cordoned: bool, drain: bool) -> Worker:
         """Sets both. NotFoundError."""
 
@@ -176,6 +182,32 @@ class BlobsPort(Protocol):
 
     def read(self, digest: str, *, offset: int) -> AsyncIterator[bytes]:
         """The content from an offset in pieces of at most 1 MiB. NotFoundError."""
+
+
+class ArtifactsPort(Protocol):
+    """What attempts leave, such as their checkpoints. worker: who asks, "" where anyone may; unit:
+    the attempt; digest: `sha256:<64 hex digits>` of the whole; size: its bytes.
+    """
+
+    async def find(self, worker: str, unit: str, digest: str, size: int) -> Received:
+        """How much of it is here. ForbiddenError where the attempt is not on that worker,
+        NotFoundError where it is over, ValidationError for more than the job may keep.
+        """
+
+    async def receive(
+        self, worker: str, unit: str, digest: str, size: int, offset: int
+    ) -> BlobWriter:
+        """Go on with it at `offset`; what was written before an `abort` stays. The errors of
+        `find`, ConflictError where it is at another offset, StoreError where there is no room.
+        """
+
+    async def size(self, worker: str, unit: str, digest: str) -> int:
+        """Bytes of what the attempt is to begin with. ForbiddenError where that is something
+        else, or is not wanted on the worker; NotFoundError where it is gone.
+        """
+
+    def read(self, unit: str, digest: str, *, offset: int) -> AsyncIterator[bytes]:
+        """The content, of which `size` was asked, from an offset in pieces of at most 1 MiB."""
 
 
 class AgentSession(Protocol):

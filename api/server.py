@@ -25,7 +25,15 @@ from .gen.cumulus.v1 import (
 )
 from .listener import Listener, TlsFiles
 from .options import MAX_CODE_BYTES
-from .ports import AgentsPort, BlobsPort, IdentityPort, ImagesPort, JobsPort, JoinPort
+from .ports import (
+    AgentsPort,
+    ArtifactsPort,
+    BlobsPort,
+    IdentityPort,
+    ImagesPort,
+    JobsPort,
+    JoinPort,
+)
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
 from .servicers.join import JoinServicer
@@ -62,6 +70,7 @@ class GrpcServer:
         blobs: BlobsPort,
         agents: AgentsPort,
         images: ImagesPort | None = None,
+        artifacts: ArtifactsPort | None = None,
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
@@ -81,7 +90,8 @@ class GrpcServer:
         self._cumulus = CumulusServicer(jobs, blobs, join, max_code=max_code)
         add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
-        agent = AgentServicer(agents, blobs, images, fleet.identities if fleet else None)
+        identities = fleet.identities if fleet else None
+        agent = AgentServicer(agents, blobs, images, identities, artifacts)
         add_agent(agent, self._agents.server if self._agents else server)
         services = [CUMULUS] if self._agents else [CUMULUS, AGENT]
         if join is not None:

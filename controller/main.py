@@ -37,6 +37,8 @@ from .platforms.registries import Registries
 from .platforms.swarm import SwarmPlatform
 from .platforms.swarm_images import SwarmImages
 from .runtime.agents import Agents
+from .runtime.artifact_gate import ArtifactGate
+from .runtime.artifacts import Artifacts
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
 from .runtime.desired import Admission, Desired
@@ -112,6 +114,7 @@ class Controller:
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
         self.history = History(self.records, self.world, clock)
+        artifacts = Artifacts(data / "artifacts")
         self.agents = Agents(
             self.records,
             self.world,
@@ -124,8 +127,11 @@ class Controller:
             images=self.images,
             job_image=config.image,
             told=telling.lease,
+            artifacts=artifacts,
         )
-        executor = Executor(self.records, self.world, platform, self.logs, clock, self, note)
+        executor = Executor(
+            self.records, self.world, platform, self.logs, clock, self, note, artifacts
+        )
         reconciler = Reconciler(
             self.records,
             self.world,
@@ -140,7 +146,8 @@ class Controller:
         self.observer = PlatformObserver(
             platform, self.world, self.records, clock, self.loop.add, changed
         )
-        self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add)
+        self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add, artifacts)
+        self._artifacts = artifacts
         self._clock = clock
         self._agent_data = data / "agent"
         self._agent_data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -175,6 +182,7 @@ class Controller:
             blobs=blobs,
             agents=self.agents,
             images=self.images,
+            artifacts=ArtifactGate(self.records, artifacts),
             listen=config.listen.grpc,
             tls=tls,
             tokens=tokens,
@@ -200,6 +208,10 @@ class Controller:
     def _transition(self, old: Job, new: Job, rule: str) -> None:
         self.metrics.transition(old, new, rule)
         self.history.transition(old, new)
+        # What its status names no more is of no use to anybody.
+        kept = {snapshot.digest for snapshot in new.status.checkpoints}
+        gone = {snapshot.digest for snapshot in old.status.checkpoints} - kept
+        self._artifacts.drop(new.metadata.uid, gone)
 
     def _overran(self, seconds: float) -> None:
         self.metrics.overrun(seconds)

@@ -28,6 +28,11 @@ class LeaseState(str, Enum):
     ENDED = "Ended"  # nothing of it is left to do
     FAILED = "Failed"  # could not be held; `reason` and `message` say why
 
+    @property
+    def freed(self) -> bool:
+        """Nothing runs under it any more, and its share is given back."""
+        return self in (LeaseState.SAVING, LeaseState.ENDED)
+
 
 # Why an agent ended a lease (`LeaseStatus.reason`), where nobody asked for it.
 EXPIRED = "DurationExceeded"
@@ -123,3 +128,8 @@ class Lease(Model):
     metadata: ObjectMeta
     spec: LeaseSpec
     status: LeaseStatus = LeaseStatus()
+
+    @property
+    def vacated(self) -> bool:
+        """Its room is free, although it is on record: it is not wanted, and nothing runs under it."""
+        return self.metadata.deletion_timestamp is not None and self.status.state.freed

@@ -24,8 +24,9 @@ from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport, NodeUsage
 from ..gen.cumulus.v1 import agent_pb2 as pb
 from ..gen.cumulus.v1 import agent_pb2_grpc
 from ..interceptor import Context
-from ..ports import AgentSession, AgentsPort, BlobsPort, IdentityPort, ImagesPort
+from ..ports import AgentSession, AgentsPort, ArtifactsPort, BlobsPort, IdentityPort, ImagesPort
 from . import checks
+from .artifacts import ArtifactHandlers
 from .caller import Caller
 from .images import ImageHandlers
 
@@ -44,10 +45,12 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         blobs: BlobsPort,
         images: ImagesPort | None = None,
         identities: IdentityPort | None = None,
+        artifacts: ArtifactsPort | None = None,
     ) -> None:
         self._agents = agents
         self._blobs = blobs
         self._images = ImageHandlers(images)
+        self._artifacts = ArtifactHandlers(artifacts)
         self._identities = identities
 
     async def Connect(  # noqa: N802 (gRPC names methods like this)
@@ -117,6 +120,33 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         async with aclosing(pieces):
             async for data in pieces:
                 yield pb.BlobChunk(data=data, total=size)
+
+    async def FindArtifact(  # noqa: N802
+        self, request: pb.FindArtifactRequest, context: Context
+    ) -> pb.ArtifactReceived:
+        """How much is here of what an attempt on this worker left."""
+        await Caller(self._identities, context).admit(request.worker)
+        return await self._artifacts.find(request)
+
+    async def PutArtifact(  # noqa: N802
+        self, requests: AsyncIterator[pb.PutArtifactRequest], context: Context
+    ) -> pb.ArtifactReceived:
+        """The rest of it."""
+        frames = aiter(requests)
+        first = await anext(frames, None)
+        start = first.start if first is not None else pb.PutArtifactRequest.Start()
+        await Caller(self._identities, context).admit(start.artifact.worker)
+        return await self._artifacts.put(start, frames)
+
+    async def GetArtifact(  # noqa: N802
+        self, request: pb.GetBlobRequest, context: Context
+    ) -> AsyncIterator[pb.BlobChunk]:
+        """What an attempt that is wanted on this worker begins with, from an offset."""
+        await Caller(self._identities, context).admit(request.worker)
+        chunks: Any = self._artifacts.get(request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
 
     async def Renew(self, request: pb.RenewRequest, context: Context) -> pb.RenewResponse:  # noqa: N802
         """A certificate for the time after the one that the call is made with."""

@@ -142,6 +142,12 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         current().job_id = checks.name(request.name)
         return convert.job_to_proto(await self._write(self._jobs.cancel(request.name)))
 
+    async def Pause(self, request: pb.PauseRequest, _context: Context) -> res.Job:  # noqa: N802
+        """Pause or resume."""
+        current().job_id = checks.name(request.name)
+        paused = self._jobs.pause(request.name, paused=request.paused)
+        return convert.job_to_proto(await self._write(paused))
+
     async def Logs(  # noqa: N802
         self, request: pb.LogsRequest, _context: Context
     ) -> AsyncIterator[pb.LogRecord]:

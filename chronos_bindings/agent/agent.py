@@ -23,8 +23,10 @@ from ...crd_like_specs.lease import LeaseMount
 from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.worker import Device, WorkerStatus
 from ..base import Partitioner
+from .artifact_client import GrpcArtifacts
 from .blob_cache import BlobCache
 from .blob_client import GrpcBlobs
+from .checkpoints import Checkpoints
 from .deadlines import DEADLINES, Deadlines
 from .image_client import GrpcImages
 from .image_ports import ImageStore, NoImages
@@ -52,7 +54,7 @@ class Machine:
     `lease_task.Tools`; conditions: of the worker, fixed while the agent runs. look: the devices
     with what enforces a share of them now (blocks); usage: what is used now, None to tell nothing.
     images: of the engine, None where units are no containers. memory: of the devices, None where
-    nobody can tell what holds it.
+    nobody can tell what holds it. job_user: uid that jobs run as, None: the agent's own.
     """
 
     runtime: LocalRuntime
@@ -67,6 +69,7 @@ class Machine:
     usage: Callable[[], Awaitable[NodeUsage]] | None = None
     images: ImageStore | None = None
     memory: DeviceMemory | None = None
+    job_user: int | None = None
 
 
 class Agent:
@@ -112,9 +115,23 @@ class Agent:
         )
         self.stream = Stream(channel, clock, peer, pause_ceiling=pause_ceiling, metadata=metadata)
         self.pumps = LogPumps(machine.runtime, clock, ready=self.stream.logs_ready, limit=log_limit)
+        artifacts = GrpcArtifacts(bulk or channel, worker, metadata=metadata)
+        archives = BlobCache(data / "checkpoints", None)
         self.staging = Staging(
             data / "staging",
             BlobCache(data / "blobs", GrpcBlobs(channel, worker, metadata=metadata)),
+            archives,
+            artifacts,
+            machine.job_user,
+        )
+        self.checkpoints = Checkpoints(
+            self.staging.root,
+            data / "outbox",
+            archives,
+            artifacts,
+            clock,
+            contact=lambda: self.keeper.contact,
+            changed=self._checkpoint_changed,
         )
         self.shares = Shares(machine.partitioner)
         self.images = (
@@ -140,6 +157,7 @@ class Agent:
                 machine.mounts_of,
                 self.images or NoImages(),
                 machine.memory,
+                self.checkpoints,
             ),
             Deadlines(data / DEADLINES, clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),
@@ -160,6 +178,7 @@ class Agent:
                 self._watch_facts(),
                 self._talk(),
                 self._tell_usage(),
+                self.checkpoints.run(),
                 *([self.images.run()] if self.images else []),
             )
         ]
@@ -173,6 +192,7 @@ class Agent:
             await asyncio.gather(*loops, return_exceptions=True)
             await self.pumps.stop()
             await self.keeper.stop()
+            await self.checkpoints.stop()
             await self.shares.close()
 
     def report(self) -> NodeReport:
@@ -207,6 +227,9 @@ class Agent:
 
     def _hear_echo(self, at: float) -> None:
         self.keeper.set_heard(at)
+
+    def _checkpoint_changed(self, unit: str) -> None:
+        self.keeper.kept(unit)
 
     # What the machine says
 

@@ -30,9 +30,9 @@ def matches(path: Path, digest: str) -> bool:
 
 
 class BlobCache:
-    """folder: made if missing; limit: bytes kept beside the one just asked for."""
+    """folder: made if missing; source: None where each `get` says it; limit: bytes kept beside the one just asked for."""
 
-    def __init__(self, folder: Path, source: BlobSource, *, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path, source: BlobSource | None, *, limit: int = LIMIT) -> None:
         self._folder = folder
         self._source = source
         self._limit = limit
@@ -40,8 +40,9 @@ class BlobCache:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
 
-    async def get(self, digest: str) -> Path:
+    async def get(self, digest: str, source: BlobSource | None = None) -> Path:
         """The blob's file, readable by everyone who gets at it; it may be linked, not changed.
+        source: where this one comes from, if not from where all do.
 
         `Permanent("BadLease" | "CodeMissing")`, `Temporary`.
         """
@@ -53,10 +54,19 @@ class BlobCache:
         async with lock:
             path = self._folder / digest.partition(":")[2]
             if not await asyncio.to_thread(matches, path, digest):
-                await self._source.fetch(digest, path)
+                origin = source or self._source
+                assert origin is not None, "one of the two is given"
+                await origin.fetch(digest, path)
                 path.chmod(0o644)
                 await asyncio.to_thread(self._shrink, path)
             return path
+
+    def adopt(self, digest: str, file: Path) -> None:
+        """Take a file of this digest over, from the same disk. Blocks; OSError."""
+        path = self._folder / digest.partition(":")[2]
+        file.chmod(0o644)
+        file.replace(path)
+        self._shrink(path)
 
     def _shrink(self, keep: Path) -> None:
         files = sorted(

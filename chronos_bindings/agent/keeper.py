@@ -139,6 +139,9 @@ class Keeper:
     def set_heard(self, at: float) -> None:
         """The controller heard what was sent at this moment (monotonic seconds)."""
         self._contact_at = max(self._contact_at, at)
+        for task in self._leases.values():
+            if task.record.saved_at:
+                task.poke()  # it waits for that
         waits = [t.record.stop_after for t in self._leases.values() if t.record.stop_after]
         if waits and self._contact_at - self._contact_kept >= min(
             CONTACT_KEPT, CONTACT_SHARE * min(waits)
@@ -200,6 +203,12 @@ class Keeper:
         if name in self._leases:
             self._leases[name].look()
 
+    def kept(self, name: str) -> None:
+        """Something about this unit's checkpoint is new."""
+        if name in self._leases:
+            self._leases[name].poke()
+            self._report_changed(True)
+
     @property
     def looked(self) -> bool:
         """Whether the units here are known: the runtime has listed them since this agent began."""
@@ -221,6 +230,11 @@ class Keeper:
 
     def _status(self, record: Record) -> LeaseStatus:
         unit, status = self._units.get(record.name), record.status()
+        checkpoints = self._tools.checkpoints
+        kept, trouble = checkpoints.last(record.name), checkpoints.trouble(record.name)
+        if kept is not None or trouble:
+            said = {"checkpoint": kept, "message": status.message or trouble}
+            status = status.model_copy(update=said)
         if unit is None or unit.exit_code is None:
             return status
         ended = {"exit_code": unit.exit_code, "finished_at": unit.finished_at}
@@ -241,6 +255,7 @@ class Keeper:
             running=self.is_running(name),
             running_since=self._since.get(name, 0.0),
             epoch=self._tools.shares.epoch,
+            excess=self._tools.checkpoints.excess(name),
         )
 
     def _adopt_strays(self) -> None:

@@ -19,7 +19,9 @@ PATIENCE: Final = 120.0
 
 _FIRST_RETRY: Final = 0.1
 _RETRY_CEILING: Final = 5.0
-_UNTIL_DONE: Final = frozenset({Verb.RENEW, Verb.RELEASE, Verb.DROP})  # giving up would leak
+_UNTIL_DONE: Final = frozenset(
+    {Verb.RENEW, Verb.RELEASE, Verb.SAVE, Verb.DROP}
+)  # giving up would leak
 _FOR_STARTING: Final = frozenset({Verb.STAGE, Verb.PREPARE, Verb.HOLD})
 
 
@@ -106,8 +108,10 @@ def ended(record: Record, step: Step, now: float) -> Record:
         ending=step.reason,
         ending_at=now,
         grace=step.grace,
+        notice=step.notice,
         verify_at=now,
         reason=record.reason or step.reason,
+        message=record.message if state is LeaseState.FAILED else step.message,
     )
 
 
@@ -165,13 +169,27 @@ def former(record: Record, now: float) -> Record:
 
 
 def released(record: Record) -> Record:
-    """Nothing runs and nothing is held: it is over, unless it had failed before."""
+    """Nothing runs and nothing is held: it is over once what it left is safe."""
+    record = replace(succeeded(record) if record.failures else record, partitions=())
+    return _over(record) if record.saved else record
+
+
+def saving(record: Record) -> Record:
+    """SAVE found something, and is at it."""
     failed_before = record.state is LeaseState.FAILED
-    return replace(
-        succeeded(record),
-        partitions=(),
-        state=record.state if failed_before else LeaseState.ENDED,
-    )
+    state = record.state if failed_before else LeaseState.SAVING
+    return replace(record, saving=True, state=state)
+
+
+def saved(record: Record, now: float = 0.0, message: str = "") -> Record:
+    """What it left is safe, or was given up: `message` says why. now: 0.0 where it left nothing."""
+    message = message or record.message
+    return _over(replace(record, saving=False, saved=True, saved_at=now, message=message))
+
+
+def _over(record: Record) -> Record:
+    """Nothing of it is left to do; one that had failed before stays so."""
+    return record if record.state is LeaseState.FAILED else replace(record, state=LeaseState.ENDED)
 
 
 def missed(record: Record, step: Step, error: DriverError, now: float) -> Record:

@@ -2,9 +2,12 @@
 
 Called by `lease_task` after every step, at every timer and at all news. The timeline of a lease:
 
-    wanted ── stage ── prepare ── hold ──────── warn ──── end,term ─── kill ── verify ── weigh, release
+    wanted ── stage ── prepare ── hold ──────── warn ──── end,term ─── kill ── verify ── weigh, release ── save
                                    │             │           │           │
                                 held_at   expires - notice  expires   + 1 s (or spec.grace)
+
+Where the controller ends it with notice, `end,warn` come so long before `term`. What the unit left
+is saved once its share is given back: that delays no other job.
 
 The end needs no controller: a deadline, once known, is kept whoever can be heard. What begins
 something new does need one.
@@ -15,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from ...crd_like_specs.checkpoint import TOO_LARGE
 from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from .lease_record import Record, Step, Verb, View, Wait
 
@@ -76,18 +80,28 @@ def begins(record: Record, view: View) -> Step | None:
     if over is not None and view.mono >= over:
         return Step(Verb.END, "disconnected", DISCONNECTED, EXPIRY_GRACE)
     if spec is not None and spec.revoked:
-        return Step(Verb.END, "revoked", spec.revoked, spec.grace)
+        return Step(Verb.END, "revoked", spec.revoked, spec.grace, spec.notice)
+    if view.excess and view.running:
+        return Step(Verb.END, "too-large", TOO_LARGE, EXPIRY_GRACE, message=view.excess)
     return None
 
 
 def _over(record: Record, view: View) -> Answer:
-    """After the end: what starts late is looked at, and so killed; once unwanted it is forgotten."""
+    """After the end: what starts late is looked at, and so killed; what it left is saved; once
+    unwanted it is forgotten.
+    """
     if not record.over:
         return None
     if view.running:
         late = view.mono >= record.verify_at
         return Step(Verb.VERIFY, "stray") if late else Wait("stray", record.verify_at)
+    if not record.saved:
+        if record.saving:
+            return Wait("saving")
+        return _unless_failing(record, view, Step(Verb.SAVE, "save"))
     if view.informed and view.wanted is None:
+        if record.saved_at and view.contact_at <= record.saved_at:
+            return Wait("telling")  # what was kept is on record before the lease is forgotten
         return _unless_failing(record, view, Step(Verb.DROP, "drop"))
     return Wait("over")
 
@@ -116,7 +130,7 @@ def _term(record: Record, view: View) -> Answer:
     running = view.running or record.seen_running
     if not record.ending or record.termed or record.grace <= 0 or not running:
         return None
-    return Step(Verb.TERM, "term")
+    return Step(Verb.TERM, "term") if view.mono >= _term_at(record, view) else None
 
 
 def _stop(record: Record, view: View) -> Answer:
@@ -124,7 +138,8 @@ def _stop(record: Record, view: View) -> Answer:
     if not record.ending:
         return None
     running = view.running or record.seen_running
-    kill_at = record.ending_at + record.grace
+    term_at = _term_at(record, view)
+    kill_at = term_at + record.grace
     over = limit(record, view)
     if over is not None:  # no grace, whoever gave it, goes beyond what the end itself allows
         kill_at = min(kill_at, max(over, record.ending_at) + EXPIRY_GRACE)
@@ -134,7 +149,10 @@ def _stop(record: Record, view: View) -> Answer:
         return Step(Verb.KILL, "kill")
     if view.mono >= record.verify_at:
         return Step(Verb.VERIFY, "verify")
-    return Wait("stopping", min(record.verify_at, kill_at) if running else record.verify_at)
+    if not running:
+        return Wait("stopping", record.verify_at)
+    next_at = kill_at if record.termed else min(term_at, kill_at)
+    return Wait("stopping", min(record.verify_at, next_at))
 
 
 def _warn(record: Record, view: View) -> Answer:
@@ -188,6 +206,13 @@ RULES: Final[tuple[Rule, ...]] = (
     _out_of_contact,
     _build,
 )
+
+
+def _term_at(record: Record, view: View) -> float:
+    """When SIGTERM is due: after the notice, but never beyond the lease's own end."""
+    over = limit(record, view)
+    at = record.ending_at + record.notice
+    return at if over is None else min(at, max(over, record.ending_at))
 
 
 def _lost(record: Record, view: View) -> bool:

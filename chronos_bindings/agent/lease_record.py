@@ -28,6 +28,7 @@ class Verb(str, Enum):
     VERIFY = "verify"  # look whether anything of the unit still runs
     WEIGH = "weigh"  # look whether the devices still hold memory of it
     RELEASE = "release"  # give the shares back
+    SAVE = "save"  # bring to safety what it left; goes on while other steps are taken
     DROP = "drop"  # remove the folder and forget the lease
 
 
@@ -42,7 +43,10 @@ class Record:
     ended, 0 never. gone_at: when `gone` was first verified; ended_at: the same, in POSIX seconds
     by the timer of the end. weight: bytes that the devices hold of it though it is gone, None
     while nobody has looked, 0 also where nobody can tell. image: id here of the one that the service is to use.
-    renew: its shares are to be taken for longer. failures, failing_since, retry_at: of the step at hand.
+    renew: its shares are to be taken for longer.
+    notice: seconds from the end's beginning to SIGTERM. saving: what it left is being brought to
+    safety; saved: it is, or was given up, at
+    `saved_at` (0.0: there was nothing). failures, failing_since, retry_at: of the step at hand.
     """
 
     name: str
@@ -74,6 +78,10 @@ class Record:
     message: str = ""
     stop_after: float = 0.0
     gone_at: float | None = None
+    notice: float = 0.0
+    saving: bool = False
+    saved: bool = False
+    saved_at: float = 0.0
     ended_at: float = 0.0
     weight: int | None = None
     failures: int = 0
@@ -109,7 +117,8 @@ class View:
     wanted: None where the controller does not list it. informed: the wanted set has come at
     least once since this agent started. contact: the controller can be heard now. contact_at: the
     last moment of which the controller is known to have heard this agent. running, since
-    `running_since`: what the runtime last said of the unit. epoch: the partitioner's, now.
+    `running_since`: what the runtime last said of the unit. epoch: the partitioner's, now. excess:
+    why its /checkpoint is too large to go on, "" where it is not.
     """
 
     mono: float
@@ -121,16 +130,21 @@ class View:
     running: bool = False
     running_since: float = 0.0
     epoch: int = 0
+    excess: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Do this now. rule: which one decided. reason and grace go with END."""
+    """Do this now. rule: which one decided. The others go with END; notice: seconds from the
+    warning to SIGTERM, grace: from there to SIGKILL.
+    """
 
     verb: Verb
     rule: str
     reason: str = ""
     grace: float = 0.0
+    notice: float = 0.0
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

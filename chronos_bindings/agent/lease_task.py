@@ -14,10 +14,12 @@ from typing import Final
 
 from loguru import logger
 
+from ...crd_like_specs.checkpoint import CHECKPOINT_DIR
 from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import LeaseMount
 from . import lease_after as after
+from .checkpoint_port import Keeping, NothingKept
 from .image_ports import ImageGiver, NoImages
 from .lease_plan import SETTLED, begins, limit, next_step
 from .lease_record import Record, Step, Verb, View, Wait
@@ -33,7 +35,8 @@ _INTERRUPTIBLE: Final = frozenset({Verb.STAGE, Verb.PREPARE})
 class Tools:
     """What every lease's task works with. env_of: devices and thousandths of each → what the
     container must be given; mounts_of: folders of this machine among that. say: words for a unit
-    that has no output of its own. memory: of the devices, None where nobody can tell.
+    that has no output of its own. memory: of the devices, None where nobody can tell. checkpoints:
+    of all units.
     """
 
     runtime: LocalRuntime
@@ -46,6 +49,7 @@ class Tools:
     mounts_of: Callable[[tuple[int, ...]], tuple[LeaseMount, ...]] = lambda _devices: ()
     images: ImageGiver = field(default_factory=NoImages)
     memory: DeviceMemory | None = None
+    checkpoints: Keeping = field(default_factory=NothingKept)
 
 
 class LeaseTask:
@@ -182,6 +186,7 @@ class LeaseTask:
             Verb.VERIFY: self._verify,
             Verb.WEIGH: self._weigh,
             Verb.RELEASE: self._release,
+            Verb.SAVE: self._save,
             Verb.DROP: self._drop,
         }
         await doing[step.verb]()
@@ -196,6 +201,7 @@ class LeaseTask:
         else:  # it was held before: its service has its image, whatever became of the name since
             image = await images.present(wanted.image)
         self._requirements = await self._tools.staging.stage(wanted)
+        self._tools.checkpoints.follow(wanted.name)
         done = replace(after.succeeded(self.record), staged=True, image=image)
         if not self._requirements:
             await self._tools.staging.link_env(done.name, None)
@@ -223,6 +229,8 @@ class LeaseTask:
         env = dict(self._tools.env_of(spec.devices, spec.memory_milli))
         taken = await shares.take(spec.devices, spec.memory_milli, left)
         mounts = self._tools.mounts_of(spec.devices)
+        if (folder := self._tools.staging.checkpoint(self.record.name)) is not None:
+            mounts = (*mounts, LeaseMount(source=str(folder), target=CHECKPOINT_DIR))
         record = replace(
             after.succeeded(self.record), backend=shares.backend, env=env, mounts=mounts
         )
@@ -255,8 +263,11 @@ class LeaseTask:
 
     async def _warn(self) -> None:
         record, view, clock = self.record, self._view(self.record.name), self._tools.clock
+        if record.ending and record.notice and not self._tools.staging.is_pausable(record.name):
+            record = replace(record, notice=0.0)  # it would not know what to do with the time
         if record.ending:
-            ends, reason = record.ending_at + record.grace, record.ending
+            ends = record.ending_at + (record.notice or record.grace)
+            reason = record.ending
         else:
             ends, reason = record.deadline or view.mono, "LeaseEnds"
         left = max(0.0, ends - view.mono)
@@ -293,6 +304,18 @@ class LeaseTask:
         self._set(after.released(self.record))
         self._log.info("lease is over: {}", self.record.ending)
 
+    async def _save(self) -> None:
+        if self._tools.checkpoints.finish(self.record.name, self._saved):
+            self._set(after.saving(self.record))
+        else:
+            self._set(after.saved(self.record))
+
+    def _saved(self, message: str) -> None:
+        """message: why it could not be, "" where it is safe."""
+        self._set(after.saved(self.record, self._now, message))
+        self.poke()
+
     async def _drop(self) -> None:
+        self._tools.checkpoints.forget(self.record.name)
         await self._tools.staging.drop(self.record.name)
         self._set(after.succeeded(self.record))

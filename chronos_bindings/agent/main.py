@@ -221,6 +221,7 @@ async def _machine(
         usage=usage.read,
         memory=usage,
         images=images,
+        job_user=JOB_UID if engine is not None else None,
         conditions=(
             Condition(
                 type="ChronosWorks",

@@ -7,7 +7,7 @@ bears our label. All failures are `Temporary` or `Permanent` of `crd_like_specs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -112,6 +112,28 @@ class BlobSource(Protocol):
         """Write the blob to `dest` (replaced atomically), checked against `sha256:<hex>`.
 
         Goes on where a break left it. `Permanent("BlobMissing" | "BlobCorrupt")`, `Temporary`.
+        """
+
+
+class ArtifactSource(Protocol):
+    """Where what earlier attempts left comes from."""
+
+    async def fetch(self, unit: str, digest: str, dest: Path) -> None:
+        """As `BlobSource.fetch`; unit: the attempt that it is wanted for.
+
+        `Permanent("CheckpointMissing")`, `Temporary`.
+        """
+
+
+class ArtifactSink(Protocol):
+    """Where what an attempt leaves goes to."""
+
+    async def send(
+        self, unit: str, digest: str, path: Path, arrived: Callable[[int], None]
+    ) -> None:
+        """Returns once it is kept for good. arrived: told the bytes sent so far, after each piece.
+
+        Goes on where a break left it. `Permanent` where it is not taken, `Temporary`.
         """
 
 

@@ -4,6 +4,7 @@
     <root>/<unit>/job/args.json         arguments of main()
     <root>/<unit>/job/requirements.txt  merged requirements, where there are any
     <root>/<unit>/job/warning.json      shortly before the end
+    <root>/<unit>/checkpoint            what an attempt before it left; see `checkpoint_folder`
     <root>/<unit>/env                   link to a prepared environment, or an empty folder
 
 A folder appears whole or not at all (built aside, then renamed), so that one that is there needs
@@ -21,14 +22,16 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from ...api.frames import LeaseWanted
-from ...crd_like_specs.errors import Permanent, Temporary
+from ...crd_like_specs.errors import DriverError, Permanent, Temporary
 from ...crd_like_specs.identity import parse_unit
-from . import requirements
+from . import checkpoint_folder, requirements
 from .blob_cache import BlobCache
+from .ports import ArtifactSource
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,15 +40,29 @@ _ASIDE: Final = ".aside-"
 
 
 class Staging:
-    """root: absolute folder, made if missing; blobs: where code comes from."""
+    """root: absolute folder, made if missing; blobs: where code comes from; archives: where
+    checkpoints are kept, and artifacts: where they come from; without both jobs have none.
+    owner: user that jobs run as, None: the one that the agent runs as.
+    """
 
-    def __init__(self, root: Path, blobs: BlobCache) -> None:
+    def __init__(
+        self,
+        root: Path,
+        blobs: BlobCache,
+        archives: BlobCache | None = None,
+        artifacts: ArtifactSource | None = None,
+        owner: int | None = None,
+    ) -> None:
         self.root = root
         self._blobs = blobs
+        self._archives = archives
+        self._artifacts = artifacts
+        self._owner = owner
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o711)
         for left in root.glob(f"{_ASIDE}*"):
-            shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                checkpoint_folder.remove(left)
 
     def units(self) -> list[str]:
         """Units that have a folder."""
@@ -54,13 +71,24 @@ class Staging:
     async def stage(self, lease: LeaseWanted) -> tuple[str, ...]:
         """Make the unit's folder and give its requirements; one that is there is kept.
 
-        `Permanent("BadLease" | "CodeMissing" | "RequirementsFailed")`, `Temporary`.
+        `Permanent("BadLease" | "CodeMissing" | "CheckpointMissing" | "CheckpointUnsafe" |
+        "RequirementsFailed")`, `Temporary`.
         """
         folder = self._folder(lease.name)
         if not folder.exists():
             code = await self._blobs.get(lease.code_digest) if lease.code_digest else None
-            await asyncio.to_thread(_io, self._build, lease, folder, code)
+            archive = await self._archive(lease)
+            await asyncio.to_thread(_io, self._build, lease, folder, code, archive)
         return await asyncio.to_thread(_io, self._requirements, folder)
+
+    def checkpoint(self, unit: str) -> Path | None:
+        """Its /checkpoint folder, None where it has none."""
+        folder = self._folder(unit) / checkpoint_folder.FOLDER
+        return folder if folder.is_dir() else None
+
+    def is_pausable(self, unit: str) -> bool:
+        """Whether its job said that it asks whether to pause."""
+        return checkpoint_folder.is_pausable(self._folder(unit))
 
     async def link_env(self, unit: str, env: Path | None) -> None:
         """Give it this environment (absolute), or an empty one."""
@@ -81,7 +109,16 @@ class Staging:
             raise Permanent(f"{unit!r} is not the name of an attempt", reason="BadLease")
         return self.root / unit
 
-    def _build(self, lease: LeaseWanted, folder: Path, code: Path | None) -> None:
+    async def _archive(self, lease: LeaseWanted) -> Path | None:
+        """What its /checkpoint begins with."""
+        spec, artifacts = lease.spec, self._artifacts
+        if not (spec.checkpoint and spec.checkpoint_size and self._archives and artifacts):
+            return None
+        return await self._archives.get(spec.checkpoint, _Of(artifacts, lease.name))
+
+    def _build(
+        self, lease: LeaseWanted, folder: Path, code: Path | None, archive: Path | None
+    ) -> None:
         own = requirements.of_zip(code) if code else ""
         lines = requirements.merge(own, lease.requirements)
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self.root))
@@ -95,10 +132,12 @@ class Staging:
                 _write(job / "requirements.txt", "".join(f"{line}\n" for line in lines))
             for path in (aside, job):
                 path.chmod(0o755)
+            if lease.spec.checkpoint_size and self._archives:
+                checkpoint_folder.make(aside, lease.spec, archive, self._owner)
             aside.rename(folder)
-        except OSError:
+        except (OSError, DriverError) as e:
             shutil.rmtree(aside, ignore_errors=True)
-            if not folder.exists():  # else someone else was faster
+            if isinstance(e, DriverError) or not folder.exists():  # else someone else was faster
                 raise
 
     @staticmethod
@@ -127,7 +166,18 @@ class Staging:
         aside = folder.with_name(f"{_ASIDE}{uuid.uuid4().hex}")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(aside)
-            shutil.rmtree(aside)
+            checkpoint_folder.remove(aside)
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """The artifacts that one attempt is given, as a source of blobs."""
+
+    artifacts: ArtifactSource
+    unit: str
+
+    async def fetch(self, digest: str, dest: Path) -> None:
+        await self.artifacts.fetch(self.unit, digest, dest)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -38,13 +38,15 @@ class Read(Protocol):
 @dataclass(frozen=True)
 class Transfer:
     """worker: name of this worker, which the controller checks before it gives anything.
-    metadata: sent with each call. reason: of the errors.
+    metadata: sent with each call. reason: of the errors. unit: the attempt that it is for, of an
+    artifact.
     """
 
     read: Read
     worker: str
     metadata: Metadata
     reason: str
+    unit: str = ""
 
     async def fetch(
         self, digest: str, dest: Path, arrived: Callable[[int], None] = lambda _: None
@@ -75,7 +77,7 @@ class Transfer:
 
     async def _resume(self, digest: str, part: Path, arrived: Callable[[int], None]) -> None:
         have = _size(part)
-        request = pb.GetBlobRequest(digest=digest, offset=have, worker=self.worker)
+        request = pb.GetBlobRequest(digest=digest, offset=have, worker=self.worker, unit=self.unit)
         total = -1
         try:
             with part.open("ab") as file:

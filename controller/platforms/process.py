@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from loguru import logger
 
+from ...crd_like_specs.checkpoint import CHECKPOINT_DIR, ENV_CHECKPOINT_DIR
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Permanent, Temporary
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ..reconcile.actions import ServiceSpec
@@ -44,6 +45,11 @@ INHERITED: Final = (
 
 _SHIM: Final = Path(__file__).with_name("process_shim.py")
 _RUNNER: Final = Path(__file__).resolve().parents[2] / "image" / "runner.py"
+_FOLDERS: Final = (
+    ("CUMULUS_JOB_DIR", "/job"),
+    ("CUMULUS_ENV_DIR", "/env"),
+    (ENV_CHECKPOINT_DIR, CHECKPOINT_DIR),
+)
 T = TypeVar("T")
 
 
@@ -164,7 +170,7 @@ class ProcessPlatform:
         env |= service.env
         sources = {mount.target: mount.source for mount in service.mounts}
         env["CUMULUS_WORK_DIR"] = str(self._root / service.name / "work")
-        for variable, target in (("CUMULUS_JOB_DIR", "/job"), ("CUMULUS_ENV_DIR", "/env")):
+        for variable, target in _FOLDERS:
             if target in sources:
                 env[variable] = sources[target]
         return env

@@ -219,7 +219,12 @@ def _ulimits(service: ServiceSpec) -> list[dict[str, Any]]:
 
 def _mounts(service: ServiceSpec, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     binds = [
-        {"Type": "bind", "Source": mount.source, "Target": mount.target, "ReadOnly": True}
+        {
+            "Type": "bind",
+            "Source": mount.source,
+            "Target": mount.target,
+            "ReadOnly": not mount.writable,
+        }
         for mount in service.mounts
     ]
     # What is written there counts as the job's memory: half of it, so that a full disk is an

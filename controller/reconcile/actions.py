@@ -15,10 +15,11 @@ from ...crd_like_specs.lease import Lease
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A bind mount, always read-only. source: absolute path on the worker."""
+    """A bind mount. source: absolute path on the worker; writable: for the job."""
 
     source: str
     target: str
+    writable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

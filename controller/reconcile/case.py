@@ -17,6 +17,9 @@ from .timing import STRAY_PATIENCE, earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
 
+SUSPENDED = "Suspended"
+"""Why an attempt is stopped to go on once its user says so."""
+
 DRAINED = "Drained"
 """Why an attempt is stopped to go on elsewhere: the operator's wish, not the user's."""
 
@@ -127,7 +130,7 @@ class Case:
         if self.status.observed_generation != meta.generation and self.redefined:
             return "Superseded"
         if self.job.spec.suspend:
-            return "Suspended"
+            return SUSPENDED
         return DRAINED if self.draining else ""
 
     @cached_property
@@ -224,8 +227,8 @@ class Case:
 
     def stopped(self, reason: str) -> Plan:
         """The attempt is over as it was wished; reason: of `stopping`."""
-        if reason == "Suspended":
-            text = "suspended; it starts anew when resumed"
+        if reason == SUSPENDED:
+            text = "suspended; it goes on when resumed, from its checkpoint if it has one"
             return self.unstarted("suspended", reason, text, 0.0)
         if reason == "Superseded":
             return self.unstarted("superseded", reason, "a changed spec was applied", 0.0)
@@ -256,6 +259,7 @@ class Case:
             retry_at=retry_at,
             attempts=kept[-MAX_ATTEMPTS_KEPT:],
             conditions=self.status.conditions,
+            checkpoints=() if redefined else self.status.checkpoints,
         )
         return Plan(rule, (), status, retry_at or self.now)
 
@@ -263,7 +267,8 @@ class Case:
         """The next clean-up steps of earlier attempts, and of the current one if asked to."""
         services = self.seen.services if current else self.stale_services
         leases = self.seen.leases if current else self.stale_leases
-        return take_down(self.seen, services, leases, self.now)
+        kept = self.job.metadata.deletion_timestamp is None
+        return take_down(self.seen, services, leases, self.now, keep=kept)
 
     @property
     def anything_left(self) -> bool:

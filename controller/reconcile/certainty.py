@@ -3,7 +3,7 @@
 Nothing of a job starts anywhere while this can't be told of what was there before, and no share
 is given to another: the plan's promise that nothing runs twice rests here, on
 
-- the agent's word that it verified the end (state Ended);
+- the agent's word that it verified the end (state Saving or Ended);
 - an operator's word (`fenced`);
 - time: an agent that nobody hears ends its leases alone, at the end of each, or before that where
   the job says so (`stopAfterDisconnect`, counted from the last time the controller heard it:
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...crd_like_specs.lease import Lease, LeaseState, LeaseStatus
+from ...crd_like_specs.lease import Lease, LeaseStatus
 from .observed import LeaseTimes, ServiceSeen, ServiceState, WorkerSeen
 from .timing import DRIFT, FORGET_MARGIN, REMOVAL_MARGIN, earliest
 
@@ -25,7 +25,7 @@ def over_at(lease: Lease, times: LeaseTimes, worker: WorkerSeen | None) -> float
     """From when on nothing of the lease's attempt runs (POSIX seconds; the past: already), as far
     as time alone tells. None: only its agent's word does, and that can be had.
     """
-    if lease.status.state is LeaseState.ENDED:
+    if lease.status.state.freed:
         return 0.0
     reached = worker is None or worker.node_up
     if worker is not None and worker.worker.spec.fenced:

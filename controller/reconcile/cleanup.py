@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.lease import Lease, LeaseState
 from .actions import Action, ForgetLease, Plan, ReleaseLease, RemoveService
 from .certainty import over_at
 from .fleet import named
 from .observed import LeaseTimes, Seen, ServiceSeen, WorkerSeen
-from .timing import PLATFORM_RETRY, earliest
+from .timing import PLATFORM_RETRY, SAVING_PATIENCE, earliest
 
 
 def worker_of(lease: Lease, workers: Sequence[WorkerSeen]) -> WorkerSeen | None:
@@ -30,10 +30,15 @@ def times_of(lease: Lease, seen: Seen) -> LeaseTimes:
 
 
 def take_down(
-    seen: Seen, services: Sequence[ServiceSeen], leases: Sequence[Lease], now: float
+    seen: Seen,
+    services: Sequence[ServiceSeen],
+    leases: Sequence[Lease],
+    now: float,
+    *,
+    keep: bool = True,
 ) -> tuple[tuple[Action, ...], float | None]:
     """The next steps for these of what is seen, and when to look again; ((), None) where nothing
-    is left or news decides.
+    is left or news decides. keep: what the attempts left is still of use to somebody.
     """
     actions: list[Action] = [RemoveService(service.name) for service in services]
     there = {service.name for service in services}
@@ -45,7 +50,10 @@ def take_down(
         if lease.metadata.deletion_timestamp is None:
             actions.append(ReleaseLease(name))
             continue
-        over = over_at(lease, times_of(lease, seen), worker_of(lease, seen.workers))
+        worker = worker_of(lease, seen.workers)
+        over = over_at(lease, times_of(lease, seen), worker)
+        if keep and lease.status.state is LeaseState.SAVING:
+            over = saved_at(worker)
         if over is not None and now >= over:
             actions.append(ForgetLease(name))
         else:
@@ -53,9 +61,18 @@ def take_down(
     return tuple(actions), wake
 
 
+def saved_at(worker: WorkerSeen | None) -> float | None:
+    """From when on what an attempt left is not waited for any more; None: until its agent says so,
+    which gives up by itself.
+    """
+    if worker is None or worker.worker.spec.fenced:
+        return 0.0
+    return None if worker.contact else worker.heard_at + SAVING_PATIENCE
+
+
 def plan_orphan(seen: Seen, now: float) -> Plan:
     """What bears our label but belongs to no job is taken down, in the same order."""
     if not seen.observed:
         return Plan("platform-unseen", (), None, now + PLATFORM_RETRY)
-    actions, wake = take_down(seen, seen.services, seen.leases, now)
+    actions, wake = take_down(seen, seen.services, seen.leases, now, keep=False)
     return Plan("orphan", actions, None, wake)

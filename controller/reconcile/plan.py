@@ -12,7 +12,15 @@ from typing import Final
 
 from ...crd_like_specs.errors import Permanent
 from ...crd_like_specs.job import Cause, Job, Phase
-from . import rules_end, rules_extend, rules_image, rules_lost, rules_run, rules_start
+from . import (
+    rules_end,
+    rules_extend,
+    rules_image,
+    rules_kept,
+    rules_lost,
+    rules_run,
+    rules_start,
+)
 from .actions import Plan
 from .case import Case
 from .observed import Seen
@@ -29,6 +37,7 @@ class Rule:
 
 LIVE: Final = (
     Rule("admit", rules_start.admit),
+    Rule("note-checkpoint", rules_kept.note_checkpoint),
     Rule("note-service", rules_run.note_service),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("supersede", rules_start.supersede),
@@ -54,6 +63,7 @@ LIVE: Final = (
 OVER: Final = (
     Rule("supersede", rules_start.supersede),
     Rule("follow-generation", rules_start.follow_generation),
+    Rule("note-checkpoint", rules_kept.note_checkpoint),
     Rule("clean-up", rules_end.clean_up),
     Rule("collect", rules_end.collect),
 )

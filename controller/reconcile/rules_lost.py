@@ -77,10 +77,10 @@ def lease_lost(case: Case) -> Plan | None:
 
 
 def silence(case: Case) -> dict[str, str]:
-    """Reason and message of a job whose agent is silent, while the job itself goes on."""
+    """Reason and message of a job whose agent is silent, while the job itself goes on; else none."""
     lease = case.lease
     if lease is None or case.in_contact(lease):
-        return {"reason": "", "message": ""}
+        return {}
     return {"reason": DISCONNECTED, "message": _until(case, case.alone_at(lease))}
 
 

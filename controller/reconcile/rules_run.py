@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...crd_like_specs.checkpoint import TOO_LARGE
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from . import share_words
 from .actions import CollectLogs, Plan, PutLease, RemoveService
-from .case import DRAINED, Case
+from .case import DRAINED, SUSPENDED, Case
 from .observed import ServiceSeen, ServiceState
 from .rules_lost import by_worker, ended_by_worker, silence, without_output
 from .timing import (
@@ -69,6 +70,8 @@ def ended(case: Case) -> Plan | None:
         return case.stopped(reason)
     if service.state is ServiceState.FAILED and _ended_with_lease(case, service):
         return _timed_out(case)
+    if service.state is ServiceState.FAILED and _too_large(case):
+        return _ended_for_size(case)
     lost = by_worker(case, service) if service.state is ServiceState.FAILED else ""
     return ended_by_worker(case, lost) if lost else _own_end(case, service)
 
@@ -83,14 +86,28 @@ def stop(case: Case) -> Plan | None:
     if lease is None or not case.in_contact(lease) or service.state is ServiceState.PENDING:
         return case.act("stop", (RemoveService(service.name),))
     if not lease.spec.revoked:
-        spec = lease.spec.model_copy(update={"revoked": reason, "grace": GRACE_SECONDS})
-        revoked = lease.model_copy(update={"spec": spec})
-        patience = case.now + GRACE_SECONDS + STOP_PATIENCE
+        notice, grace = _time_given(case, reason)
+        told = {"revoked": reason, "grace": grace, "notice": notice}
+        revoked = lease.model_copy(update={"spec": lease.spec.model_copy(update=told)})
+        patience = case.now + notice + grace + STOP_PATIENCE
         return case.act("stop", (PutLease(revoked),), patience, stop_by=patience)
     left = case.status.stop_by - case.now
-    if left <= 0 or left > GRACE_SECONDS + STOP_PATIENCE:  # the latter by a clock that was set back
+    most = lease.spec.notice + lease.spec.grace + STOP_PATIENCE
+    if left <= 0 or left > most:  # the latter by a clock that was set back
         return case.act("stop-overdue", (RemoveService(service.name),))
     return case.wait("stop", case.status.stop_by)
+
+
+def _time_given(case: Case, reason: str) -> tuple[float, float]:
+    """Seconds from the warning to SIGTERM, and from there to SIGKILL. A job that is to go on later
+    is given its time to save: before SIGTERM where it can be warned, else after it.
+    """
+    kept = case.job.spec.checkpoint
+    if reason not in (SUSPENDED, DRAINED) or not kept.size:
+        return 0.0, GRACE_SECONDS
+    if case.job.spec.code is None:
+        return 0.0, max(GRACE_SECONDS, float(kept.grace))
+    return float(kept.grace), GRACE_SECONDS
 
 
 def overdue(case: Case) -> Plan | None:
@@ -141,10 +158,17 @@ def follow(case: Case) -> Plan | None:
         "running",
         wake,
         phase=Phase.RUNNING,
-        **silence(case),
+        **(silence(case) or _said(case)),
         started_at=case.status.started_at or service.started_at or case.now,
         expires_at=end,
     )
+
+
+def _said(case: Case) -> dict[str, str]:
+    """What its agent says of an attempt that runs, such as why its checkpoint is not kept."""
+    lease = case.lease
+    held = lease is not None and lease.status.state is LeaseState.HELD
+    return {"reason": "", "message": lease.status.message if lease is not None and held else ""}
 
 
 def _lease_end(case: Case) -> float:
@@ -195,9 +219,9 @@ def _finished_before_stop(case: Case, service: ServiceSeen) -> bool:
 
 
 def _done_anyway(case: Case, reason: str) -> bool:
-    """True where it had to go elsewhere, but its result came before it was killed."""
+    """True where it was to go on later, but its result came before it was killed."""
     result = case.seen.logs.result
-    return reason == DRAINED and result is not None and result.ok
+    return reason in (DRAINED, SUSPENDED) and result is not None and result.ok
 
 
 def _ended_with_lease(case: Case, service: ServiceSeen) -> bool:
@@ -206,7 +230,8 @@ def _ended_with_lease(case: Case, service: ServiceSeen) -> bool:
         return False
     ends = case.times(lease).ends if lease else end
     seen_at = case.seen.since.get(service.name)
-    over = lease is not None and lease.status.state in (LeaseState.ENDING, LeaseState.ENDED)
+    state = lease.status.state if lease is not None else LeaseState.PENDING
+    over = state is LeaseState.ENDING or state.freed
     if service.finished_at and (seen_at is None or _clocks_agree(service, seen_at, end, ends)):
         return service.finished_at >= end - CLOCK_SLACK
     if seen_at is not None:
@@ -229,6 +254,20 @@ def _timed_out(case: Case) -> Plan:
         cause=Cause.TIMED_OUT,
         reason="DurationExceeded",
         message=f"exceeded its duration of {case.job.lasting.duration} s and was killed",
+    )
+
+
+def _too_large(case: Case) -> bool:
+    return case.lease is not None and case.lease.status.reason == TOO_LARGE
+
+
+def _ended_for_size(case: Case) -> Plan:
+    return case.end(
+        "checkpoint-too-large",
+        Phase.FAILED,
+        cause=Cause.ERROR,
+        reason=TOO_LARGE,
+        message=case.lease.status.message if case.lease is not None else "",
     )
 
 

@@ -28,7 +28,12 @@ from .timing import (
     retry_delay,
 )
 
-PREPARATION_REASONS = frozenset({"RequirementsFailed", "BadCode", "CodeMissing", "ImageMissing"})
+PREPARATION_REASONS = frozenset(
+    {
+        *("RequirementsFailed", "BadCode", "CodeMissing", "ImageMissing"),
+        *("CheckpointMissing", "CheckpointUnsafe"),
+    }
+)
 """Why an agent could not stage an attempt that would fail anywhere: the job's own fault."""
 
 REASONS_KEPT = 10
@@ -172,6 +177,7 @@ def _in_pool(seen: WorkerSeen, now: float) -> bool:
 def _take(case: Case, found: Placement) -> Plan:
     spec, meta, status = case.job.spec, case.job.metadata, case.status
     worker = found.worker
+    newest = status.checkpoints[-1] if status.checkpoints else None
     lease = Lease(
         metadata=ObjectMeta(
             name=unit_name(meta.uid, status.attempt),
@@ -192,6 +198,9 @@ def _take(case: Case, found: Placement) -> Plan:
             duration=case.job.lasting.duration,
             not_before=case.now,
             stop_after_disconnect=spec.stop_after_disconnect,
+            checkpoint=newest.digest if newest and spec.checkpoint.size else "",
+            checkpoint_size=spec.checkpoint.size,
+            checkpoint_interval=spec.checkpoint.interval,
         ),
     )
     return case.act(
@@ -249,7 +258,7 @@ def await_lease(case: Case) -> Plan | None:
     lost = _lost(case, lease, worker)
     if lost is not None:
         return lost
-    if state in (LeaseState.ENDING, LeaseState.ENDED):
+    if state is LeaseState.ENDING or state.freed:
         return case.end(
             "expired-unstarted",
             Phase.TIMED_OUT,
@@ -290,7 +299,7 @@ def _lost(case: Case, lease: Lease, worker: WorkerSeen | None) -> Plan | None:
     if said in (DISCONNECTED, RESTARTED):
         message = f"worker {name} was lost before the job started"
         return case.unstarted("worker-lost", said, message, 0.0)
-    if lease.status.state in (LeaseState.ENDING, LeaseState.ENDED):
+    if lease.status.state is LeaseState.ENDING or lease.status.state.freed:
         return None
     waited = case.now - lease.spec.not_before if case.in_contact(lease) else 0.0
     if worker is not None and worker.ready:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from ...crd_like_specs.checkpoint import (
+    CHECKPOINT_DIR,
+    ENV_CHECKPOINT_DIR,
+    ENV_CHECKPOINT_SIZE,
+)
 from ...crd_like_specs.identity import (
     ENV_RLIMIT_DATA,
     MPS_PIPE_DIRS,
@@ -34,7 +39,11 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         command=spec.command,
         args=() if code else tuple(str(a) for a in spec.args),
         env={**spec.env, **_env(job, lease), **lease.status.env},
-        mounts=(*(_staged(unit_dir) if code else ()), *_given(lease)),
+        mounts=(
+            *(_staged(unit_dir) if code else ()),
+            *_given(lease),
+            *_checkpoint(lease, unit_dir),
+        ),
         cpus=spec.resources.cpus,
         memory=spec.resources.memory,
         pids=spec.resources.pids,
@@ -60,6 +69,13 @@ def _given(lease: Lease) -> tuple[Mount, ...]:
     )
 
 
+def _checkpoint(lease: Lease, unit_dir: str) -> tuple[Mount, ...]:
+    """The one folder that a job may write to and that outlives it, where its agent has made it."""
+    mine = f"{unit_dir}/checkpoint"
+    made = any((m.source, m.target) == (mine, CHECKPOINT_DIR) for m in lease.status.mounts)
+    return (Mount(mine, CHECKPOINT_DIR, writable=True),) if made else ()
+
+
 def _data_limit(lease: Lease) -> int:
     """An image brings no runner that would take the limit from its environment. Where there is
     one, it alone sets it, so that a job at its limit can still tell what happened.
@@ -79,6 +95,9 @@ def _env(job: Job, lease: Lease) -> dict[str, str]:
         # Images of CUDA ask for all devices; the lease alone says which a job sees.
         "NVIDIA_VISIBLE_DEVICES": "void",
     }
+    if any(mount.target == CHECKPOINT_DIR for mount in lease.status.mounts):
+        env[ENV_CHECKPOINT_DIR] = CHECKPOINT_DIR
+        env[ENV_CHECKPOINT_SIZE] = str(lease.spec.checkpoint_size)
     if lease.spec.devices:
         env["CUMULUS_GPU_MEMORY_FRACTION"] = f"{lease.spec.memory_milli / 1000:g}"
     return env

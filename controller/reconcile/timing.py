@@ -36,6 +36,10 @@ LOGS_MOMENT: Final = 2.0
 """An overdue service's log is asked for within so long, then it goes with the service: its node is
 out of reach, and the job may wait to go elsewhere."""
 
+SAVING_PATIENCE: Final = 60.0
+"""An agent silent for so long while it saves what an attempt left is not waited for: the next
+attempt goes on from what was kept before."""
+
 FORGET_MARGIN: Final = 10.0
 """Beyond the time at which a worker ends a lease alone, before nothing of it counts as running:
 its agent has TERM and KILL behind it by then, also where it was just being started anew."""

@@ -26,6 +26,7 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import EXPIRED, Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
+from .artifacts import Artifacts
 from .clock import Clock
 from .images import Images
 from .lease_reports import bounded, has_looked, log_lease, observed, of_former_boot
@@ -41,7 +42,7 @@ class Agents:
     """look(unit): list the platform soon; add(key): put a job on the queue; room(): jobs that
     wait may fit now; overrun(seconds): a lease ended so long after its time. images: what the
     controller can give to workers; job_image: name that the job image is to bear there; told: of
-    each lease that came to another state, as it was and is.
+    each lease that came to another state, as it was and is; artifacts: what attempts left.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Agents:
         images: Images | None = None,
         job_image: str = "",
         told: Callable[[Lease, Lease], None] = lambda _old, _new: None,
+        artifacts: Artifacts | None = None,
     ) -> None:
         self._told = told
         self._records = records
@@ -70,6 +72,7 @@ class Agents:
         self._overrun = overrun
         self._images = images
         self._job_image = job_image
+        self._artifacts = artifacts
         self._sessions: dict[str, Session] = {}
 
     # AgentsPort
@@ -243,16 +246,30 @@ class Agents:
         """seen: None where the worker does not hold it."""
         old = self._records.leases.get(name)
         ends = self._clock.mark
+        if old is not None and seen is not None:
+            seen = self._with_what_is_here(old, seen)
         new = await self._records.change_lease(name, lambda x: observed(x, seen, ends, now))
         if old is None or new is None or new.status == old.status:
             return
         self._world.lease_changed(name, new.spec.job)
-        if new.status.state is LeaseState.ENDED and old.status.state is not LeaseState.ENDED:
+        if new.status.state.freed and not old.status.state.freed:
             self._note_overrun(new)
         if new.status.state is not old.status.state:
             log_lease(old.status, new)
             self._told(old, new)
+        if new.vacated and not old.vacated:
+            self._room()
         self._add(new.spec.job_name)
+
+    def _with_what_is_here(self, lease: Lease, seen: LeaseStatus) -> LeaseStatus:
+        """An agent is believed that it sent a checkpoint where there is one of its job."""
+        said, artifacts = seen.checkpoint, self._artifacts
+        if said is None:
+            return seen
+        if artifacts is None or artifacts.size(lease.spec.job, said.digest) is None:
+            return seen.model_copy(update={"checkpoint": None})
+        mine = said.model_copy(update={"attempt": lease.spec.attempt})
+        return seen.model_copy(update={"checkpoint": mine})
 
     def _note_overrun(self, lease: Lease) -> None:
         """By its agent's own measure, however late it is told. Only a lease that came to its own
@@ -277,10 +294,7 @@ class Agents:
             for lease in self._records.leases_on(report.worker)
             if lease.metadata.deletion_timestamp is None
         }
-        return all(
-            lease.name in wanted or lease.status.state is LeaseState.ENDED
-            for lease in report.leases
-        )
+        return all(lease.name in wanted or lease.status.state.freed for lease in report.leases)
 
     def _job_of(self, lease: Lease) -> Job | None:
         """The lease's job; None where it is gone (another may bear its name)."""

@@ -162,6 +162,24 @@ class Desired:
         """Mark for cancelling; a finished job stays as it is."""
         return await self._mark(name, viewer, "cancellation_timestamp", keep_finished=True)
 
+    async def pause(self, name: str, *, paused: bool, viewer: Viewer = EVERYTHING) -> Job:
+        """Set `spec.suspend`, which is no new run."""
+        while True:
+            job = self._records.find_job(name, viewer)
+            if job.spec.suspend == paused:
+                return job
+            _check_pausable(job, paused=paused)
+            meta = job.metadata
+            meta = meta.model_copy(update={"generation": meta.generation + 1})
+            spec = job.spec.model_copy(update={"suspend": paused})
+            wanted = job.model_copy(update={"metadata": meta, "spec": spec})
+            try:
+                stored = await self._records.put_job(wanted, job.metadata.resource_version)
+            except ConflictError:
+                continue  # its status moved meanwhile: change the newer version
+            self._tell(stored, "is to pause" if paused else "is to go on")
+            return stored
+
     async def delete(self, name: str, *, viewer: Viewer = EVERYTHING) -> Job:
         """Mark for deletion."""
         return await self._mark(name, viewer, "deletion_timestamp", keep_finished=False)
@@ -307,6 +325,14 @@ def _check_in_the_way(old: Job, job: Job, viewer: Viewer, *, may_change: bool) -
         raise ConflictError(
             f"job {name!r} is being deleted: apply again once it is gone", job_id=uid
         )
+
+
+def _check_pausable(job: Job, *, paused: bool) -> None:
+    meta, verb = job.metadata, "pause" if paused else "resume"
+    stopped = meta.deletion_timestamp is not None or meta.cancellation_timestamp is not None
+    if over(job) or stopped:
+        what = f"has ended as {job.status.phase.value}" if over(job) else "is being ended"
+        raise ConflictError(f"job {meta.name!r} {what}: nothing to {verb}", job_id=meta.uid)
 
 
 def _created(job: Job, owner: str, now: float) -> Job:

@@ -24,6 +24,7 @@ from ..reconcile.actions import (
     ReleaseLease,
     RemoveService,
 )
+from .artifacts import Artifacts
 from .clock import Clock
 from .happenings import of_job
 from .lease_clock import lengthened
@@ -44,7 +45,7 @@ class Signals(Protocol):
 
 class Executor:
     """platform: where services run; signals: told after each change that others act upon; note:
-    keeps an event.
+    keeps an event; artifacts: what attempts left.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Executor:
         clock: Clock,
         signals: Signals,
         note: Callable[[Happened], None] = lambda _: None,
+        artifacts: Artifacts | None = None,
     ) -> None:
         self._note = note
         self._records = records
@@ -64,6 +66,7 @@ class Executor:
         self._logs = logs
         self._clock = clock
         self._signals = signals
+        self._artifacts = artifacts
 
     async def do(self, action: Action) -> None:
         """Carry out one action; returns when it is durable or the platform has accepted it."""
@@ -109,7 +112,10 @@ class Executor:
             meta = lease.metadata.model_copy(update={"deletion_timestamp": now})
             return lease.model_copy(update={"metadata": meta})
 
-        self._changed(name, await self._records.change_lease(name, release))
+        lease = await self._records.change_lease(name, release)
+        self._changed(name, lease)
+        if lease is not None and lease.vacated:
+            self._signals.room_freed()
 
     async def _forget(self, name: str) -> None:
         lease = self._records.leases.get(name)
@@ -133,6 +139,8 @@ class Executor:
         if job is not None and job.metadata.uid == uid:
             asked = job.metadata.deletion_timestamp is not None
             self._note(of_job(job, "Deleted", "" if asked else "its time to live is over"))
+        if self._artifacts is not None:
+            self._artifacts.delete(uid)
 
     async def _collect_logs(self, name: str) -> None:
         assert parse_unit(name) is not None

@@ -107,6 +107,10 @@ class JobsService:
         """See the port."""
         return await self._desired.cancel(name, viewer=self._viewer)
 
+    async def pause(self, name: str, *, paused: bool) -> Job:
+        """See the port."""
+        return await self._desired.pause(name, paused=paused, viewer=self._viewer)
+
     def follow(
         self, name: str, *, log_offset: int, attempt: int, with_logs: bool
     ) -> AsyncIterator[JobEvent]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from loguru import logger
 
+from .artifacts import Artifacts
 from .blobs import Blobs
 from .clock import Clock
 from .documents import JOBS, expiry_hour
@@ -24,13 +25,20 @@ class Upkeep:
     """add(key): puts a job on the queue, where the plan decides about it."""
 
     def __init__(
-        self, records: Records, blobs: Blobs, logs: Logs, clock: Clock, add: Callable[[str], None]
+        self,
+        records: Records,
+        blobs: Blobs,
+        logs: Logs,
+        clock: Clock,
+        add: Callable[[str], None],
+        artifacts: Artifacts | None = None,
     ) -> None:
         self._records = records
         self._blobs = blobs
         self._logs = logs
         self._clock = clock
         self._add = add
+        self._artifacts = artifacts
         self._swept: int | None = None
 
     async def run(self) -> None:
@@ -60,6 +68,16 @@ class Upkeep:
         )
         if dropped:
             logger.info("dropped {} code blobs that no job names", dropped)
+
+        self._sweep_artifacts()
+
+    def _sweep_artifacts(self) -> None:
+        """Of jobs that are gone; a crash may have come before they were deleted."""
+        if self._artifacts is None:
+            return
+        for uid in self._artifacts.uids():
+            if not self._is_known(uid):
+                self._artifacts.delete(uid)
 
     # Asked from a thread, as the store allows
 

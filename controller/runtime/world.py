@@ -86,6 +86,7 @@ class World:
         self._lease_clock = LeaseClock(records.leases.values(), started, marked)
         self._states = StateClock()
         self._used: dict[str, Used] = {}
+        self._freed: set[str] = set()  # leases whose room is given back, though they are on record
         self._free_of: dict[str, Free] = {}
         self._held_on: dict[str, tuple[Booking, ...]] = {}
         self._awaits: dict[str, str] = {}
@@ -212,10 +213,10 @@ class World:
             spec = self._leases_by_uid[uid].pop(name)
             if not self._leases_by_uid[uid]:
                 del self._leases_by_uid[uid]
-            self._used[spec.worker].add(spec, -1)
-            self._free_of.pop(spec.worker, None)
-            self._held_on.pop(spec.worker, None)
-            self._stale[spec.worker] = None
+            self._give_back(name, spec)
+            self._freed.discard(name)
+        elif lease is not None and lease.vacated:
+            self._give_back(name, lease.spec)
 
     def reserve(self, lease: Lease) -> None:
         """Count it from now on, before its record is durable: nobody else is given the room."""
@@ -382,7 +383,8 @@ class World:
     def _held(self, worker: str) -> tuple[Booking, ...]:
         if worker not in self._held_on:
             leases = self._records.leases_on(worker)
-            self._held_on[worker] = tuple(booking(lease) for lease in leases)
+            held = (lease for lease in leases if lease.metadata.name not in self._freed)
+            self._held_on[worker] = tuple(booking(lease) for lease in held)
         return self._held_on[worker]
 
     def _awaits_of(self, worker: Worker) -> str:
@@ -392,11 +394,22 @@ class World:
         return self._awaits[name]
 
     def _take_up(self, lease: Lease) -> None:
-        """Count a lease once: what it sets aside never changes, whatever becomes of it."""
+        """Count a lease once: what it sets aside never changes, until it is given back."""
         spec = lease.spec
         self._leases_by_uid.setdefault(spec.job, {})[lease.metadata.name] = spec
         self._used.setdefault(spec.worker, Used()).add(spec, 1)
         self._free_of.pop(spec.worker, None)
+        if lease.vacated:
+            self._give_back(lease.metadata.name, spec)
+
+    def _give_back(self, name: str, spec: LeaseSpec) -> None:
+        """Its room is free, once, although something of it may still be on its way to safety."""
+        if name not in self._freed:
+            self._freed.add(name)
+            self._used[spec.worker].add(spec, -1)
+        self._free_of.pop(spec.worker, None)
+        self._held_on.pop(spec.worker, None)
+        self._stale[spec.worker] = None
 
     def _look_at_all(self) -> None:
         self._stale = dict.fromkeys(self._records.workers)

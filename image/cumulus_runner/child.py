@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 _MAIN = sys.modules["__main__"]  # kept: its place is taken by the job's main.py
+PAUSED = 75
+"""Exit code of a job that returned since it was to pause (EX_TEMPFAIL of sysexits.h)."""
+
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -63,7 +66,7 @@ def run(settings: Settings, pipe: int) -> None:
 
 
 def _succeed(settings: Settings, started: float) -> bytes:
-    from . import frameworks, requirements, unpack  # noqa: PLC0415 (after the fork)
+    from . import frameworks, job_modules, requirements, unpack  # noqa: PLC0415 (after the fork)
 
     if settings.data_limit:
         _limit_data(settings.data_limit)
@@ -71,11 +74,15 @@ def _succeed(settings: Settings, started: float) -> bytes:
     args, kwargs = _arguments(os.path.join(settings.job_dir, "args.json"))
     sys.path.insert(0, code)
     requirements.provide(settings.job_dir, settings.env_dir, settings.work_dir, code)
+    job_modules.provide()
     frameworks.limit(settings.gpu_fraction, settings.gpu_mib)
     os.chdir(code)
     sys.argv[:] = [os.path.join(code, "main.py")]
     result = _call(_load(code), args, kwargs)
     seconds = time.monotonic() - started
+    if job_modules.saw_pause():
+        words = "it saved its state, to go on from there"
+        return report.failure("Paused", words, "", seconds, PAUSED)
     from . import values  # noqa: PLC0415 (after the job: it needs json)
 
     text, nulls = values.encode(result)

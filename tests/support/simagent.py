@@ -4,6 +4,7 @@ machines that are played. No process, no tasks: `tick` does all that is due now.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -87,6 +88,7 @@ class SimAgent:
         self.since = self.clock.monotonic()
         self.contact_at = self._kept = self._deadlines.contact or self.clock.monotonic()
         self.wanted: dict[str, LeaseWanted] = {}
+        self._saved_at: dict[str, float] = {}
         self.informed = self.contact = False
         for name in (*self.folders, *self._swarm.on(self.node)):
             self.records.setdefault(name, Record(name))
@@ -135,6 +137,10 @@ class SimAgent:
         assert self.records is not None
         for name in self._swarm.on(self.node):
             self.records.setdefault(name, Record(name))
+        for name, at in list(self._saved_at.items()):
+            if self.clock.monotonic() >= at and name in self.records:
+                del self._saved_at[name]
+                self._set(after.saved(self.records[name], self.clock.monotonic()))
         for name in list(self.records):
             for _ in range(MOST_STEPS):
                 answer = next_step(self.records[name], self._view(name))
@@ -191,8 +197,17 @@ class SimAgent:
             Verb.VERIFY: lambda: after.looked(record, now, gone=not self._runs(record.name)),
             Verb.WEIGH: lambda: after.weighed(record, 0, now),
             Verb.RELEASE: lambda: after.released(record),
+            Verb.SAVE: lambda: self._save_left(record, now),
         }
         return does[step.verb]()
+
+    def _save_left(self, record: Record, now: float) -> Record:
+        """Every other unit leaves something, which takes its time."""
+        seconds = zlib.crc32(record.name.encode()) % 8
+        if seconds % 2:
+            return after.saved(record)
+        self._saved_at[record.name] = now + seconds
+        return after.saving(record)
 
     def _runs(self, name: str) -> bool:
         return name in self._swarm.on(self.node)

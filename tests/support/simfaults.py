@@ -322,7 +322,8 @@ class Faults(Talk, Simulation):
         wanted: dict[tuple[str, int], int] = {}
         for name, lease in self.records.leases.items():
             self.shares[name] = lease.spec
-            _add(wanted, lease.spec)
+            if not lease.vacated:  # else what it left is being saved, no more
+                _add(wanted, lease.spec)
         for place, milli in wanted.items():
             assert milli <= 1000, f"{place} is over-committed: {milli}"
         used: dict[tuple[str, int], int] = {}

@@ -380,7 +380,8 @@ class Fleet(Simulation):
     def check(self) -> None:
         wanted: Counter[tuple[str, int]] = Counter()
         cpus: Counter[str] = Counter()
-        for lease in self.records.leases.values():
+        # Of one that is vacated, what it left is being saved, no more.
+        for lease in [x for x in self.records.leases.values() if not x.vacated]:
             cpus[lease.spec.worker] += lease.spec.cpus
             for device in lease.spec.devices:
                 wanted[lease.spec.worker, device] += lease.spec.memory_milli

@@ -387,7 +387,8 @@ class Simulation:
         for unit, count in self.platform.starts.items():
             assert count <= 1, f"{unit} was started {count} times"
         wanted: dict[tuple[str, int], int] = {}
-        for lease in self.records.leases.values():
+        # Of one that is vacated, what it left is being saved, no more.
+        for lease in [x for x in self.records.leases.values() if not x.vacated]:
             for device in lease.spec.devices:
                 key = (lease.spec.worker, device)
                 wanted[key] = wanted.get(key, 0) + lease.spec.memory_milli

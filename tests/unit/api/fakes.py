@@ -145,6 +145,11 @@ class FakeJobs:
     async def delete(self, name: str) -> Job:
         return self._job(name)
 
+    async def pause(self, name: str, *, paused: bool) -> Job:
+        job = self._job(name)
+        spec = job.spec.model_copy(update={"suspend": paused})
+        return job.model_copy(update={"spec": spec})
+
     async def cancel(self, name: str) -> Job:
         job = self._job(name)
         status = job.status.model_copy(update={"phase": Phase.CANCELLED})

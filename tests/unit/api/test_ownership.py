@@ -154,6 +154,7 @@ READS: dict[str, Make] = {
     "Logs": lambda name: pb.LogsRequest(job=name),
     "Result": lambda name: pb.ResultRequest(job=name),
     "Why": lambda name: pb.WhyRequest(job=name),
+    "Pause": lambda name: pb.PauseRequest(name=name),
     "Cancel": lambda name: pb.CancelRequest(name=name),
     "Delete": lambda name: pb.DeleteRequest(name=name),
 }

@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "suspend worked": (job(Phase.RUNNING, suspend=True), seen(service(FAIL, exit_code=143), lease(revoked="Suspended"), EMPTY), T + 7, "suspended", (), Phase.PENDING, {"attempt": 2}),
     "drain while leasing": (job(Phase.LEASING), seen(lease(), workers=DRAIN), T + 6, "drained", (), Phase.PENDING, {"attempt": 2, "reason": "Drained"}),
     "drain while running": (job(Phase.RUNNING), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stopping", (), None, {"stopping": "Drained"}),
-    "drain revokes": (job(Phase.RUNNING, status=MOVING), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stop", (PutLease,), None, {"stop_by": T + 21}),
+    "drain revokes": (job(Phase.RUNNING, status=MOVING), seen(service(RUN), lease(), workers=DRAIN), T + 6, "stop", (PutLease,), None, {"stop_by": T + 51}),
     "drain worked": (job(Phase.RUNNING, status=MOVING), seen(service(FAIL, exit_code=143, finished_at=T + 7), lease(revoked="Drained"), EMPTY, workers=DRAIN), T + 8, "drained", (), Phase.PENDING, {"attempt": 2, "reason": "Drained", "message": "worker n1 is drained; it starts anew elsewhere"}),
     "drain vanished": (job(Phase.RUNNING, status=MOVING), seen(lease(revoked="Drained"), workers=DRAIN), T + 8, "drained", (), Phase.PENDING, {"attempt": 2}),
     "drain goes on though taken back": (job(Phase.RUNNING, status=MOVING), seen(service(RUN), lease()), T + 6, "stop", (PutLease,), None, {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cumulus.controller.platforms.base import NodeSeen
 from cumulus.controller.reconcile.observed import Free, ServiceState, Unready
 from cumulus.controller.runtime.world import World
@@ -63,6 +64,29 @@ def test_chased_units_are_unfinished_until_seen_ended(kit: Kit) -> None:
     listed(kit, service(), service(ServiceState.FAILED, uid=OTHER))
     assert kit.world.unfinished([UNIT, unit_name(OTHER, 1), "gone"]) == {UNIT}
     assert kit.world.live_services == 2
+
+
+@pytest.mark.parametrize("state", [LeaseState.SAVING, LeaseState.ENDED])
+async def test_what_is_still_being_saved_takes_no_room(kit: Kit, state: LeaseState) -> None:
+    await kit.report("n1", devices=1)
+    whole = kit.world.workers(T)[0].free
+    held = lease(memory_milli=300)
+    await put_lease(kit, held)
+    assert kit.world.workers(T)[0].free != whole
+    over = held.model_copy(update={"status": lease(state).status})
+    await put_lease(kit, over)
+    assert kit.world.workers(T)[0].free != whole, "what the platform may yet start is there"
+    meta = held.metadata.model_copy(update={"deletion_timestamp": T})
+    over = over.model_copy(update={"metadata": meta})
+    await put_lease(kit, over)
+    await put_lease(kit, over)
+    assert kit.world.workers(T)[0].free == whole
+    assert kit.world.workers(T)[0].held == ()
+    again = World(kit.records, kit.logs, kit.blobs, platform="x", default_image="", started=T)
+    again.agent_heard("n1", T)
+    assert again.workers(T)[0].free == whole
+    await drop_lease(kit, held)
+    assert kit.world.workers(T)[0].free == whole
 
 
 async def test_shares_are_counted_while_a_lease_is_there(kit: Kit) -> None:
