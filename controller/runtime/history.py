@@ -27,7 +27,7 @@ from .world import World
 SAMPLE_SECONDS: Final = 5.0
 SAMPLES_KEPT: Final = 17_280  # of a day
 LEASES_KEPT: Final = 4_000
-JOBS_KEPT: Final = 200
+JOBS_KEPT: Final = 2_000
 DAY: Final = 86400.0
 POLL_PIECE: Final = 500
 SEEDED: Final = 2_000
@@ -45,7 +45,7 @@ class History:
         self._world = world
         self._clock = clock
         self._past: deque[PastLease] = deque(maxlen=LEASES_KEPT)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, str] = OrderedDict()
         self._samples: deque[array[float]] = deque(maxlen=SAMPLES_KEPT)
         self._overrun = -1.0
 
@@ -77,7 +77,7 @@ class History:
     def transition(self, old: Job, new: Job) -> None:
         """A status was written."""
         if new.status.phase.terminal and not old.status.phase.terminal:
-            self._note_ended(new.metadata.name)
+            self._note_ended(new)
 
     def overran(self, seconds: float) -> None:
         """A lease ended so long after its time."""
@@ -89,9 +89,9 @@ class History:
         """Leases that ended, the newest first."""
         return reversed(self._past)
 
-    def ended(self) -> Iterator[str]:
-        """Names of jobs that ended, the newest first; some may be gone meanwhile."""
-        return reversed(self._ended)
+    def ended(self) -> Iterator[tuple[str, str]]:
+        """Jobs that ended, name and owner, the newest first; some may be gone meanwhile."""
+        return reversed(self._ended.items())
 
     def samples(self, since: float) -> list[Sample]:
         """Those younger than `since`, oldest first."""
@@ -131,7 +131,7 @@ class History:
             if job is not None and job.status.finished_at > now - DAY:
                 found.append(job)
         for job in sorted(found, key=lambda job: job.status.finished_at):
-            self._note_ended(job.metadata.name)
+            self._note_ended(job)
             if job.status.started_at and job.status.worker:
                 self._past.append(of_job(job))
 
@@ -141,9 +141,9 @@ class History:
         by_hour = (self._records.store.ids_by(JOBS, "expires", str(hour)) for hour in hours)
         return islice(chain.from_iterable(by_hour), SEEDED)
 
-    def _note_ended(self, name: str) -> None:
-        self._ended[name] = None
-        self._ended.move_to_end(name)
+    def _note_ended(self, job: Job) -> None:
+        self._ended[job.metadata.name] = job.metadata.owner
+        self._ended.move_to_end(job.metadata.name)
         while len(self._ended) > JOBS_KEPT:
             self._ended.popitem(last=False)
 

@@ -106,7 +106,8 @@ class Overview:
                 yield job
 
     def _ended(self) -> Iterator[Job]:
-        return (job for job in self._jobs(self._history.ended()) if job.status.phase.terminal)
+        seen = (name for name, owner in self._history.ended() if self._viewer.sees_owner(owner))
+        return (job for job in self._jobs(seen) if job.status.phase.terminal)
 
     def _workers(self, now: float) -> tuple[WorkerNow, ...]:
         uses = self._world.usage.shown(self._records, now, viewer=self._viewer)

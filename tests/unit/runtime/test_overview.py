@@ -64,6 +64,8 @@ async def test_a_submitter_is_shown_its_own_jobs_and_leases_and_every_worker(kit
         meta = {"owner": owner}
         await kit.put(job(Phase.RUNNING, name=f"{owner}-busy", uid=uid, meta=meta))
         await kit.put(job(name=f"{owner}-waits", uid=f"w{n}", meta=meta))
+        before = await kit.put(job(Phase.RUNNING, name=f"{owner}-ended", uid=f"e{n}", meta=meta))
+        kit.history.transition(before, await kit.status(f"{owner}-ended", phase=Phase.FAILED))
         held = lease(uid=uid)
         held = held.model_copy(
             update={"metadata": held.metadata.model_copy(update={"owner": owner, "name": uid})}
@@ -76,6 +78,7 @@ async def test_a_submitter_is_shown_its_own_jobs_and_leases_and_every_worker(kit
     all_of_it, hers = kit.overview.board(), kit.overview.seen_by(HERS).board()
     assert {one.metadata.owner for one in all_of_it.jobs} == {"hers", "his"}
     assert {one.metadata.owner for one in (*hers.jobs, *hers.leases)} == {"hers"}
+    assert [one.metadata.name for one in hers.jobs][-1] == "hers-ended"
     assert {one.owner for one in hers.past} == {"hers"}
     assert (hers.running, hers.waiting) == (1, 1)
     assert [one.worker.metadata.name for one in hers.workers] == ["n1"]
@@ -134,7 +137,7 @@ async def test_after_a_restart_the_jobs_on_record_tell_of_a_day(kit: Kit) -> Non
         status |= {"worker": "n1", "devices": (0,), "cleaned": True}
         await kit.put(job(Phase.SUCCEEDED, name=name, uid=str(n) * 32, status=status))
     await kit.history.seed()
-    assert list(kit.history.ended()) == ["last", "first"]
+    assert [name for name, _ in kit.history.ended()] == ["last", "first"]
     newest = next(kit.history.past())
     assert (newest.name, newest.milli) == (unit_name("2" * 32, 1), 500)
     assert (newest.start, newest.end, newest.outcome) == (now - 65, now - 5, "Succeeded")
@@ -163,7 +166,7 @@ async def test_what_is_remembered_is_bounded(kit: Kit, monkeypatch: pytest.Monke
     before = job(Phase.RUNNING)
     for name in ("a", "b", "a", "c"):
         kit.history.transition(before, job(Phase.FAILED, name=name))
-    assert list(kit.history.ended()) == ["c", "a"]
+    assert [name for name, _ in kit.history.ended()] == ["c", "a"]
     assert kit.history._samples.maxlen == history.SAMPLES_KEPT
     assert kit.history._past.maxlen == history.LEASES_KEPT
 
