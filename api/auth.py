@@ -10,9 +10,10 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from ..crd_like_specs.errors import (
     ForbiddenError,
@@ -20,6 +21,7 @@ from ..crd_like_specs.errors import (
     UnauthenticatedError,
     ValidationError,
 )
+from .api_tokens import ApiToken, CreatedToken
 from .viewer import EVERYTHING, Viewer
 
 
@@ -28,23 +30,28 @@ class Role(str, Enum):
 
     ADMIN = "admin"  # everything
     SUBMITTER = "submitter"  # its own jobs, and looking at workers
+    VIEWER = "viewer"  # looking at everything, changing nothing
     AGENT = "agent"  # the agent's stream and blobs, nothing else
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who holds a token. owner: the name that its jobs are marked with; "" where it has none, as
-    only admins and agents may.
+    only admins, viewers and agents may. token: id of one that an admin handed out, "" for those of
+    the configuration; expires_at: POSIX seconds at which it ends, 0.0 for never.
     """
 
     role: Role
     owner: str = ""
+    token: str = ""
+    expires_at: float = 0.0
 
     @property
     def viewer(self) -> Viewer:
         """Whose jobs it sees."""
         who = self.owner or self.role.value
-        return Viewer(self.owner, own_only=self.role is not Role.ADMIN, who=who)
+        sees_all = self.role in (Role.ADMIN, Role.VIEWER)
+        return Viewer(self.owner, own_only=not sees_all, who=who)
 
 
 def viewer_of(holder: Holder | None) -> Viewer:
@@ -53,6 +60,7 @@ def viewer_of(holder: Holder | None) -> Viewer:
 
 
 _CLIENTS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
+_READERS: Final = _CLIENTS | {Role.VIEWER}
 _AGENTS: Final = frozenset({Role.ADMIN, Role.AGENT})
 _ADMINS: Final = frozenset({Role.ADMIN})
 _EVERYONE: Final = frozenset(Role)
@@ -61,9 +69,18 @@ _SERVICES: Final = {
     "cumulus.v1.Cumulus": _CLIENTS,
     "cumulus.v1.Agent": _AGENTS,
 }
+_CUMULUS: Final = "/cumulus.v1.Cumulus/"
+_OF_ADMINS: Final = (
+    *("Cordon", "Fence", "RemoveWorker", "CreateJoinToken"),
+    *("CreateToken", "RevokeToken", "ListTokens"),
+)
+_OF_READERS: Final = (
+    *("Get", "List", "Watch", "Follow", "Logs", "Result", "Why", "Events", "Plan", "Usage"),
+    *("ServerInfo", "WhoAmI"),
+)
 _METHODS: Final = {
-    f"/cumulus.v1.Cumulus/{method}": _ADMINS
-    for method in ("Cordon", "Fence", "RemoveWorker", "CreateJoinToken")
+    **{f"{_CUMULUS}{method}": _ADMINS for method in _OF_ADMINS},
+    **{f"{_CUMULUS}{method}": _READERS for method in _OF_READERS},
 }
 
 WITHOUT_ROLE: Final = "/cumulus.v1.Join/"
@@ -82,14 +99,42 @@ def require(role: Role | None, roles: Iterable[Role], what: str) -> None:
         raise ForbiddenError(f"the role {role.value} may not {what}")
 
 
+class IssuedPort(Protocol):
+    """Tokens that admins hand out while the controller runs."""
+
+    def holder(self, key: bytes) -> Holder | None:
+        """Who holds the token with this hash (see `hashed`), None where there is none such.
+        UnauthenticatedError where its time is over.
+        """
+
+    def using(self, holder: Holder) -> AbstractContextManager[None]:
+        """Around a call: its task is cancelled once the token ends."""
+
+    def ended(self, holder: Holder) -> bool:
+        """Whether the holder's token was revoked, or its time is over."""
+
+    async def create(self, name: str, role: str, ttl: int, by: str) -> CreatedToken:
+        """name: of the holder; role: admin, submitter or viewer; ttl: seconds, 0: no end; by: who
+        asks. ValidationError.
+        """
+
+    async def revoke(self, id_: str, by: str) -> ApiToken:
+        """End it, and what is called with it. NotFoundError."""
+
+    def list(self) -> tuple[ApiToken, ...]:
+        """Those there are."""
+
+
 class Tokens:
-    """The tokens of one controller: secret → who holds it. An empty secret is refused.
+    """The tokens of one controller: secret → who holds it. An empty secret is refused. issued: those
+    handed out since, None where none can be.
 
     A submitter without a name is known by its token's hash, `submitter-<8 hex digits>`: always the
     same one for the same token. Tokens of one name own the same jobs.
     """
 
-    def __init__(self, tokens: Mapping[str, Holder]) -> None:
+    def __init__(self, tokens: Mapping[str, Holder], issued: IssuedPort | None = None) -> None:
+        self.issued = issued
         if any(len(secret) < 16 for secret in tokens):
             raise ValidationError("a token is at least 16 characters long")
         self._holders = tuple(
@@ -113,9 +158,19 @@ class Tokens:
         for known, holder in self._holders:  # all of them, so that time tells nothing
             if hmac.compare_digest(known, given):
                 found = holder
+        if found is None and self.issued is not None:
+            found = self.issued.holder(given)
         if found is None:
             raise UnauthenticatedError("the token is not valid")
         return found
+
+    def using(self, holder: Holder) -> AbstractContextManager[None]:
+        """Around a call that this holder makes: its task is cancelled once the token ends."""
+        return nullcontext() if self.issued is None else self.issued.using(holder)
+
+    def ended(self, holder: Holder | None) -> bool:
+        """Whether the token was revoked, or its time is over."""
+        return holder is not None and self.issued is not None and self.issued.ended(holder)
 
 
 def _named(holder: Holder, key: bytes) -> Holder:

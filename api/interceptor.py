@@ -11,7 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ import grpc.aio
 from grpc_status import rpc_status
 from loguru import logger
 
-from ..crd_like_specs.errors import CumulusError, UnavailableError
+from ..crd_like_specs.errors import CumulusError, UnauthenticatedError, UnavailableError
 from .auth import WITHOUT_ROLE, Holder, Role, Tokens, allowed, require, viewer_of
 from .status import row, to_grpc
 from .viewer import Viewer
@@ -162,14 +162,15 @@ class Interceptor(_Base):
             if not method.startswith(WITHOUT_ROLE):
                 call.holder = self._holder(metadata)
             require(call.role, allowed(method), f"call {method.rpartition('/')[2]}")
-            yield
+            with self._using(call.holder):
+                yield
         except CumulusError as e:
             error = e
         except asyncio.CancelledError:
             outcome = "CANCELLED"
-            if not self._stopping:
+            error = self._cut_off(call.holder)
+            if error is None:
                 raise
-            error = UnavailableError("the controller is stopping; jobs go on, connect again")
         except Exception as e:  # noqa: BLE001 (the boundary: a bug must neither leak nor kill the stream unseen)
             _bound(call).opt(exception=e).error("{} failed unexpectedly", method)
             error = CumulusError(f"internal error, see the log of request {call.request_id}")
@@ -179,6 +180,17 @@ class Interceptor(_Base):
             _log(call, outcome, time.monotonic() - started, error)
         if error:
             await _abort(error, call, context)
+
+    def _using(self, holder: Holder | None) -> AbstractContextManager[None]:
+        return self._tokens.using(holder) if self._tokens and holder else nullcontext()
+
+    def _cut_off(self, holder: Holder | None) -> CumulusError | None:
+        """Why we cancelled the call; None where its client did."""
+        if self._tokens is not None and self._tokens.ended(holder):
+            return UnauthenticatedError("the token was revoked, or its time is over")
+        if self._stopping:
+            return UnavailableError("the controller is stopping; jobs go on, connect again")
+        return None
 
     def _holder(self, metadata: dict[str, Any]) -> Holder | None:
         return self._tokens.holder(metadata.get("authorization")) if self._tokens else None

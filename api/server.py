@@ -87,7 +87,7 @@ class GrpcServer:
         self._health = published.aio.HealthServicer()
         server = self._clients.server
         add_cumulus: Any = cumulus_pb2_grpc.add_CumulusServicer_to_server
-        self._cumulus = CumulusServicer(jobs, blobs, join, max_code=max_code)
+        self._cumulus = CumulusServicer(jobs, blobs, join, tokens, max_code=max_code)
         add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
         identities = fleet.identities if fleet else None

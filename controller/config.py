@@ -196,7 +196,7 @@ class Config(BaseSettings):
     registry that is not listed is never asked. placement: the first worker with room, or the one on which the
     least is left over. advertise: HOST under which workers reach this machine.
 
-    tokens_file: lines `role:token` or `role:name:token` (admin, submitter, agent); submitters see
+    tokens_file: lines `role:token` or `role:name:token` (admin, submitter, viewer, agent); submitters see
     the jobs of their own name only, and without one those of their own token; an agent with a name
     is that worker, which others beyond this machine have to be without `tls.auto`. With it and
     no such file there is one admin token, in `admin.token` of the data folder.
@@ -312,7 +312,7 @@ def read_tokens(path: Path) -> dict[str, Holder]:
         wrong = ""
         if len(name) > 1 or role not in _ROLES or len(token) < MIN_TOKEN:
             wrong = (
-                "expected admin|submitter|agent, a colon, perhaps a name and a colon, "
+                "expected admin|submitter|viewer|agent, a colon, perhaps a name and a colon, "
                 f"and at least {MIN_TOKEN} characters without colons"
             )
         elif name and not re.fullmatch(NAME_PATTERN, name[0]):
@@ -321,7 +321,7 @@ def read_tokens(path: Path) -> dict[str, Holder]:
             wrong = "this token stands further up already: expected each one once"
         if wrong:
             raise ValidationError([Problem(wrong, file=str(path), line=number)])
-        tokens[token] = Holder(Role(role), *name)
+        tokens[token] = Holder(Role(role), name[0] if name else "")
     return tokens
 
 

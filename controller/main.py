@@ -161,6 +161,7 @@ class Controller:
             self._place,
             clock.now,
             agent_token=self._agent_token,
+            note=note,
         )
         admission = Admission(platform.name, blobs)
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)

@@ -14,9 +14,10 @@ from .connection import Connection
 from .happening import EventCalls
 from .naming import name_of
 from .previewing import PreviewCalls
+from .token_calls import TokenCalls
 
 
-class OperatorCalls(EventCalls, PreviewCalls):
+class OperatorCalls(EventCalls, PreviewCalls, TokenCalls):
     """Workers, how machines become ones, what happened, and what would."""
 
     _connection: Connection

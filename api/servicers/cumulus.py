@@ -16,7 +16,7 @@ from loguru import logger
 from ...crd_like_specs.errors import CumulusError, Permanent
 from ...crd_like_specs.worker import Worker
 from .. import convert
-from ..auth import Role, require
+from ..auth import Role, Tokens, require
 from ..convert_usage import usage_to_proto
 from ..frames import Finished, JobEvent
 from ..gen.cumulus.v1 import cumulus_pb2 as pb
@@ -44,12 +44,14 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         jobs: JobsPort,
         blobs: BlobsPort,
         join: JoinPort | None = None,
+        tokens: Tokens | None = None,
         *,
         max_code: int = MAX_CODE_BYTES,
     ) -> None:
         self._of_all = jobs
         self._blobs = blobs
         self._join = join
+        self._tokens = tokens
         self._max_code = max_code
         self._writes: set[asyncio.Task[Any]] = set()
 

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from ...crd_like_specs.errors import Permanent
+from ..api_tokens import token_to_proto
+from ..auth import IssuedPort, Tokens
 from ..convert import job_to_proto, resource_from_proto
 from ..gen.cumulus.v1 import cumulus_pb2 as pb
-from ..gen.cumulus.v1 import events_pb2, plans_pb2
+from ..gen.cumulus.v1 import events_pb2, plans_pb2, tokens_pb2
 from ..gen.cumulus.v1 import resources_pb2 as res
 from ..happened import happened_to_proto, query_from_proto
 from ..interceptor import Context, current
@@ -25,6 +28,8 @@ T = TypeVar("T")
 class OperationsServicer:
     """See the module docstring."""
 
+    _tokens: Tokens | None
+
     @property
     def _jobs(self) -> JobsPort:
         """As the caller of the running call sees them."""
@@ -32,6 +37,53 @@ class OperationsServicer:
 
     async def _write(self, write: Coroutine[Any, Any, T]) -> T:
         raise NotImplementedError
+
+    async def CreateToken(  # noqa: N802
+        self, request: tokens_pb2.CreateTokenRequest, _context: Context
+    ) -> tokens_pb2.CreatedToken:
+        """A token for somebody."""
+        made = await self._write(
+            self._issued.create(request.name, request.role, request.ttl, current().viewer.who)
+        )
+        return tokens_pb2.CreatedToken(secret=made.secret, token=token_to_proto(made.token))
+
+    async def RevokeToken(  # noqa: N802
+        self, request: tokens_pb2.RevokeTokenRequest, _context: Context
+    ) -> tokens_pb2.ApiToken:
+        """End one."""
+        revoked = self._issued.revoke(request.id, current().viewer.who)
+        return token_to_proto(await self._write(revoked))
+
+    async def ListTokens(  # noqa: N802
+        self, _request: tokens_pb2.ListTokensRequest, _context: Context
+    ) -> tokens_pb2.ListTokensResponse:
+        """Those that were handed out."""
+        found = [token_to_proto(token) for token in self._issued.list()]
+        return tokens_pb2.ListTokensResponse(tokens=found)
+
+    async def WhoAmI(  # noqa: N802
+        self, _request: tokens_pb2.WhoAmIRequest, _context: Context
+    ) -> tokens_pb2.WhoAmIResponse:
+        """Who calls."""
+        holder = current().holder
+        if holder is None:
+            return tokens_pb2.WhoAmIResponse()
+        return tokens_pb2.WhoAmIResponse(
+            name=holder.owner,
+            role=holder.role.value,
+            id=holder.token,
+            expires_at=holder.expires_at,
+        )
+
+    @property
+    def _issued(self) -> IssuedPort:
+        if self._tokens is None or self._tokens.issued is None:
+            raise Permanent(
+                "this controller asks for no tokens, so there is nothing to hand out: "
+                "set tokensFile or tls.auto in its configuration",
+                reason="NoTokens",
+            )
+        return self._tokens.issued
 
     async def Plan(  # noqa: N802 (gRPC names methods like this)
         self, request: plans_pb2.PlanRequest, _context: Context

@@ -8,6 +8,7 @@ I/O: the log only.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -25,7 +26,7 @@ from ..auth import Holder, Role, Tokens, is_loopback, require, viewer_of
 from ..viewer import Viewer
 from .answers import answer
 
-READERS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
+READERS: Final = frozenset({Role.ADMIN, Role.SUBMITTER, Role.VIEWER})
 """Who may read anything here; agents have nothing to look for."""
 
 LOGIN: Final = "/ui/login"
@@ -117,26 +118,42 @@ class Guard:
             await send(message)
 
         try:
-            scope.setdefault("state", {})["viewer"] = self._viewer(scope)
+            holder = self._holder(scope)
+            scope.setdefault("state", {})["viewer"] = viewer_of(holder)
         except CumulusError as error:
             await _refusal(error, scope)(scope, receive, noting)
         else:
-            await self._app(scope, receive, noting)
+            await self._serve(holder, scope, receive, noting)
         logger.bind(code=code).debug("{} {}", scope["method"], path)
 
-    def _viewer(self, scope: Scope) -> Viewer:
+    async def _serve(
+        self, holder: Holder | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Let it through; a stream that is open when its token ends is cut off."""
+        if self._tokens is None or holder is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            with self._tokens.using(holder):
+                await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._tokens.ended(holder):
+                raise
+
+    def _holder(self, scope: Scope) -> Holder | None:
+        """Who asks; None where everybody may."""
         path = scope["path"]
         if self._local and is_page(path):
             _require_local(Headers(scope=scope).get("host", ""))
         if self._tokens is None or path in _PROBES or path.startswith(_OPEN):
-            return viewer_of(None)
+            return None
         given = Headers(scope=scope).get("authorization")
         if given is None and self._sessions is not None and is_page(path):
             holder = self._sessions.holder(session_of(scope), self._now())
         else:
             holder = self._tokens.holder(given)
         require(holder.role, READERS, f"read {path}")
-        return viewer_of(holder)
+        return holder
 
 
 def _require_local(host: str) -> None:

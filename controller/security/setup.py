@@ -19,6 +19,7 @@ import psutil
 from loguru import logger
 
 from ...api.auth import Holder, Role, Tokens, is_loopback
+from ...api.happened import Happened
 from ...api.joining import Joined
 from ...api.private_files import write_private
 from ...api.server import Fleet, TlsFiles
@@ -27,6 +28,7 @@ from ...crd_like_specs.worker import Worker
 from ..config import Config, read_tokens
 from ..platforms.base import WorkerJoin
 from ..store import Store
+from .api_tokens import IssuedTokens
 from .authority import Authority
 from .identities import Identities
 from .joining import Joining, Place
@@ -42,7 +44,7 @@ _WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not list
 
 class Security:
     """tls, tokens, fleet, join: as `GrpcServer` takes them. workers: every worker's record, by
-    name; place: what workers are told, asked each time; now: POSIX seconds.
+    name; place: what workers are told, asked each time; now: POSIX seconds; note: keeps an event.
 
     StoreError where the data folder cannot keep the authority, ValidationError for wrong files.
     """
@@ -56,7 +58,9 @@ class Security:
         now: Callable[[], float],
         *,
         agent_token: str = "",
+        note: Callable[[Happened], None] = lambda _: None,
     ) -> None:
+        self._issued = IssuedTokens(store, now, note)
         self._config = config
         self._now = now
         self.authority: Authority | None = None
@@ -116,7 +120,10 @@ class Security:
             _check_named(tokens, config)
         # An agent with a certificate needs no token, and gets none.
         return Tokens(
-            tokens if self.fleet or not agent_token else {**tokens, agent_token: Holder(Role.AGENT)}
+            tokens
+            if self.fleet or not agent_token
+            else {**tokens, agent_token: Holder(Role.AGENT)},
+            self._issued,
         )
 
 

@@ -44,6 +44,7 @@ COMMANDS = {
     "explain": "cmd_explain",
     "schema": "cmd_schema",
     "config": "cmd_config",
+    "auth": "cmd_auth",
     "info": "cmd_info",
     "token": "cmd_token",
 }

@@ -78,6 +78,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cumulusctl token create",
         "cumulusctl token create --ttl 30m --worker gpu-1",
     ),
+    "auth token create": (
+        "cumulusctl auth token create alice --role submitter --ttl 90d --out alice.token",
+        "cumulusctl auth token create dashboard --role viewer > dashboard.token",
+    ),
+    "auth token list": ("cumulusctl auth token list",),
+    "auth token revoke": ("cumulusctl auth token revoke 3f2a9c01b7d4e586",),
+    "auth whoami": ("cumulusctl auth whoami", "cumulusctl --token-file alice.token auth whoami"),
     "version": ("cumulusctl version",),
 }
 """Words of the command → lines as they are typed."""

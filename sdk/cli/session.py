@@ -15,6 +15,9 @@ from .given import Given
 
 T = TypeVar("T")
 
+COMPLETION_SECONDS = 0.7
+"""So long a shell waits for names at most."""
+
 
 def given(ctx: typer.Context) -> Given:
     """What the options before the command said."""
@@ -58,10 +61,24 @@ def worker_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _names(ctx: typer.Context, kind: str, incomplete: str) -> list[str]:
     async def names(client: AsyncCumulusClient) -> list[str]:
-        found = await asyncio.wait_for(client.list(kind), 1.0)
-        return [one.metadata.name for one in found]
+        return [one.metadata.name for one in await client.list(kind)]
+
+    return complete(ctx, names, incomplete)
+
+
+def complete(
+    ctx: typer.Context,
+    words: Callable[[AsyncCumulusClient], Awaitable[list[str]]],
+    incomplete: str,
+) -> list[str]:
+    """Those that begin so. A shell that completes shows no errors and does not wait: where the
+    controller is away, or takes its time, there are none.
+    """
+
+    async def soon(client: AsyncCumulusClient) -> list[str]:
+        return await asyncio.wait_for(words(client), COMPLETION_SECONDS)
 
     try:
-        return [name for name in run(ctx, names) if name.startswith(incomplete)]
-    except (TimeoutError, CumulusError):
-        return []  # a shell that completes shows no errors
+        return [word for word in run(ctx, soon) if word.startswith(incomplete)]
+    except (TimeoutError, CumulusError, typer.Exit):
+        return []

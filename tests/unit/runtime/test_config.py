@@ -120,7 +120,7 @@ def test_tokens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("root:" + "a" * 16, "expected admin|submitter|agent"),
+        ("root:" + "a" * 16, "expected admin|submitter|viewer|agent"),
         ("admin:short", "at least 16 characters"),
         ("admin", "at least 16 characters"),
         ("submitter:" + "n" * 20 + ":short", "at least 16 characters"),

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import grpc
 from cumulus.api import convert, status
+from cumulus.api.api_tokens import ApiToken, Caller, token_to_proto
 from cumulus.api.convert_usage import usage_to_proto
 from cumulus.api.frames import (
     Applied,
@@ -35,7 +36,7 @@ from cumulus.api.frames import (
     WorkerUse,
 )
 from cumulus.api.gen.cumulus.v1 import cumulus_pb2 as pb
-from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
+from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc, tokens_pb2
 from cumulus.api.happened import EventQuery, Happened, happened_to_proto, query_from_proto
 from cumulus.api.previews import Preview, preview_to_proto
 from cumulus.crd_like_specs.errors import CumulusError, ExpiredError, NotFoundError
@@ -89,6 +90,8 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         self.uses: list[WorkerUse] = []
         self.happened: list[Happened] = []
         self.preview = Preview((), NOW)
+        self.tokens: list[ApiToken] = []
+        self.caller = Caller()
         self.floor = 0  # watches from below it have expired
         self.never_ends = False  # jobs stay Running
         self.gap: tuple[int, int] | None = None  # records [a, b) of the log are not kept
@@ -145,6 +148,29 @@ class FakeServer(cumulus_pb2_grpc.CumulusServicer):
         job = self._find("Job", request.name, context)
         meta = job.metadata.model_copy(update={"extension": request.seconds})
         return convert.job_to_proto(self.put(job.model_copy(update={"metadata": meta})))
+
+    def CreateToken(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("CreateToken", request, context)
+        until = NOW + request.ttl if request.ttl else 0.0
+        made = ApiToken("t1", request.name, request.role, NOW, until)
+        return tokens_pb2.CreatedToken(secret="cmlt1.secret", token=token_to_proto(made))
+
+    def RevokeToken(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("RevokeToken", request, context)
+        found = [one for one in self.tokens if one.id == request.id]
+        if not found:
+            self._fail(NotFoundError(f"token {request.id!r} not found"), context)
+        self.tokens = [one for one in self.tokens if one.id != request.id]
+        return token_to_proto(found[0])
+
+    def ListTokens(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("ListTokens", request, context)
+        found = [token_to_proto(one) for one in self.tokens]
+        return tokens_pb2.ListTokensResponse(tokens=found)
+
+    def WhoAmI(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._enter("WhoAmI", request, context)
+        return tokens_pb2.WhoAmIResponse(**asdict(self.caller))
 
     def Plan(self, request: Any, context: Any) -> Any:  # noqa: N802
         self._enter("Plan", request, context)

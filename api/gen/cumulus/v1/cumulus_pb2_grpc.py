@@ -8,6 +8,7 @@ from . import cumulus_pb2 as cumulus_dot_v1_dot_cumulus__pb2
 from . import events_pb2 as cumulus_dot_v1_dot_events__pb2
 from . import plans_pb2 as cumulus_dot_v1_dot_plans__pb2
 from . import resources_pb2 as cumulus_dot_v1_dot_resources__pb2
+from . import tokens_pb2 as cumulus_dot_v1_dot_tokens__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -132,6 +133,26 @@ class CumulusStub:
                 '/cumulus.v1.Cumulus/CreateJoinToken',
                 request_serializer=cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_cumulus__pb2.JoinToken.FromString,
+                _registered_method=True)
+        self.CreateToken = channel.unary_unary(
+                '/cumulus.v1.Cumulus/CreateToken',
+                request_serializer=cumulus_dot_v1_dot_tokens__pb2.CreateTokenRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_tokens__pb2.CreatedToken.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/cumulus.v1.Cumulus/RevokeToken',
+                request_serializer=cumulus_dot_v1_dot_tokens__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_tokens__pb2.ApiToken.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/cumulus.v1.Cumulus/ListTokens',
+                request_serializer=cumulus_dot_v1_dot_tokens__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_tokens__pb2.ListTokensResponse.FromString,
+                _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/cumulus.v1.Cumulus/WhoAmI',
+                request_serializer=cumulus_dot_v1_dot_tokens__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_tokens__pb2.WhoAmIResponse.FromString,
                 _registered_method=True)
         self.PutBlob = channel.stream_unary(
                 '/cumulus.v1.Cumulus/PutBlob',
@@ -286,6 +307,31 @@ class CumulusServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateToken(self, request, context):
+        """Bearer tokens of clients. Admins only, but for WhoAmI.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WhoAmI(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutBlob(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -408,6 +454,26 @@ def add_CumulusServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_cumulus__pb2.JoinToken.SerializeToString,
+            ),
+            'CreateToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateToken,
+                    request_deserializer=cumulus_dot_v1_dot_tokens__pb2.CreateTokenRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_tokens__pb2.CreatedToken.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=cumulus_dot_v1_dot_tokens__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_tokens__pb2.ApiToken.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=cumulus_dot_v1_dot_tokens__pb2.ListTokensRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_tokens__pb2.ListTokensResponse.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=cumulus_dot_v1_dot_tokens__pb2.WhoAmIRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_tokens__pb2.WhoAmIResponse.SerializeToString,
             ),
             'PutBlob': grpc.stream_unary_rpc_method_handler(
                     servicer.PutBlob,
@@ -943,6 +1009,114 @@ class Cumulus:
             '/cumulus.v1.Cumulus/CreateJoinToken',
             cumulus_dot_v1_dot_cumulus__pb2.CreateJoinTokenRequest.SerializeToString,
             cumulus_dot_v1_dot_cumulus__pb2.JoinToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/CreateToken',
+            cumulus_dot_v1_dot_tokens__pb2.CreateTokenRequest.SerializeToString,
+            cumulus_dot_v1_dot_tokens__pb2.CreatedToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/RevokeToken',
+            cumulus_dot_v1_dot_tokens__pb2.RevokeTokenRequest.SerializeToString,
+            cumulus_dot_v1_dot_tokens__pb2.ApiToken.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/ListTokens',
+            cumulus_dot_v1_dot_tokens__pb2.ListTokensRequest.SerializeToString,
+            cumulus_dot_v1_dot_tokens__pb2.ListTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cumulus.v1.Cumulus/WhoAmI',
+            cumulus_dot_v1_dot_tokens__pb2.WhoAmIRequest.SerializeToString,
+            cumulus_dot_v1_dot_tokens__pb2.WhoAmIResponse.FromString,
             options,
             channel_credentials,
             insecure,
