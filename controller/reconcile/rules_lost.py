@@ -15,7 +15,7 @@ from ...crd_like_specs.lease import DISCONNECTED, RESTARTED, WORKER_LOST, Lease,
 from .actions import Plan, PutLease
 from .case import Case
 from .observed import ServiceSeen, ServiceState
-from .timing import DISCONNECT_SLACK
+from .timing import DISCONNECT_SLACK, LOGS_PATIENCE
 
 FOUND_DEAD: Final = 255
 """What an engine says of a container that it finds dead at its own start: after a power cut it is
@@ -112,11 +112,17 @@ def ended_by_worker(case: Case, reason: str) -> Plan:
     return _over(case, "ended-by-worker", reason, f"worker {case.status.worker} {words[reason]}")
 
 
-def without_output(case: Case) -> Plan | None:
-    """It ended well, but its worker is silent and nobody has its result: the two went together."""
+def without_output(case: Case, service: ServiceSeen) -> Plan | None:
+    """It ended well, but nobody has its result: where its worker is silent the two went together.
+    Whether it is shows only a while after its last word.
+    """
     lease = case.lease
-    if lease is None or case.in_contact(lease):
+    if lease is None:
         return None
+    if case.in_contact(lease):
+        since = case.seen.since.get(service.name) or service.finished_at or case.now
+        certain = since + 2 * LOGS_PATIENCE
+        return case.wait("await-output", certain) if case.now < certain else None
     text = f"worker {case.status.worker} was lost with the job's result"
     return _over(case, "output-lost", WORKER_LOST, text)
 

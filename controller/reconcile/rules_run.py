@@ -288,7 +288,7 @@ def _own_end(case: Case, service: ServiceSeen) -> Plan:
         if case.job.spec.code is None or (result is not None and result.ok):
             return case.end("succeeded", Phase.SUCCEEDED)
         if result is None:
-            return without_output(case) or case.end(
+            return without_output(case, service) or case.end(
                 "no-result",
                 Phase.FAILED,
                 cause=Cause.ERROR,
