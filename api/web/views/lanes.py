@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from ....crd_like_specs.job import Phase
@@ -197,9 +198,14 @@ def _of_plan(plan: PlannedLease) -> _Item:
 def _of_past(past: PastLease) -> _Item:
     known = {phase.value for phase in Phase}
     colour = tone(past.outcome) if past.outcome in known else "off"
-    return _Item(
-        past.job, past.attempt, "past", colour, past.outcome, past.start, past.end, past.milli
+    late = past.end - past.due
+    over = (
+        f" {late:.1f} s after its time"
+        if past.outcome == Phase.TIMED_OUT.value and late > 0
+        else ""
     )
+    words = f"{past.outcome}{over}"
+    return _Item(past.job, past.attempt, "past", colour, words, past.start, past.end, past.milli)
 
 
 def _bar(item: _Item, bottom: int, height: int) -> Bar:
@@ -209,9 +215,13 @@ def _bar(item: _Item, bottom: int, height: int) -> Bar:
         job=item.job,
         kind=item.kind,
         tone=item.tone,
-        words=f"{item.job}{attempt}: {part}{item.words}",
+        words=f"{item.job}{attempt}: {part}{item.words}, {_clock(item.start)} to {_clock(item.end)} UTC",
         start=round(item.start, 2),
         end=round(max(item.end, item.start), 2),
         bottom=bottom,
         height=height,
     )
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"

@@ -80,6 +80,12 @@ def test_plans_do_not_change_with_each_second() -> None:
     assert first == second
 
 
+def test_a_bar_says_when_and_how_far_beyond_its_time() -> None:
+    late = replace(past("late", 86400.0, 86461.5, outcome="TimedOut"), due=86460.0)
+    words = "late: 0.5 of the device, TimedOut 1.5 s after its time, 00:00:00 to 00:01:01 UTC"
+    assert lane_of(board(past=(late,))).bars[0].words == words
+
+
 def test_every_device_of_a_lease_has_its_bar() -> None:
     shown = board(a_lease(running("wide", 500, NOW, (0, 2)), NOW + 600, 500), devices=3)
     assert [len(lane.bars) for lane in lanes(shown)] == [1, 0, 1]
