@@ -1,0 +1,1 @@
+"""Twenty programs that load a machine in known ways and check what they compute. See README.md."""

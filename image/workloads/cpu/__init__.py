@@ -1,0 +1,1 @@
+"""Seven programs that compute, each a script of its own."""

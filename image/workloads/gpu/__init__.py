@@ -1,0 +1,1 @@
+"""Six programs that compute with PyTorch, each a script of its own."""

@@ -1,0 +1,1 @@
+"""Seven programs that write, read and move data, each a script of its own."""
