@@ -12,6 +12,7 @@ chance, so that reading the output again from its beginning gives equal records.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from .frames import LogStream, UnitRecord
@@ -30,6 +31,20 @@ RECORD_COST: Final = 32
 
 RESULT_LIMIT: Final = 64 << 20
 """Bytes held back at most; a longer line is log, not an envelope."""
+
+
+def placed(last: list[UnitRecord], count: int, known: int) -> list[UnitRecord]:
+    """The last ones of `count` records that were read again, under the numbers that they have
+    where `known` records are known already.
+
+    A container's log has a limit too, beyond which the engine begins it anew: what is read again
+    then has lower numbers than what came before, and the result would pass for old. More log than
+    is kept had gone before, so that the result is all that is still wanted.
+    """
+    if count >= known:
+        return last
+    result = [record for record in last if record.stream is LogStream.RESULT]
+    return [replace(record, sequence=known + n) for n, record in enumerate(result)]
 
 
 class Cutter:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from loguru import logger
 
 from ...api.frames import LogBatch, LogStream, UnitRecord
-from ...api.records import LOG_LIMIT, Cutter
+from ...api.records import LOG_LIMIT, Cutter, placed
 from ...crd_like_specs.errors import NotFoundError, Temporary
 from .ports import Clock, LocalRuntime
 
@@ -154,7 +153,7 @@ class LogPump:
                     await self._keep(cutter.feed(frame.stream, frame.time, frame.data))
                     pause = _RETRY_FIRST
                 last = cutter.finish()
-                await self._keep(self._placed(last, cutter.next))
+                await self._keep(placed(last, cutter.next, self._next))
                 self._end(cutter.next)
             except Temporary as e:
                 logger.bind(lease=self.unit).debug("output is read again: {}", e.message)
@@ -174,18 +173,6 @@ class LogPump:
         words = b"the rest of the output is lost: the container is gone\n"
         await self._keep([UnitRecord(at, LogStream.SYSTEM, self._clock.wall(), words)])
         self._end(at + 1)
-
-    def _placed(self, last: list[UnitRecord], count: int) -> list[UnitRecord]:
-        """The last records under the numbers that they have here. count: how many were read.
-
-        A container's log has a limit too, beyond which the engine begins it anew: what is read
-        again then has lower numbers than what came before, and the result would pass for old.
-        More log than is kept had gone before, so that the result is all that is still wanted.
-        """
-        if count >= self._next:
-            return last
-        result = [record for record in last if record.stream is LogStream.RESULT]
-        return [replace(r, sequence=self._next + n) for n, r in enumerate(result)]
 
     @property
     def _next(self) -> int:

@@ -15,7 +15,7 @@ from typing import Final
 from loguru import logger
 
 from ...api.frames import LogRecord, UnitRecord
-from ...api.records import Cutter
+from ...api.records import Cutter, placed
 from ...crd_like_specs.identity import parse_unit, unit_name
 from ..platforms.base import LogFrame
 from ..reconcile.observed import LogsSeen
@@ -84,8 +84,12 @@ class Logs:
         """
         spool = self._spool(unit, create=True)
         assert spool is not None
-        records = tuple(_as_records(frames))
-        await self.append(unit, records, len(records))
+        records = _as_records(frames)
+        if len(records) < spool.next:  # it is without its beginning, or the node is out of reach
+            known = spool.has_result
+            records = [] if known else placed(records, len(records), spool.next)
+        total = records[-1].sequence + 1 if records else 0
+        await self.append(unit, tuple(records), total)
         if not spool.complete:  # the copy is shorter than what was delivered
             await self._finish(unit, spool)
             self._tell(unit)

@@ -90,6 +90,11 @@ class Spool:
             self.result = read_head(self.result_path)
         self.complete = True
 
+    @property
+    def has_result(self) -> bool:
+        """Whether any of it came."""
+        return self.result_path.exists()
+
     def seen(self) -> LogsSeen:
         """For the plan."""
         return LogsSeen(complete=self.complete, result=self.result)

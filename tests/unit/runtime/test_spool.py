@@ -210,6 +210,29 @@ async def test_collecting_from_the_platform_completes_what_the_agent_began(tmp_p
     assert logs.complete(UNIT)
 
 
+async def test_the_platforms_copy_without_its_beginning_still_has_the_result(
+    tmp_path: Path,
+) -> None:
+    """The engine begins a log anew that has become too long."""
+    logs = Logs(tmp_path)
+    lines = [b"%d\n" % n for n in range(5)]
+    before = tuple(UnitRecord(n, OUT, 1.0, line) for n, line in enumerate(lines))
+    await logs.append(UNIT, before, None)
+    copy = [LogFrame("stdout", 2.0, b"8\n"), LogFrame("stdout", 3.0, SUCCESS)]
+    await logs.collect(UNIT, copy)
+    assert [r.data for r in logs.read(UNIT, 0)] == lines
+    assert b"".join([piece async for piece in logs.result(UNIT)]) == SUCCESS
+    assert logs.complete(UNIT)
+
+
+async def test_a_result_that_came_is_not_taken_again_from_a_shorter_copy(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    kept = (UnitRecord(0, OUT, 1.0, b"a\n"), UnitRecord(1, RES, 1.0, SUCCESS))
+    await logs.append(UNIT, kept, None)
+    await logs.collect(UNIT, [LogFrame("stdout", 3.0, SUCCESS)])
+    assert b"".join([piece async for piece in logs.result(UNIT)]) == SUCCESS
+
+
 async def test_a_job_that_prints_nothing_has_its_result_kept(tmp_path: Path) -> None:
     logs = Logs(tmp_path / "not" / "there" / "yet")
     await logs.append(UNIT, (UnitRecord(0, RES, 1.0, SUCCESS),), 1)
