@@ -13,7 +13,7 @@ import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -34,6 +34,7 @@ NETWORK_ISOLATED: Final = "NetworkIsolated"
 _IMAGE_EVENTS: Final = {"type": ["image"]}
 _CHECK: Final = 30.0  # seconds between looks at the firewall
 _DISK_CHECK: Final = 5.0  # and at the disk: jobs fill it fast
+_ENGINE_PAUSE: Final = 0.25  # between questions whether an engine that went away is back
 _LEAST_DISK: Final = 2 << 30  # bytes free below which a worker is short of disk
 
 Pause = Callable[[float], Awaitable[None]]
@@ -169,7 +170,7 @@ class DockerFacts:
 
     async def _watch_images(self, news: asyncio.Event) -> None:
         while True:
-            try:
+            with suppress(DriverError):
                 async with aclosing(
                     pieces(EventStream(self._engine, _IMAGE_EVENTS), "images")
                 ) as s:
@@ -177,9 +178,18 @@ class DockerFacts:
                         if self._verdict is not None and self._verdict.reason == "ImageMissing":
                             self._verdict = None  # it may be there now: check at the next reading
                         news.set()
-            except DriverError:
-                news.set()  # the engine restarts, perhaps with another address or other labels
-            await self._pause(1.0)
+            # The engine restarts, perhaps with another address, other labels, without its networks.
+            await self._answers()
+            self._verdict = None
+            news.set()
+
+    async def _answers(self) -> None:
+        """Return once the engine does again."""
+        while True:
+            await self._pause(_ENGINE_PAUSE)
+            with suppress(DriverError):
+                await self._engine.call(_ping)
+                return
 
     async def _watch_disk(self, news: asyncio.Event) -> None:
         async for _ in disk_turns(self._data, self._pause):
@@ -291,3 +301,7 @@ def machine_labels(hostname: str) -> dict[str, str]:
 
 def _ask(client: docker.DockerClient) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
     return client.api.info(), client.api.images()
+
+
+def _ping(client: docker.DockerClient) -> object:
+    return client.ping()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...crd_like_specs.checkpoint import TOO_LARGE
+from ...crd_like_specs.identity import NETWORK_EGRESS_CONFIG, NETWORK_ISOLATED_CONFIG
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
 from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from . import share_words
@@ -21,10 +22,18 @@ from .timing import (
     OVERRUN_PATIENCE,
     START_PATIENCE,
     STOP_PATIENCE,
+    UNSTARTED_RETRY,
     earliest,
 )
 
 LAST_SIGNAL: Final = 64
+
+JOB_NETWORKS: Final = (NETWORK_ISOLATED_CONFIG, NETWORK_EGRESS_CONFIG)
+UNPREPARED: Final = "WorkerUnprepared"
+"""A node without its networks: its engine was started anew, and its agent is about to make them."""
+
+MOST_UNPREPARED: Final = 10
+"""Attempts that may find a node so, some seconds apart: then it is none that will be prepared."""
 
 
 def note_service(case: Case) -> Plan | None:
@@ -272,6 +281,10 @@ def _ended_for_size(case: Case) -> Plan:
 
 
 def _rejected(case: Case, service: ServiceSeen) -> Plan:
+    message = service.message
+    tried = sum(attempt.reason == UNPREPARED for attempt in case.status.attempts)
+    if tried < MOST_UNPREPARED and any(name in message for name in JOB_NETWORKS):
+        return case.unstarted("unprepared", UNPREPARED, message, UNSTARTED_RETRY)
     missing = "no such image" in service.message.lower()
     return case.end(
         "rejected",

@@ -16,7 +16,7 @@ from cumulus.controller.reconcile.actions import (
 )
 from cumulus.controller.reconcile.observed import LogsSeen, ServiceState
 from cumulus.controller.reconcile.plan import plan, plan_failure
-from cumulus.controller.reconcile.timing import RENTAL_MARGIN
+from cumulus.controller.reconcile.timing import RENTAL_MARGIN, STRAY_PATIENCE
 from cumulus.crd_like_specs.errors import Permanent
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Cause, Job, Phase
@@ -108,6 +108,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "end of unknown time": (job(Phase.RUNNING), seen(service(FAIL, exit_code=143), lease(LeaseState.ENDED), EMPTY), T + 60.2, "timed-out", (), Phase.TIMED_OUT, {}),
     "overrun": (job(Phase.RUNNING), seen(service(RUN), lease(LeaseState.ENDING)), T + 63.1, "overdue", (RemoveService,), None, {}),
     "image missing": (job(Phase.STARTING), seen(service(REJ, message="No such image: x"), lease()), T, "rejected", (), Phase.FAILED, {"reason": "ImageMissing"}),
+    "rejected by a node without its networks": (job(Phase.STARTING), seen(service(REJ, message='configuration network "cumulus-isolated-config" does not exist'), lease()), T, "unprepared", (), Phase.PENDING, {"attempt": 2, "reason": "WorkerUnprepared", "retry_at": T + STRAY_PATIENCE}),
     "rejected": (job(Phase.STARTING), seen(service(REJ, message="bind source"), lease()), T, "rejected", (), Phase.FAILED, {"reason": "Rejected"}),
     "vanished": (job(Phase.RUNNING), seen(lease()), T + 5, "vanished", (), Phase.FAILED, {"reason": "ServiceVanished"}),
     "vanished after its end": (job(Phase.RUNNING), seen(lease(LeaseState.ENDED)), T + 61, "timed-out", (), Phase.TIMED_OUT, {}),
