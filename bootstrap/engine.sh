@@ -135,7 +135,7 @@ remove_traces() {
     while read -r rule; do
       # shellcheck disable=SC2086 # the rule is words
       "$tool" -w ${rule/#-A/-D} 2>/dev/null || true
-    done < <("$tool" -w -S 2>/dev/null | grep -E -- 'cml-(iso|egr)0' || true)
+    done < <("$tool" -w -S 2>/dev/null | grep -E -- 'cml-(iso|egr|prp)0' || true)
   done
 }
 

@@ -27,6 +27,8 @@ BRIDGE_ISOLATED: Final = "cml-iso0"  # its bridge, at most 15 characters
 NETWORK_EGRESS: Final = "cumulus-egress"  # of jobs with `network: Egress`: out, but not to others
 NETWORK_EGRESS_CONFIG: Final = "cumulus-egress-config"
 BRIDGE_EGRESS: Final = "cml-egr0"
+NETWORK_PREPARE: Final = "cumulus-prepare"  # a node's own, in which requirements are installed
+BRIDGE_PREPARE: Final = "cml-prp0"
 
 ENV_RLIMIT_DATA: Final = "CUMULUS_RLIMIT_DATA"
 """Environment variable with the bytes of data that each process of a job may have: the runner sets

@@ -19,6 +19,12 @@ from ...crd_like_specs.errors import Permanent
 _TIMEOUT: Final = 15.0  # seconds
 _WAIT: Final = "5"  # seconds for the lock of the tables
 
+METADATA: Final = {
+    "iptables": ("169.254.0.0/16", "168.63.129.16/32", "100.100.100.200/32"),
+    "ip6tables": ("fd00:ec2::254/128", "fd20:ce::254/128"),
+}
+"""Where clouds give a machine's own credentials to whoever asks on it, by tool."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -55,6 +61,18 @@ def apart(bridge: str, *, ipv6: bool) -> tuple[Rule, ...]:
     """What has to be dropped so that containers on this bridge don't reach each other. Pure."""
     match = ("-i", bridge, "-o", bridge)
     return tuple(Rule(tool, forward, match) for tool, forward in _chains(ipv6=ipv6))
+
+
+def without_metadata(bridge: str, *, ipv6: bool) -> tuple[Rule, ...]:
+    """What has to be dropped so that containers on this bridge, which have a way out, don't act as
+    the machine that they run on. Its name servers may have the same addresses. Pure.
+    """
+    asks = ("-p", "tcp", "!", "--dport", "53")
+    return tuple(
+        Rule(tool, forward, ("-i", bridge, "-d", address, *asks))
+        for tool, forward in _chains(ipv6=ipv6)
+        for address in METADATA[tool]
+    )
 
 
 def _chains(*, ipv6: bool) -> list[tuple[str, str]]:

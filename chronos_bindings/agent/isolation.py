@@ -31,6 +31,7 @@ from ...crd_like_specs.errors import DriverError, NotFoundError, Permanent
 from ...crd_like_specs.identity import (
     BRIDGE_EGRESS,
     BRIDGE_ISOLATED,
+    BRIDGE_PREPARE,
     LABEL_OWNED,
     NETWORK_EGRESS_CONFIG,
     NETWORK_ISOLATED_CONFIG,
@@ -83,10 +84,13 @@ class Isolation:
 
     @property
     def rules(self) -> tuple[firewall.Rule, ...]:
-        """The firewall rules of this bridge and its twin, and of the one of jobs with a way out."""
+        """The firewall rules of this bridge and its twin, and of those with a way out."""
         ipv6 = firewall.has_ipv6()
-        closed = firewall.rules((self._bridge, self._twin), ipv6=ipv6)
-        return (*closed, *firewall.apart(BRIDGE_EGRESS, ipv6=ipv6))
+        wanted = [*firewall.rules((self._bridge, self._twin), ipv6=ipv6)]
+        for bridge in (BRIDGE_EGRESS, BRIDGE_PREPARE):
+            wanted += firewall.apart(bridge, ipv6=ipv6)
+            wanted += firewall.without_metadata(bridge, ipv6=ipv6)
+        return tuple(wanted)
 
     async def ensure_node_config(self) -> int:
         """Make the bridge's configuration and the rules where they are missing; how many rules

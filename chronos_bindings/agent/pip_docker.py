@@ -2,6 +2,8 @@
 
 The container has network (jobs have none) and nothing else: an unprivileged user, no
 capabilities, a read-only root, limits, and one writable folder, which becomes the environment.
+What pip builds runs code of whoever wrote the package, so that the network is one of its own:
+`isolation` keeps those on it apart, and from the machine's credentials.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import docker.errors
 from docker.types import Mount
 
 from ...crd_like_specs.errors import NotFoundError, Permanent
-from ...crd_like_specs.identity import LABEL_OWNED
+from ...crd_like_specs.identity import BRIDGE_PREPARE, LABEL_OWNED, NETWORK_PREPARE
 from .engine import Engine
+from .isolation import options as bridge_options
 from .pip_command import arguments, certificates, environment, host_ca
 from .prepare import TIMEOUT, PipRun
 
@@ -124,7 +127,7 @@ class PipDocker:
             "mem_limit": self._memory,
             "pids_limit": 512,
             "init": True,
-            "network_mode": "bridge",
+            "network": NETWORK_PREPARE,
             "log_config": {"Type": "json-file", "Config": {"max-size": "1m"}},
             "labels": {LABEL_OWNED: "1", LABEL_PREPARATION: str(work)},
         }
@@ -132,9 +135,27 @@ class PipDocker:
 
 def _start(client: docker.DockerClient, options: dict[str, Any]) -> str:
     _remove(client, options["labels"][LABEL_PREPARATION])  # of an attempt that broke in between
+    _ensure_network(client)
     container = client.containers.create(**options)
     container.start()
     return str(container.id)
+
+
+def _ensure_network(client: docker.DockerClient) -> None:
+    """An engine may lose its networks whenever it starts, see `bootstrap/forget_networks.sh`."""
+    if any(net["Name"] == NETWORK_PREPARE for net in client.api.networks(names=[NETWORK_PREPARE])):
+        return
+    try:
+        client.api.create_network(
+            NETWORK_PREPARE,
+            driver="bridge",
+            check_duplicate=True,
+            options=bridge_options(BRIDGE_PREPARE, outwards=True),
+            labels={LABEL_OWNED: "1"},
+        )
+    except docker.errors.APIError as e:
+        if e.status_code != 409:  # another preparation was faster
+            raise
 
 
 def _remove(client: docker.DockerClient, work: str) -> None:

@@ -1,9 +1,13 @@
-"""No job reaches another job's container, whatever network they have and wherever they run."""
+"""No job reaches another job's container, whatever network they have and wherever they run; and
+none acts as the machine that it runs on.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import signal
 from typing import Any
 
 import pytest
@@ -56,6 +60,15 @@ def main(hosts, port):
 """
 
 
+OUTWARDS = (
+    INTRUDER.partition("def main")[0]
+    + """
+def main(hosts, port):
+    return [f'tcp {host}' for host in hosts if tries(tcp, host, port)]
+"""
+)
+
+
 def job(name: str, main: str, worker: str, network: str, **args: Any) -> str:
     return manifest(
         name, main, network=network, nodeSelector={"hostname": worker}, args={"port": PORT, **args}
@@ -81,3 +94,31 @@ def test_nobody_reaches_anothers_container(fleet: Cluster) -> None:
         fleet.ctl("cancel", name)
         fleet.wait_phase(name, "Cancelled")
     fleet.clean()
+
+
+METADATA = "169.254.169.254"
+"""Where clouds give a machine's credentials to whoever asks on it."""
+
+
+def test_a_job_with_a_way_out_gets_no_credentials_of_its_machine(fleet: Cluster) -> None:
+    cloud, machine = fleet.manager.machine, fleet.workers["n1"].machine
+    words = ("-m", "http.server", "80", "--bind", METADATA, "--directory", "/usr/share/doc")
+    cloud.run("ip", "address", "add", f"{METADATA}/32", "dev", "lo")
+    machine.run("ip", "route", "add", METADATA, "via", fleet.manager.address)
+    server = cloud.popen("python3", *words)
+    try:
+        ask = ("curl", "--fail", "--silent", "--output", "/dev/null", f"http://{METADATA}")
+        wait_for(lambda: machine.run(*ask, check=False).returncode == 0)  # the machine itself may
+        for port, hosts, found in (
+            (80, [METADATA], []),
+            (50051, [fleet.manager.address], [f"tcp {fleet.manager.address}"]),
+        ):
+            args = {"port": port, "hosts": hosts}
+            text = job(f"asks-{port}", OUTWARDS, "n1", "Egress", **args)
+            assert fleet.apply(text).returncode == 0
+            assert fleet.client.result(f"asks-{port}", timeout=60) == found
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        machine.run("ip", "route", "del", METADATA)
+        cloud.run("ip", "address", "del", f"{METADATA}/32", "dev", "lo")

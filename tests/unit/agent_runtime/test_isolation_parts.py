@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from cumulus.chronos_bindings.agent import firewall, node_facts
 from cumulus.chronos_bindings.agent.cgroups import processes
 from cumulus.chronos_bindings.agent.firewall import Ran, Rule
-from cumulus.chronos_bindings.agent.isolation import PROBE, read_verdict, targets
+from cumulus.chronos_bindings.agent.isolation import PROBE, Verdict, read_verdict, targets
 from cumulus.chronos_bindings.agent.isolation_probe import (
     probe,
     resolves,
@@ -18,7 +20,7 @@ from cumulus.chronos_bindings.agent.isolation_probe import (
     udp_reaches,
 )
 from cumulus.chronos_bindings.agent.node_facts import Conditions, image_names
-from cumulus.crd_like_specs.errors import Permanent
+from cumulus.crd_like_specs.errors import Permanent, Temporary
 
 
 class Tables:
@@ -68,6 +70,14 @@ def test_neighbours_with_a_way_out_are_kept_apart() -> None:
         Rule("ip6tables", "FORWARD", match),
     )
     assert len(firewall.apart("br0", ipv6=False)) == 1
+
+
+def test_who_has_a_way_out_does_not_act_as_the_machine() -> None:
+    rules = firewall.without_metadata("br0", ipv6=True)
+    asks = ("-p", "tcp", "!", "--dport", "53")
+    assert rules[0] == Rule("iptables", "DOCKER-USER", ("-i", "br0", "-d", "169.254.0.0/16", *asks))
+    assert {rule.tool for rule in rules} == {"iptables", "ip6tables"}
+    assert {rule.tool for rule in firewall.without_metadata("br0", ipv6=False)} == {"iptables"}
 
 
 def test_rules_are_set_once_and_again_when_flushed() -> None:
@@ -168,6 +178,58 @@ async def test_a_disk_that_fills_is_told_once_and_so_is_room_on_it(
     assert len(pauses) == 2
     await anext(turns)
     assert len(pauses) == 4
+
+
+class Restarting:
+    """An engine that does not answer `down` times, and an isolation that counts its checks."""
+
+    def __init__(self, down: int) -> None:
+        self.down, self.checks = down, 0
+
+    async def call(self, work: Any) -> Any:
+        if self.down:
+            self.down -= 1
+            raise Temporary("the engine restarts", reason="EngineUnreachable")
+        info = {"Swarm": {"NodeID": "n"}, "NCPU": 1, "MemTotal": 1}
+        return (info, []) if work is node_facts._ask else None
+
+    async def ensure_node_config(self) -> int:
+        return 0
+
+    async def verify(self) -> Verdict:
+        self.checks += 1
+        return Verdict(ok=True, reason="Verified", message="")
+
+
+async def test_isolation_is_checked_anew_once_a_restarted_engine_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine may have lost its networks meanwhile."""
+    engine, streams = Restarting(0), iter([True])
+    forever = asyncio.Event()
+
+    async def events(_source: object, _name: str) -> AsyncIterator[None]:
+        if next(streams, False):
+            engine.down = 3
+            return  # it stops
+        await forever.wait()
+        yield
+
+    async def pause(seconds: float) -> None:
+        await (asyncio.sleep(0) if seconds < 1 else forever.wait())
+
+    monkeypatch.setattr(node_facts, "pieces", events)
+    monkeypatch.setattr(node_facts, "EventStream", lambda *_: None)
+    facts = node_facts.DockerFacts(cast("Any", engine), engine, tmp_path, pause=pause)
+    await facts.read()
+    assert engine.checks == 1
+    changes = facts.changes()
+    await anext(changes)
+    assert engine.down == 0
+    await facts.read()
+    await facts.read()
+    assert engine.checks == 2
+    await cast("Any", changes).aclose()
 
 
 def test_images_are_ids_and_tags() -> None:
