@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ...api.frames import ServerInfo
 from ...crd_like_specs.job import Job
+from ..errors import JobFailedError
 from ..progress.display import Watch, showing
 from ..progress.view import JobView, ManyView
 from ..stream import Event
@@ -148,12 +149,20 @@ async def _prepared(
 
 async def _ran(client: Client, call: Call, watch: Watch | None, *, logs: bool = True) -> Any:
     options = call.options
-    value = await client.run_code(
-        call.job,
-        call.zip,
-        idempotency_key=options.idempotency_key,
-        timeout=options.timeout,
-        watch=watch,
-        logs=logs,
-    )
+    try:
+        value = await client.run_code(
+            call.job,
+            call.zip,
+            idempotency_key=options.idempotency_key,
+            timeout=options.timeout,
+            watch=watch,
+            logs=logs,
+        )
+    except JobFailedError as e:
+        if e.error_type == "NotSerializable":
+            e.add_note(
+                'result="arrays" brings arrays as they are; trust_result=True brings any object, '
+                "by a pickle that is read here"
+            )
+        raise
     return decode_result(value, trust=options.trust_result)

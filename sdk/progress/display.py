@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
@@ -22,6 +23,8 @@ Watch = Callable[[Event], None]
 
 class View(Protocol):
     """See view.py."""
+
+    name: str
 
     @property
     def colour(self) -> str:
@@ -78,6 +81,9 @@ def showing(
     display.show(view)
     try:
         yield watch
+    except CancelledError:  # Ctrl-C, or somebody's time limit: only the waiting ends
+        display.log(f"no longer waiting for {view.name}, which goes on")
+        raise
     finally:
         for line in lines.rest():
             display.log(line)

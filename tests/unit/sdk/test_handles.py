@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.crd_like_specs.job import Phase
 from cumulus.sdk import (
     AsyncCumulusClient,
     AsyncJobHandle,
@@ -16,6 +17,7 @@ from cumulus.sdk import (
     Done,
     JobHandle,
     Options,
+    RemoteError,
     async_remote,
     create_remote_function,
     gpu,
@@ -127,6 +129,19 @@ def test_waiting_for_a_call_ends_in_time_and_leaves_the_job(server: FakeServer) 
         with pytest.raises(TimeoutError, match=r"did not finish within 0\.2 s; it goes on"):
             client.run(work, timeout=0.2)
         assert client.list_jobs()[0]["status"] == "running"
+
+
+def test_a_result_that_json_cannot_hold_says_which_way_would(server: FakeServer) -> None:
+    server.script.phase = Phase.FAILED
+    server.script.envelope = (
+        b'{"status": "error", "error": "result is a set", "error_type": "NotSerializable"}'
+    )
+    with (
+        CumulusClient(server.address) as client,
+        pytest.raises(RemoteError, match="result is a set") as caught,
+    ):
+        client.run(work, gpu_memory=None)
+    assert "trust_result=True brings any object" in caught.value.__notes__[0]
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_job(server: FakeServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from types import SimpleNamespace
@@ -122,6 +123,18 @@ def test_without_a_terminal_it_is_quiet_unless_asked_for() -> None:
         "train Succeeded, after 1 s",
         "tw",
     ]
+
+
+def test_leaving_says_that_the_job_goes_on() -> None:
+    stream = io.StringIO()
+
+    def leave() -> None:
+        with showing(JobView("train"), True, stream):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        leave()
+    assert "no longer waiting for train, which goes on" in stream.getvalue()
 
 
 class Terminal(io.StringIO):
