@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..overview import OverviewPort
-from .live import Pace, event
+from .live import Pace, Streams, event
 from .render import Pages, Piece, mark
 from .views.fleet import Tiles, WorkerRow, tiles, worker_row
 from .views.lanes import Lane, lanes
@@ -54,14 +53,14 @@ def look(overview: OverviewPort) -> Look:
 
 
 async def changes(
-    overview: OverviewPort, pages: Pages, seen: str, stopping: asyncio.Event
+    overview: OverviewPort, pages: Pages, seen: str, streams: Streams
 ) -> AsyncIterator[str]:
     """Events that turn the page with this `seen` into how it is, again and again.
 
     `page`: pieces to set and ids to take away, by list, or everything where the browser has
     something else (and of which version the scripts are, which may be others then); `sample`: columns of the plots since the last one.
     """
-    pace = Pace(stopping)
+    pace = Pace(streams)
     unsubscribe = overview.subscribe(pace.news.set)
     sent: dict[str, dict[str, str]] | None = None
     last, sampled = None, overview.now()

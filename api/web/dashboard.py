@@ -97,16 +97,14 @@ def _add_streams(
         """The panel as it changes, and the log."""
         seen, job = _seen(jobs, request), checks.name(name)
         await seen.get("Job", job)
-        return streams.open(
-            lambda stopping: following.changes(seen, job, pages, stopping, overview.subscribe)
-        )
+        return streams.open(following.changes(seen, job, pages, streams, overview.subscribe))
 
     @paths.get("/ui/live")
     async def live(request: Request, seen: Annotated[str, Query(max_length=40)] = "") -> Response:
         """The page as it changes; seen: what the browser has, which it also says when it comes back."""
         shown = overview.seen_by(viewer(request))
         has = request.headers.get("last-event-id", seen)
-        return streams.open(lambda stopping: board.changes(shown, pages, has, stopping))
+        return streams.open(board.changes(shown, pages, has, streams))
 
 
 def _seen(jobs: JobsPort, request: Request) -> JobsPort:

@@ -12,7 +12,7 @@ from ...crd_like_specs.errors import CumulusError, NotFoundError
 from ..frames import LogRecord
 from ..happened import EventQuery, Happened
 from ..ports import JobsPort
-from .live import Pace, event
+from .live import Pace, Streams, event
 from .render import Pages
 from .views.detail import JobDetail, job_detail
 
@@ -40,11 +40,11 @@ async def changes(
     jobs: JobsPort,
     name: str,
     pages: Pages,
-    stopping: asyncio.Event,
+    streams: Streams,
     subscribe: Callable[[Callable[[], None]], Callable[[], None]],
 ) -> AsyncIterator[str]:
     """`detail`: its HTML; `attempt`: another one begins, so its log does; `log`: lines; `gone`."""
-    pace = Pace(stopping)
+    pace = Pace(streams)
     unsubscribe = subscribe(pace.news.set)
     tail: LogTail | None = None
     last: JobDetail | None = None

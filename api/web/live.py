@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from fastapi.responses import StreamingResponse
@@ -23,7 +23,8 @@ LEAST_PAUSE: Final = 0.15
 """Seconds between two events of a stream."""
 
 SHARE: Final = 8.0
-"""A stream pauses so many times as long as it took to find out what to send."""
+"""All streams together pause so many times as long as they took to find out what to send: however
+many look, the controller has its time for jobs."""
 
 BEAT: Final = 5.0
 """Seconds after which it looks again though nothing was said."""
@@ -35,15 +36,46 @@ def event(kind: str, data: Any, id_: str = "") -> str:
     return f"{head}event: {kind}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
-class Pace:
-    """When a stream looks again. Subscribed to whatever may have changed."""
+class Streams:
+    """Those that are open. stopping: set when they are to end."""
 
-    def __init__(self, stopping: asyncio.Event, news: asyncio.Event | None = None) -> None:
-        self._stopping = stopping
+    def __init__(self) -> None:
+        self.count = 0
+        self.stopping = asyncio.Event()
+
+    def end(self) -> None:
+        """End them all: the controller stops."""
+        self.stopping.set()
+
+    def open(self, events: AsyncIterator[str]) -> StreamingResponse:
+        """The answer with these. UnavailableError where there are too many."""
+        if self.count >= MOST:
+            raise UnavailableError(f"{MOST} streams are open already: close some pages")
+        return StreamingResponse(
+            self._counted(events),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    async def _counted(self, events: Any) -> AsyncIterator[str]:
+        self.count += 1
+        try:
+            async for piece in events:
+                yield piece
+        finally:
+            self.count -= 1
+            await events.aclose()
+
+
+class Pace:
+    """When one stream looks again. news: set by whatever may have changed."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._took = 0.0
-        self.news = news or asyncio.Event()
+        self.news = asyncio.Event()
 
     def begin(self) -> None:
         """From here on, news count as news."""
@@ -54,50 +86,24 @@ class Pace:
         """What is to be sent is known; however long the sending takes does not count."""
         self._took = self._loop.time() - self._began
 
+    @property
+    def rest(self) -> float:
+        """Seconds until it may look again: longer the more others look too."""
+        return max(LEAST_PAUSE, SHARE * self._took * self._streams.count)
+
     async def wait(self) -> bool:
         """Return once there is something to look at, and the stream has rested; False: it ends."""
-        await self._sleep(max(LEAST_PAUSE, SHARE * self._took), self._stopping)
-        await self._sleep(BEAT, self.news, self._stopping)
-        return not self._stopping.is_set()
-
-    async def _sleep(self, seconds: float, *events: asyncio.Event) -> None:
-        waits = [asyncio.ensure_future(event.wait()) for event in events]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        stopping = self._streams.stopping
+        await _sleep(self.rest, stopping)
+        await _sleep(BEAT, self.news, stopping)
+        return not stopping.is_set()
 
 
-class Streams:
-    """Those that are open."""
-
-    def __init__(self) -> None:
-        self._open = 0
-        self._stopping = asyncio.Event()
-
-    def end(self) -> None:
-        """End them all: the controller stops."""
-        self._stopping.set()
-
-    def open(self, events: Callable[[asyncio.Event], AsyncIterator[str]]) -> StreamingResponse:
-        """The answer with what `events(stopping)` gives. UnavailableError where there are too many."""
-        if self._open >= MOST:
-            raise UnavailableError(f"{MOST} streams are open already: close some pages")
-        return StreamingResponse(
-            self._counted(events),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
-
-    async def _counted(
-        self, events: Callable[[asyncio.Event], AsyncIterator[str]]
-    ) -> AsyncIterator[str]:
-        self._open += 1
-        found: Any = events(self._stopping)
-        try:
-            async for piece in found:
-                yield piece
-        finally:
-            self._open -= 1
-            await found.aclose()
+async def _sleep(seconds: float, *events: asyncio.Event) -> None:
+    """Until one of the events, at most so long."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -19,6 +19,7 @@ from typing import Any
 from browser import browsing
 from cumulus.api.overview import Board
 from cumulus.api.web import board
+from cumulus.api.web.live import Streams
 from cumulus.api.web.render import Pages
 from dashboard_kit import FakeOverview, Served, a_fleet, samples
 
@@ -68,7 +69,7 @@ def _server(shown: Board) -> list[dict[str, Any]]:
             pages = Pages("/ui/static/x", login=False)
             before = board.look(overview).seen
             overview.shown = _changed(shown, 3)
-            stream: Any = board.changes(overview, pages, before, asyncio.Event())
+            stream: Any = board.changes(overview, pages, before, Streams())
             async with aclosing(stream):
                 await anext(stream)
                 return len(await anext(stream))

@@ -30,10 +30,13 @@ FLAGS = (
 
 
 class Browser:
-    """One window with a profile of its own."""
+    """One window with a profile of its own. trusting: takes any certificate."""
 
-    def __init__(self, profile: Path, *, width: int = 1440, height: int = 1000) -> None:
+    def __init__(
+        self, profile: Path, *, width: int = 1440, height: int = 1000, trusting: bool = False
+    ) -> None:
         options = webdriver.ChromeOptions()
+        options.accept_insecure_certs = trusting
         for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
         options.binary_location = str(shutil.which("chromium"))
@@ -109,9 +112,9 @@ class Browser:
 
 
 @contextmanager
-def browsing(folder: Path, **size: int) -> Iterator[Browser]:
+def browsing(folder: Path, **how: Any) -> Iterator[Browser]:
     """A browser with an empty profile below the folder."""
-    browser = Browser(folder / "profile", **size)
+    browser = Browser(folder / "profile", **how)
     try:
         yield browser
     finally:

@@ -54,10 +54,10 @@ class Reader:
         return True
 
 
-def reading(overview: FakeOverview, seen: str | None = None) -> tuple[Reader, asyncio.Event]:
-    stopping = asyncio.Event()
+def reading(overview: FakeOverview, seen: str | None = None) -> tuple[Reader, live.Streams]:
+    streams = live.Streams()
     has = board.look(overview).seen if seen is None else seen
-    return Reader(board.changes(overview, PAGES, has, stopping)), stopping
+    return Reader(board.changes(overview, PAGES, has, streams)), streams
 
 
 def with_job(shown: Board, job: Job) -> Board:
@@ -108,16 +108,21 @@ async def test_who_reads_slowly_is_sent_how_it_is_and_not_all_that_was() -> None
     assert "no 4999" in data["jobs"]["set"][0]
 
 
-async def test_time_in_which_nobody_reads_is_not_rested_for(
+async def test_streams_rest_by_their_work_and_longer_the_more_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "SHARE", 1000.0)
-    pace = live.Pace(asyncio.Event())
+    monkeypatch.setattr(live, "SHARE", 8.0)
+    streams = live.Streams()
+    pace = live.Pace(streams)
     pace.begin()
+    pace._began -= 0.010  # of work
     pace.worked()
-    worked = pace._took
-    await asyncio.sleep(0)  # the reader takes its time
-    assert pace._took == worked < 0.01
+    pace._began -= 60.0  # in which the browser read
+    streams.count = 1
+    alone = pace.rest
+    streams.count = 20
+    assert 0.08 <= alone < 0.2
+    assert pace.rest == pytest.approx(20 * alone)
 
 
 async def test_new_samples_are_sent_once() -> None:
@@ -133,10 +138,10 @@ async def test_new_samples_are_sent_once() -> None:
 
 async def test_a_stream_ends_with_the_controller_and_leaves_nothing() -> None:
     overview = FakeOverview(Board(now=NOW))
-    reader, stopping = reading(overview)
+    reader, streams = reading(overview)
     await reader.next()
     assert len(overview.wakes) == 1
-    stopping.set()
+    streams.end()
     assert await reader.over()
     assert overview.wakes == []
 
@@ -151,7 +156,7 @@ class Panel:
             self.jobs,  # type: ignore[arg-type]  # the verbs that read are all it uses
             job.metadata.name,
             PAGES,
-            asyncio.Event(),
+            live.Streams(),
             self.overview.subscribe,
         )
         self.events = events
@@ -244,22 +249,22 @@ async def test_a_job_that_is_deleted_is_gone() -> None:
 async def test_streams_are_counted_and_bounded() -> None:
     streams = live.Streams()
 
-    async def events(stopping: asyncio.Event) -> AsyncIterator[str]:
+    async def events() -> AsyncIterator[str]:
         yield live.event("a", 1)
-        await stopping.wait()
+        await streams.stopping.wait()
 
     async def read(body: Any) -> None:
         async for _ in body:
             pass
 
-    opened = [streams.open(events).body_iterator for _ in range(live.MOST)]
+    opened = [streams.open(events()).body_iterator for _ in range(live.MOST)]
     for body in opened:
         assert await anext(aiter(body)) == "event: a\ndata: 1\n\n"
     with pytest.raises(UnavailableError, match="open already"):
-        streams.open(events)
+        streams.open(events())
     streams.end()
     await asyncio.gather(*map(read, opened))
-    streams.open(events)
+    assert streams.count == 0
 
 
 async def test_a_server_stops_at_once_though_browsers_look() -> None:
