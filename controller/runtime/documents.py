@@ -34,8 +34,16 @@ def owner_of(doc: dict[str, Any]) -> str:
 
 
 def _open(doc: dict[str, Any]) -> Iterable[str]:
-    status = doc["status"]
-    return () if Phase(status["phase"]).terminal and status["cleaned"] else ("1",)
+    """Something is left to be done: of a job that is over too, where it was to be deleted or to run
+    anew just as the controller was killed.
+    """
+    status, meta = doc["status"], doc["metadata"]
+    if not (Phase(status["phase"]).terminal and status["cleaned"]):
+        return ("1",)
+    if meta.get("deletionTimestamp") is not None:
+        return ("1",)
+    changed = status.get("observedGeneration") != meta.get("generation")
+    return ("1",) if changed and meta.get("cancellationTimestamp") is None else ()
 
 
 def _expires(doc: dict[str, Any]) -> Iterable[str]:

@@ -169,7 +169,7 @@ class Records:
         return next((job for job in found if job.metadata.owner == owner), None)
 
     def open_jobs(self) -> list[str]:
-        """Names of all jobs that are not both over and cleaned up."""
+        """Names of all jobs of which something is left to be done."""
         return sorted(self.store.ids_by(JOBS, "open", "1"))
 
     def jobs_in(self, *phases: Phase) -> Iterator[Job]:

@@ -5,6 +5,7 @@ back, nothing that finished runs again, and a controller killed in the middle co
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,19 @@ class Synced:
         items = json.loads(shown.stdout)["items"]
         return {item["metadata"]["name"]: item["status"]["phase"] for item in items}
 
+    def kill_in_the_middle(self, words: str, total: int) -> None:
+        """Once the log has a tenth of `total` lines with these words more than it had."""
+        with self.system.log.open() as log:
+            before = sum(words in line for line in log)
+            found = 0
+            deadline = time.monotonic() + 60
+            while found < total // 10:
+                assert time.monotonic() < deadline, f"{words}: {found} of {total}"
+                found += sum(words in line for line in log)
+        self.system.kill9()
+        done = self.system.log.read_text().count(words) - before
+        assert total // 10 <= done < total, f"{done} of {total}: it was not in the middle"
+
     def at(self, commit: str, **counts: int) -> None:
         """The source is at this commit, and its files are in these states."""
 
@@ -103,9 +117,9 @@ def test_500_specs_converge_and_a_revert_prunes_what_it_took_back(synced: Synced
     system.start()
     for name in second:
         synced.write(name)
+    synced.at(synced.repo.git("rev-parse", "HEAD"), synced=FIRST)
     head = synced.repo.commit("second")
-    wait_for(lambda: len(synced.jobs()) > FIRST, 60)
-    system.kill9()  # in the middle of it
+    synced.kill_in_the_middle("submitted, generation", SECOND)
     system.start()
     synced.at(head, synced=FIRST + SECOND, outOfSync=0, invalid=0)
     synced.all_succeeded([*first, *second])
@@ -113,8 +127,7 @@ def test_500_specs_converge_and_a_revert_prunes_what_it_took_back(synced: Synced
 
     synced.repo.git("revert", "--no-edit", "HEAD")
     reverted = synced.repo.git("rev-parse", "HEAD")
-    wait_for(lambda: len(synced.jobs()) < FIRST + SECOND, 60)
-    system.kill9()
+    synced.kill_in_the_middle("deletion asked for", SECOND)
     system.start()
     synced.at(reverted, synced=FIRST, outOfSync=0, invalid=0, pruned=SECOND)
     wait_for(lambda: sorted(synced.jobs()) == sorted(first), 60)

@@ -71,6 +71,21 @@ async def test_phases_are_counted_and_open_jobs_listed(kit: Kit) -> None:
     assert [j.metadata.name for j in kit.records.jobs_in(Phase.RUNNING, Phase.FAILED)] == ["b", "c"]
 
 
+async def test_what_was_to_happen_to_finished_jobs_is_open_after_a_restart(kit: Kit) -> None:
+    """A controller that was killed before it came to it would leave them so for their time to
+    live.
+    """
+    over = {"cleaned": True, "observed_generation": 1}
+    for name, meta in (
+        ("deleted", {"deletion_timestamp": T}),
+        ("changed", {"generation": 2}),
+        ("cancelled", {"generation": 2, "cancellation_timestamp": T}),
+        ("kept", {}),
+    ):
+        await kit.put(job(Phase.SUCCEEDED, name=name, uid=name, status=over, meta=meta))
+    assert kit.records.open_jobs() == ["changed", "deleted"]
+
+
 async def test_waiting_jobs_come_by_urgency_then_age(kit: Kit) -> None:
     for name, priority, submitted in [("a", 0, 20.0), ("b", 0, 10.0), ("c", 5, 30.0)]:
         await kit.put(
