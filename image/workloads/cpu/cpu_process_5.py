@@ -20,7 +20,7 @@ else:
 
 SIGMAS = 6.0
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating]
 
 
 def work(run: Run) -> None:

@@ -8,7 +8,7 @@
     if __name__ == "__main__":
         sys.exit(main(work, __file__, __doc__))
 
-The standard library only (`torch_device` aside), for Python 3.10 and newer.
+The standard library only (`pytorch` aside), for Python 3.10 and newer.
 """
 
 from .program import main

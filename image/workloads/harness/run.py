@@ -47,7 +47,7 @@ class Run:
 
     def rounds(self) -> Iterator[int]:
         """The numbers of the rounds from 0, until all are done or the run has to end."""
-        told = 0
+        told = -1
         for index in range(self.planned):
             self.stop_if_asked()
             yield index
@@ -67,7 +67,8 @@ class Run:
         `least`. power: 1/3 for the side of a matrix whose product takes the cube of it. name: with
         its unit, as it stands in the statistics.
         """
-        drawn = max(least, round(self.rng.uniform(low, high) * self.scale**power))
+        times = float(self.scale**power)
+        drawn = max(least, round(self.rng.uniform(low, high) * times))
         seen = self.parameters.setdefault(name, {"draws": 0, "least": drawn, "most": drawn})
         seen["draws"] += 1
         seen["least"] = min(seen["least"], drawn)

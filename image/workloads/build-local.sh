@@ -1,0 +1,64 @@
+#!/bin/bash
+# Builds the images of the workloads, one for each, on the job image. Quick when nothing has changed.
+#
+#   image/workloads/build-local.sh [--prefix PREFIX] [--tag TAG] [--wheels FOLDER] [io] [cpu] [gpu]
+set -euo pipefail
+cd "$(dirname "$0")"
+. ./images.sh
+parse_arguments "$@"
+
+LABEL=dev.cumulus.workloads
+JOB_IMAGE=cumulus-job:latest
+docker image inspect "$JOB_IMAGE" >/dev/null 2>&1 || ../build.sh
+
+CONTEXT=$(mktemp -d)
+trap 'rm -rf "$CONTEXT"' EXIT
+mkdir "$CONTEXT/wheels"
+cp Dockerfile "$CONTEXT/"
+for kind in "${KINDS[@]}"; do
+    mkdir -p "$CONTEXT/$kind/harness"
+    cp "$kind"/*.py "$CONTEXT/$kind/"
+    cp harness/*.py "$CONTEXT/$kind/harness/"
+done
+# File times and the umask of a checkout are no part of the images.
+find "$CONTEXT" -type f -exec touch -d @0 {} + -exec chmod 644 {} +
+JOB_ID=$(docker image inspect "$JOB_IMAGE" --format '{{.Id}}')
+
+# build KIND: its first image, with all of its workloads in it, and one for each of the others.
+build() {
+    local kind=$1 name source number
+    name=$(repository "$kind")
+    source=$( (cd "$CONTEXT" && find Dockerfile "$kind" -type f | LC_ALL=C sort | xargs sha256sum
+               echo "$JOB_ID"; [ "$kind" != gpu ] || ls "$CONTEXT/wheels") | sha256sum | cut -c1-16)
+    if up_to_date "$name" "$kind" "$source"; then
+        say "$name is up to date"
+    else
+        say "building $name"
+        # The classic builder uses local images as they are; BuildKit may ask a registry for them.
+        DOCKER_BUILDKIT=0 docker build --quiet --target "$kind" --tag "$name:latest" \
+            --build-arg "JOB_IMAGE=$JOB_IMAGE" --label "$LABEL=$source" "$CONTEXT" >/dev/null
+        for number in $(numbers "$kind"); do
+            printf 'FROM %s\nCMD ["python", "%s"]\n' "$name:latest" "${kind}_process_$number.py" |
+                DOCKER_BUILDKIT=0 docker build --quiet --tag "$name:$number" - >/dev/null
+        done
+        docker tag "$name:1" "$name:latest"
+        say "$name is ready: tags $(tags "$kind" | xargs)"
+    fi
+    [ -z "$EXTRA_TAG" ] || docker tag "$name:latest" "$name:$EXTRA_TAG"
+}
+
+up_to_date() { # name, kind, source
+    local tag
+    for tag in $(numbers "$2") latest; do
+        [ "$(docker image inspect "$1:$tag" --format "{{index .Config.Labels \"$LABEL\"}}" \
+            2>/dev/null)" = "$3" ] || return 1
+    done
+}
+
+for kind in "${KINDS[@]}"; do
+    if [ "$kind" = gpu ] && [ -d "$WHEELS" ]; then
+        find "$WHEELS" -maxdepth 1 -name '*.whl' -exec cp -t "$CONTEXT/wheels" {} +
+    fi
+    build "$kind"
+    rm -f "$CONTEXT"/wheels/*.whl
+done
