@@ -110,7 +110,8 @@ def plan(
             known, entry = live.get(one.name), inventory.get(one.name)
             ran = (one.name, one.run_hash) in finished
             _wanted(draft, reading.path, steered(one, known), known, entry, ran, rules)
-    held = _Held(readings, gone, empty=not readings and not rules.allow_empty)
+    doubted = [reading for reading in readings if not reading.taken]
+    held = _Held(doubted, gone, empty=not readings and not rules.allow_empty)
     for name, entry in sorted(inventory.items()):
         if name not in declared:
             _unwanted(draft, entry, live.get(name), held.why(entry), rules)
@@ -198,9 +199,9 @@ def _differs(file: str, one: Declared, message: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What keeps jobs that no file declares from being pruned."""
+    """What keeps jobs that no file declares from being pruned. doubted: files that are not taken."""
 
-    readings: Sequence[Reading]
+    doubted: Sequence[Reading]
     gone: AbstractSet[str]
     empty: bool
 
@@ -210,9 +211,7 @@ class _Held:
             return "kept: the folder holds no specs"
         if entry.file in self.gone:
             return "kept: its file was there a moment ago"
-        for reading in self.readings:
-            if reading.taken:
-                continue
+        for reading in self.doubted:
             if reading.path == entry.file or reading.blind or entry.job in reading.mentions:
                 return f"kept: {reading.path} may be about it"
         return ""

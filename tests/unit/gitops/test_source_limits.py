@@ -10,6 +10,7 @@ from cumulus.controller.config import load_config
 from cumulus.controller.gitops import tree
 from cumulus.controller.gitops.folder import FolderTree
 from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.crd_like_specs.packing import digest, pack
 from cumulus.crd_like_specs.yaml_nodes import MAX_BYTES
 from runtime_kit import Kit
 from source_kit import SourceKit, spec
@@ -68,6 +69,17 @@ async def test_code_beside_a_spec_is_packed_once_it_is_whole(folder: SourceKit) 
     assert folder.states()["a.yaml"] == "Invalid"
     assert "main.py" in folder.files()["a.yaml"].message
     assert folder.kit.records.find_job("one").spec == changed.spec
+
+
+async def test_code_may_be_a_zip(folder: SourceKit) -> None:
+    data = pack({"main.py": b"def main(): return 1\n"})
+    (folder.folder / "train.zip").write_bytes(data)
+    folder.jobs("deep/a.yaml", "one", code={"path": "../train.zip"})
+    await folder.settle()
+    code = folder.kit.records.find_job("one").spec.code
+    assert code is not None
+    assert code.digest == digest(data)
+    assert await folder.kit.blobs.has(code.digest) == len(data)
 
 
 async def test_code_outside_of_the_folder_is_refused(folder: SourceKit, tmp_path: Path) -> None:
