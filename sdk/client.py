@@ -6,7 +6,7 @@
             print(event)
 
 The verbs are in `submitting.py` (what should be), `observing.py` (what is), `functions/client.py`
-(Python functions) and `operators.py` (fleets). Raises CumulusError everywhere
+(Python functions), `pausing.py` and `operators.py` (fleets). Raises CumulusError everywhere
 (crd_like_specs/errors.py and errors.py here), among them UnavailableError where the server cannot
 be reached and ValidationError for bad input.
 """
@@ -26,11 +26,12 @@ from .connection import Connection, Sleep
 from .functions.client import FunctionCalls
 from .observing import Observations
 from .operators import OperatorCalls
+from .pausing import PauseCalls
 from .submitting import Submissions
 
 
 @final
-class AsyncCumulusClient(Submissions, Observations, OperatorCalls, FunctionCalls):
+class AsyncCumulusClient(Submissions, Observations, PauseCalls, OperatorCalls, FunctionCalls):
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 
     server_url: HOST:PORT, or https://HOST:PORT. api_key: a bearer token; it is sent over TLS or

@@ -75,7 +75,7 @@ class JobHandle(_Held):
         return self.client.get_job(self.job_id)
 
     def status(self) -> str:
-        """One of pending, running, completed, failed, timeout, cancelled."""
+        """One of pending, running, paused, completed, failed, timeout, cancelled."""
         return word(self.get())
 
     def done(self) -> bool:
@@ -99,6 +99,18 @@ class JobHandle(_Held):
     def cancel(self) -> bool:
         """Ask it to end now. True unless it had ended before."""
         return self.client.cancel_job(self.job_id)
+
+    def pause(self) -> dict[str, Any]:
+        """Ask it to save its state and give its lease back, until it is resumed."""
+        return self.client.pause_job(self.job_id)
+
+    def resume(self) -> dict[str, Any]:
+        """Let it go on from its newest checkpoint, on any worker."""
+        return self.client.resume_job(self.job_id)
+
+    def get_checkpoints(self) -> list[dict[str, Any]]:
+        """Those that are kept, the newest first; see `CumulusClient.get_checkpoints`."""
+        return self.client.get_checkpoints(self.job_id)
 
 
 @final
@@ -147,12 +159,26 @@ class AsyncJobHandle(_Held):
         """See JobHandle.cancel."""
         return not (await self.client.cancel(self.job_id)).status.phase.terminal
 
+    async def pause(self) -> dict[str, Any]:
+        """See JobHandle.pause."""
+        return as_dict(await self.client.pause(self.job_id))
+
+    async def resume(self) -> dict[str, Any]:
+        """See JobHandle.resume."""
+        return as_dict(await self.client.resume(self.job_id))
+
+    async def get_checkpoints(self) -> list[dict[str, Any]]:
+        """See JobHandle.get_checkpoints."""
+        return await self.client.checkpoints(self.job_id)
+
 
 CumulusJob = JobHandle
 
 
 def word(job: Job) -> str:
     """What `status()` says of it."""
+    if job.spec.suspend and job.status.phase.rank == 0:
+        return "paused"
     return WORDS[job.status.phase.value]
 
 

@@ -102,6 +102,14 @@ class CumulusClient(SyncFunctionCalls):
         """See AsyncCumulusClient.cancel."""
         return self._background.do(self._client.cancel(job))
 
+    def pause(self, job: Job | str) -> Job:
+        """See AsyncCumulusClient.pause."""
+        return self._background.do(self._client.pause(job))
+
+    def resume(self, job: Job | str) -> Job:
+        """See AsyncCumulusClient.resume."""
+        return self._background.do(self._client.resume(job))
+
     def delete(self, job: Job | str) -> Job:
         """See AsyncCumulusClient.delete."""
         return self._background.do(self._client.delete(job))
@@ -226,6 +234,18 @@ class CumulusClient(SyncFunctionCalls):
     def cancel_job(self, job_id: str) -> bool:
         """Ask a job to end now. True unless it had ended before."""
         return not self.cancel(job_id).status.phase.terminal
+
+    def pause_job(self, job_id: str) -> dict[str, Any]:
+        """Ask a job to pause (see AsyncCumulusClient.pause); it as `get_job_status` gives it."""
+        return handle.as_dict(self.pause(job_id))
+
+    def resume_job(self, job_id: str) -> dict[str, Any]:
+        """Let a paused job go on; it as `get_job_status` gives it."""
+        return handle.as_dict(self.resume(job_id))
+
+    def get_checkpoints(self, job_id: str) -> builtins.list[dict[str, Any]]:
+        """See AsyncCumulusClient.checkpoints."""
+        return self._background.do(self._client.checkpoints(job_id))
 
     def get_server_info(self) -> dict[str, Any]:
         """What the controller is."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -60,17 +60,33 @@ class _Unit:
 
 @dataclass(eq=False)
 class _Progress:
-    """When something last went on, monotonic seconds."""
+    """Since when nothing has gone on, monotonic seconds. sent: bytes, the most that ever were."""
 
     clock: Clock
     at: float = field(init=False)
+    sent: int = 0
 
     def __post_init__(self) -> None:
         self.at = self.clock.monotonic()
 
-    def arrived(self, _bytes: int = 0) -> None:
-        """Something did."""
-        self.at = self.clock.monotonic()
+    @property
+    def idle(self) -> float:
+        """Seconds without progress."""
+        return self.clock.monotonic() - self.at
+
+    def arrived(self, sent: int) -> None:
+        """More bytes than ever before are progress; the same ones again are not."""
+        if sent > self.sent:
+            self.sent, self.at = sent, self.clock.monotonic()
+
+    @contextlib.contextmanager
+    def not_counting(self) -> Iterator[None]:
+        """What this takes is nobody's fault: the archive is being made, or others are before it."""
+        began = self.clock.monotonic()
+        try:
+            yield
+        finally:
+            self.at += self.clock.monotonic() - began
 
 
 class Checkpoints:
@@ -214,10 +230,12 @@ class Checkpoints:
             except Permanent as e:
                 message = e.message
             except Temporary as e:
-                if not self._contact():
-                    progress.arrived()
-                if self._clock.monotonic() - progress.at < PATIENCE:
-                    await self._clock.sleep_until(self._clock.monotonic() + pause)
+                if progress.idle < PATIENCE:
+                    away = (
+                        progress.not_counting() if not self._contact() else contextlib.nullcontext()
+                    )
+                    with away:
+                        await self._clock.sleep_until(self._clock.monotonic() + pause)
                     pause = min(2 * pause, _RETRY_CEILING)
                     continue
                 message = f"{e.message} (given up after {PATIENCE:.0f} s)"
@@ -232,18 +250,20 @@ class Checkpoints:
         folder, entry = self._root / unit.name, commit.entry if commit is not None else None
         file = self._outbox / unit.name
         try:
-            async with self._taking:
-                progress.arrived()
-                taken = await asyncio.to_thread(
-                    archive.take, folder / FOLDER, file, limit=unit.notes.size, entry=entry
-                )
-            progress.arrived()
+            with progress.not_counting():
+                async with self._taking:
+                    taken = await asyncio.to_thread(
+                        archive.take, folder / FOLDER, file, limit=unit.notes.size, entry=entry
+                    )
             known = (unit.notes.base, unit.notes.last.digest if unit.notes.last else "")
             if taken is None or taken.digest in known:
                 return
-            async with self._sending:
-                progress.arrived()
+            with progress.not_counting():
+                await self._sending.acquire()
+            try:
                 await self._sink.send(unit.name, taken.digest, file, progress.arrived)
+            finally:
+                self._sending.release()
             kept = Snapshot(
                 digest=taken.digest,
                 size=taken.size,

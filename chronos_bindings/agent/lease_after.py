@@ -183,7 +183,7 @@ def saving(record: Record) -> Record:
 
 def saved(record: Record, now: float = 0.0, message: str = "") -> Record:
     """What it left is safe, or was given up: `message` says why. now: 0.0 where it left nothing."""
-    message = message or record.message
+    message = record.message or message
     return _over(replace(record, saving=False, saved=True, saved_at=now, message=message))
 
 

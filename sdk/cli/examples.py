@@ -28,6 +28,9 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "describe": ("cumulusctl describe job train", "cumulusctl describe worker gpu-1"),
     "why": ("cumulusctl why train",),
+    "pause": ("cumulusctl pause train", "cumulusctl pause train other --wait"),
+    "resume": ("cumulusctl resume train",),
+    "checkpoints": ("cumulusctl checkpoints train",),
     "events": (
         "cumulusctl events",
         "cumulusctl events train --since 1h",

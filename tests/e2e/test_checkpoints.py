@@ -1,10 +1,17 @@
-"""What a job keeps in /checkpoint is there for its next attempt: after a pause, and after a failure."""
+"""What a job keeps in /checkpoint is there for its next attempt: after a pause, a failure, a death."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+from cumulus.sdk import CumulusClient
 from system import System, wait_for
 
 COUNTER = """
@@ -25,49 +32,152 @@ def main(end=1000, crash_at=0):
     return [start, count]
 """
 
+ASKS = """
+import time
+from cumulus_job import load_checkpoint, save_checkpoint, should_pause
 
-def counter(name: str, args: dict[str, int], **spec: Any) -> str:
+def main(end=1000):
+    start = count = load_checkpoint(default=0)
+    print("starts at", start, flush=True)
+    while count < end:
+        count += 1
+        save_checkpoint(count)
+        if should_pause():
+            return "paused"
+        time.sleep(0.05)
+    return [start, count]
+"""
+
+FILLS = """
+import os, pathlib, time
+
+def main():
+    folder = pathlib.Path(os.environ["CUMULUS_CHECKPOINT_DIR"])
+    for n in range(600):
+        (folder / str(n)).write_bytes(os.urandom(1 << 20))
+        time.sleep(0.03)
+"""
+
+
+@pytest.fixture(
+    params=[pytest.param("swarm", marks=[pytest.mark.docker, pytest.mark.chronos]), "process"]
+)
+def system(request: pytest.FixtureRequest) -> System:
+    found: System = request.getfixturevalue(request.param)
+    return found
+
+
+def manifest(name: str, main: str, args: dict[str, int], **spec: Any) -> str:
     base = {"resources": {"cpus": "50m", "memory": "128Mi"}, "duration": 120, "args": args}
     return json.dumps(
         {
             "apiVersion": "cumulus.dev/v1",
             "kind": "Job",
             "metadata": {"name": name},
-            "spec": {"code": {"files": {"main.py": COUNTER}}, **base, **spec},
+            "spec": {"code": {"files": {"main.py": main}}, **base, **spec},
         }
     )
 
 
-def test_a_suspended_job_goes_on_where_it_was(process: System) -> None:
-    process.apply(counter("counts", {"end": 120}))
-    process.wait_phase("counts", "Running")
-    wait_for(lambda: "starts at 0" in process.logs("counts"))
-    process.apply(counter("counts", {"end": 120}, suspend=True))
-    wait_for(lambda: process.job("counts")["status"]["reason"] == "Suspended")
-    wait_for(lambda: process.job("counts")["status"]["checkpoints"])
-    wait_for(lambda: not process.leases())
-    done = process.apply(counter("counts", {"end": 120}), "--wait")
+def paused(system: System, name: str) -> dict[str, Any]:
+    """Its status once it is paused, its lease is gone, and its checkpoint is on record."""
+    done = system.ctl("pause", name, "--wait")
     assert done.returncode == 0, done.stderr
-    start, end = json.loads(done.stdout)
-    assert 0 < start < end == 120
-    process.clean()
+    assert done.stdout == f"job/{name} is paused\n"
+    wait_for(lambda: not [x for x in system.leases() if x["spec"]["jobName"] == name], 20)
+    status: dict[str, Any] = system.job(name)["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", "Suspended")
+    assert status["checkpoints"]
+    return status
 
 
-def test_a_retry_goes_on_where_it_was(process: System) -> None:
-    text = counter("crashes", {"end": 12, "crash_at": 7}, retry={"limit": 1, "backoff": "0s"})
-    done = process.apply(text, "--wait")
+def test_a_paused_job_goes_on_where_it_was(system: System) -> None:
+    """One that asks returns by itself, well before anyone would end it."""
+    system.apply(manifest("asks", ASKS, {"end": 300}))
+    wait_for(lambda: "starts at 0" in system.logs("asks"))
+    time.sleep(1)
+    status = paused(system, "asks")
+    (attempt,) = status["attempts"]
+    assert (attempt["reason"], attempt["exitCode"]) == ("Suspended", 75)
+    assert attempt.get("cause") is None, "a pause is no failure"
+    listed = system.ctl("checkpoints", "asks").stdout.splitlines()
+    assert listed[0].split() == ["ATTEMPT", "SIZE", "FILES", "TAKEN", "DIGEST"]
+    assert listed[1].endswith(status["checkpoints"][-1]["digest"])
+    assert system.ctl("resume", "asks").returncode == 0
+    system.wait_phase("asks", "Succeeded")
+    with CumulusClient(f"127.0.0.1:{system.grpc}") as client:
+        start, end = client.result("asks")
+    assert 0 < start < end == 300
+    again = system.ctl("pause", "asks")
+    assert again.returncode == 5
+    assert "has ended as Succeeded: nothing to pause" in again.stderr
+    system.clean()
+
+
+def test_a_job_that_does_not_ask_is_paused_too(system: System) -> None:
+    system.apply(manifest("counts", COUNTER, {"end": 300}))
+    wait_for(lambda: "starts at 0" in system.logs("counts"))
+    time.sleep(1)
+    began = time.monotonic()
+    paused(system, "counts")
+    assert time.monotonic() - began < 15, "it has no grace that it does not know of"
+    system.ctl("resume", "counts")
+    system.wait_phase("counts", "Succeeded")
+    with CumulusClient(f"127.0.0.1:{system.grpc}") as client:
+        start, end = client.result("counts")
+    assert 0 < start < end == 300
+    system.clean()
+
+
+def test_a_retry_goes_on_where_it_was(system: System) -> None:
+    args = {"end": 12, "crash_at": 7}
+    text = manifest("crashes", COUNTER, args, retry={"limit": 1, "backoff": "0s"})
+    done = system.apply(text, "--wait")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [7, 12]
-    attempts = process.job("crashes")["status"]["attempts"]
-    assert [attempt["exitCode"] for attempt in attempts] == [3, 0]
+    system.clean()
+
+
+def test_too_much_in_the_folder_ends_it_clearly(system: System) -> None:
+    done = system.apply(manifest("fills", FILLS, {}, checkpoint={"size": "10Mi"}), "--wait")
+    assert done.returncode != 0
+    status = system.job("fills")["status"]
+    assert status["reason"] == "CheckpointTooLarge"
+    assert "holds more than 3 times 10Mi, which checkpoint.size allows" in status["message"]
+    system.clean()
+
+
+def test_what_a_job_left_goes_with_it(system: System) -> None:
+    system.apply(manifest("short", COUNTER, {"end": 2}), "--wait")
+    wait_for(lambda: system.job("short")["status"]["checkpoints"])
+    uid = system.job("short")["metadata"]["uid"]
+    folder = system.folder / "data" / "artifacts" / uid
+    assert len(list(folder.iterdir())) == 1
+    system.ctl("delete", "short")
+    wait_for(lambda: not folder.exists())
+
+
+def test_a_worker_that_dies_loses_little(process: System) -> None:
+    """Its agent, its processes and its disk are gone at once: what was sent before is what is left."""
+    text = manifest(
+        "dies", ASKS, {"end": 300}, retry={"limit": 1, "backoff": "0s"}, checkpoint={"interval": 1}
+    )
+    process.apply(text)
+    wait_for(lambda: process.job("dies")["status"]["checkpoints"], 30)
+    agent = process.folder / "data" / "agent"
+    os.kill(int((agent / "lock").read_text()), signal.SIGKILL)
+    for unit in (process.folder / "data" / "units").glob("cumulus-*"):
+        for name, kill in (("shim.json", os.kill), ("pid", os.killpg)):
+            kill(json.loads((unit / name).read_text())["pid"], signal.SIGKILL)
+    _empty(agent / "staging")
+    _empty(agent / "checkpoints")
+    process.wait_phase("dies", "Succeeded", seconds=90)
+    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
+        start, end = client.result("dies")
+    assert 0 < start < end == 300
     process.clean()
 
 
-def test_what_a_job_left_goes_with_it(process: System) -> None:
-    process.apply(counter("short", {"end": 2}), "--wait")
-    wait_for(lambda: process.job("short")["status"]["checkpoints"])
-    uid = process.job("short")["metadata"]["uid"]
-    folder = process.folder / "data" / "artifacts" / uid
-    assert len(list(folder.iterdir())) == 1
-    process.ctl("delete", "short")
-    wait_for(lambda: not folder.exists())
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

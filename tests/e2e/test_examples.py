@@ -49,6 +49,7 @@ SAID = {
         "as it was: Fit(slope=0.5, kinds={'linear'})",
     ],
     "image_job": ["phase: Succeeded", "log: hello from an image", "failed with exit code 3"],
+    "training": ["paused, and kept: True", "went on where it was: True", "learned: True"],
     "folder": ["{'lorem': 2, 'amet': 1, 'nothing': 0}"],
 }
 

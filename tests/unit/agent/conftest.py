@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cumulus.api.frames import LeaseWanted, Wanted
 from cumulus.chronos_bindings.agent.blob_cache import BlobCache
+from cumulus.chronos_bindings.agent.checkpoint_port import Keeping, NothingKept
 from cumulus.chronos_bindings.agent.deadlines import Deadlines
 from cumulus.chronos_bindings.agent.keeper import Keeper
 from cumulus.chronos_bindings.agent.lease_task import Tools
@@ -78,7 +79,7 @@ class World:
     async def boot(self, boot: str = "b1") -> None:
         """A new agent on the same machine and folder."""
         self.partitioner = Rebirths([0, 1], now=self.clock.monotonic)
-        self.staging = Staging(self.path / "staging", BlobCache(self.path / "blobs", self.blobs))
+        self.staging, checkpoints = self.make_staging()
         self.reports = 0
         self.listed = 0
         self.keeper = Keeper(
@@ -91,6 +92,7 @@ class World:
                 lambda devices, milli: {"SHARE": f"{len(devices)}x{milli}"},
                 self.said.__setitem__,
                 memory=self.memory,
+                checkpoints=checkpoints,
             ),
             Deadlines(self.path / "deadlines.json", self.clock, boot=boot),
             changed=self._changed,
@@ -100,8 +102,17 @@ class World:
         self._tasks = [
             asyncio.ensure_future(self.keeper.watch()),
             asyncio.ensure_future(self._hints()),
+            *(asyncio.ensure_future(work) for work in self.also()),
         ]
         await settle()
+
+    def make_staging(self) -> tuple[Staging, Keeping]:
+        blobs = BlobCache(self.path / "blobs", self.blobs)
+        return Staging(self.path / "staging", blobs), NothingKept()
+
+    def also(self) -> list[Coroutine[Any, Any, None]]:
+        """What else the agent does by itself."""
+        return []
 
     async def crash(self) -> None:
         """The agent is gone; units and files stay."""

@@ -1,0 +1,114 @@
+"""`cumulusctl pause`, `resume` and `checkpoints`. I/O."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from ...api import status as table
+from ...crd_like_specs.errors import CumulusError
+from ...crd_like_specs.job import Job
+from ...crd_like_specs.units import show_bytes
+from ..client import AsyncCumulusClient
+from . import session, talk
+
+app = typer.Typer()
+
+Jobs = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", help="Names or uids.", autocompletion=session.job_names),
+]
+Verb = Callable[[AsyncCumulusClient, str], Awaitable[str]]
+
+
+@app.command()
+def pause(
+    ctx: typer.Context,
+    jobs: Jobs,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when nothing of them runs.")] = False,
+) -> None:
+    """Let jobs save their state and give their leases back, until they are resumed.
+
+    A job that asks should_pause() is given its checkpoint.grace (30s) for that, any other has
+    SIGTERM at once and 10s. What it keeps in /checkpoint is there when it goes on.
+    """
+
+    async def one(client: AsyncCumulusClient, name: str) -> str:
+        job = await client.pause(name)
+        if wait:
+            job = await _until_paused(client, job)
+        paused = _is_paused(job)
+        return f"job/{job.metadata.name} {'is paused' if paused else 'is being paused'}"
+
+    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+
+
+@app.command()
+def resume(ctx: typer.Context, jobs: Jobs) -> None:
+    """Let paused jobs go on from their newest checkpoint, on any worker."""
+
+    async def one(client: AsyncCumulusClient, name: str) -> str:
+        job = await client.resume(name)
+        return f"job/{job.metadata.name} goes on"
+
+    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+
+
+@app.command()
+def checkpoints(
+    ctx: typer.Context,
+    job: Annotated[str, typer.Argument(help="Name or uid.", autocompletion=session.job_names)],
+) -> None:
+    """List the checkpoints that are kept of a job, the newest first."""
+    found = session.run(ctx, lambda client: client.checkpoints(job))
+    if not found:
+        talk.say(f"job {job} has no checkpoint")
+        return
+    rows = [("ATTEMPT", "SIZE", "FILES", "TAKEN", "DIGEST")]
+    rows += [
+        (
+            str(one["attempt"]),
+            show_bytes(one["bytes"]),
+            str(one["files"]),
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["time"])),
+            one["digest"],
+        )
+        for one in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("   ".join(cells).rstrip() + "\n")
+
+
+async def _until_paused(client: AsyncCumulusClient, job: Job) -> Job:
+    """Paused, or over: one that finished meanwhile is not paused any more."""
+    changes = client.watch("Job", name=job.metadata.name)
+    try:
+        async for item in changes:
+            found = item.resource
+            if isinstance(found, Job) and (_is_paused(found) or found.status.phase.terminal):
+                return found
+    finally:
+        await changes.aclose()
+    return job
+
+
+def _is_paused(job: Job) -> bool:
+    return job.spec.suspend and job.status.phase.rank == 0
+
+
+async def _each(client: AsyncCumulusClient, names: list[str], verb: Verb) -> int:
+    """Every one of them, whatever becomes of the others; the first error's exit code."""
+    code = 0
+    for name in names:
+        try:
+            sys.stdout.write(f"{await verb(client, name)}\n")
+        except CumulusError as e:
+            talk.complain(e.message)
+            code = code or table.exit_code(e)
+    return code
