@@ -181,7 +181,7 @@ def _ran_before(
         draft.note(noted, entry)
         return _synced(file, one, "finished before; its record is of a later run")
     if not (rules.prune and is_labelled(known, rules)):
-        text = "finished before; another run of it goes on, and prune is off"
+        text = "finished before; another run of it goes on, which this source may not stop"
         return Verdict(file, one.name, FileState.OUT_OF_SYNC, text)
     draft.prunes.append(Prune(one.name, known.metadata.uid, file))
     draft.note(noted, entry)

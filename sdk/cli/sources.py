@@ -50,7 +50,7 @@ def state(source: Source) -> str:
     if ready is None:
         return "Unknown"
     if not ready.status:
-        return "Failed"
+        return "Waiting" if ready.reason == "Waiting" else "Failed"
     if source.spec.suspend:
         return "Suspended"
     if status.invalid:

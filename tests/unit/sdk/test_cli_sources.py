@@ -18,7 +18,7 @@ FILES = (
 )
 
 
-def put(server: FakeServer, *, ready: bool = True, suspend: bool = False) -> None:
+def put(server: FakeServer, *, ready: bool = True, reason: str = "", suspend: bool = False) -> None:
     spec = SourceSpec(path="/srv/jobs", type="git", suspend=suspend, prune=True, pull=300)
     status = SourceStatus(
         commit=COMMIT,
@@ -29,7 +29,7 @@ def put(server: FakeServer, *, ready: bool = True, suspend: bool = False) -> Non
         files=FILES,
         last_sync=1_000_000_000.0,
         message="" if ready else "/srv/jobs is no folder",
-        conditions=(Condition(type="Ready", status=ready),),
+        conditions=(Condition(type="Ready", status=ready, reason=reason),),
     )
     meta = ObjectMeta(name="nightly", owner="source-nightly")
     server.put(Source(metadata=meta, spec=spec, status=status))
@@ -58,7 +58,11 @@ def test_sources_are_listed_with_the_files_that_are_not_in_step(
 
 
 def test_one_word_says_how_a_source_is(ctl: Ctl, server: FakeServer) -> None:
-    for given, word in (({"ready": False}, "Failed"), ({"suspend": True}, "Suspended")):
+    for given, word in (
+        ({"ready": False}, "Failed"),
+        ({"ready": False, "reason": "Waiting"}, "Waiting"),
+        ({"suspend": True}, "Suspended"),
+    ):
         put(server, **given)
         assert ctl("get", "sources") == 0
         assert ctl.out.splitlines()[1].split()[1] == word
