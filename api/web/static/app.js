@@ -80,10 +80,10 @@ new Stream((last) => `/ui/live?seen=${last || document.body.dataset.seen}`, { pa
 
 setInterval(() => {
   if (document.hidden) return;
-  timeline.move();
+  timeline.advance();
   tell();
 }, 1000);
-new ResizeObserver(() => (timeline.move(), plots.fit())).observe(document.querySelector("main"));
+new ResizeObserver(() => (timeline.measure(), plots.fit())).observe(document.querySelector("main"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", plots.draw);
 document.addEventListener("click", follow);
 document.addEventListener("htmx:afterSwap", (event) => tell(event.target));

@@ -7,7 +7,9 @@ const epoch = Number(document.body.dataset.now);
 const PAST = 2 / 3; // of the width
 const STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
 const THIN = 360; // thousandths of a lane that hold no line of text
-let width = 3600;
+let width = 3600; // seconds
+let pixels = 1000;
+let moved = 0;
 
 export function place(lane) {
   for (const bar of lane.querySelectorAll("[data-s]")) {
@@ -21,9 +23,20 @@ export function place(lane) {
   }
 }
 
+// Once time has gone on by half a pixel: each move is drawn anew, and less would not be seen.
+export function advance() {
+  if (now() - epoch - moved >= Math.max(1, width / pixels / 2)) move();
+}
+
+// The axis is as wide as it is until it is resized: asking with each move would lay out the page.
+export function measure() {
+  pixels = Math.max(1, axis.clientWidth);
+  move();
+}
+
 // Only what moves: two numbers, from which every place follows.
 export function move() {
-  const at = now() - epoch;
+  const at = (moved = now() - epoch);
   box.style.setProperty("--now", at.toFixed(2));
   box.style.setProperty("--t0", (at - width * PAST).toFixed(2));
   drawTicks(at + epoch);
@@ -38,7 +51,7 @@ export function setWindow(seconds) {
 
 function drawTicks(at) {
   const from = at - width * PAST;
-  const most = Math.max(2, Math.floor(axis.clientWidth / 84));
+  const most = Math.max(2, Math.floor(pixels / 84));
   const step = STEPS.find((one) => width / one <= most) ?? STEPS.at(-1);
   const wanted = new Map();
   for (let t = Math.ceil(from / step) * step; t < from + width; t += step) wanted.set(`tick-${t}`, t);
@@ -53,7 +66,7 @@ function drawTicks(at) {
     axis.append(tick);
   }
   // Where the present moment stands there is no room for another.
-  const room = (48 * width) / Math.max(1, axis.clientWidth);
+  const room = (48 * width) / pixels;
   for (const tick of axis.querySelectorAll(".tick")) {
     const t = Number(tick.id.slice(5));
     const text = t > at + room || t < at - room ? utc(t) : "";
