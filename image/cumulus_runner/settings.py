@@ -14,6 +14,10 @@ STOP_GRACE = 0.7
 """Seconds between SIGTERM at the lease's end and the runner's own SIGKILL: the agent's comes after
 1 s and would take the envelope with it."""
 
+EXTENDED = 60.0
+"""Seconds after the lease's end as it was told at the start, from which on a SIGTERM is another's: a
+lease may have been extended since, and who cancels such a job leaves it its whole grace."""
+
 
 class Settings:
     """Folders and names. deadline: POSIX seconds of the lease's end, 0.0 where there is none;

@@ -14,7 +14,7 @@ import sys
 import time
 
 from . import child, report
-from .settings import DRAIN, EXIT_GRACE, STOP_GRACE, Settings
+from .settings import DRAIN, EXIT_GRACE, EXTENDED, STOP_GRACE, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +136,9 @@ class _Job:
             return
         if number in _STOPPING and not self._stopped_by:
             self._stopped_by = number
-            if self._settings.deadline and time.time() >= self._settings.deadline - 0.5:
+            # Long after the end that was told at the start the lease has been extended.
+            past = time.time() - self._settings.deadline
+            if self._settings.deadline and -0.5 <= past < EXTENDED:
                 self._kill_at = min(self._kill_at, time.monotonic() + STOP_GRACE)
         os.kill(self._pid, number)
 

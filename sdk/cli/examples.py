@@ -37,7 +37,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cumulusctl events --watch --type Placed,Retrying,WorkerLost",
         "cumulusctl events --warnings -o json",
     ),
-    "top": ("cumulusctl top", "cumulusctl top workers"),
+    "top": ("cumulusctl top", "cumulusctl top workers --watch"),
     "logs": (
         "cumulusctl logs -f train",
         "cumulusctl logs train --tail 100 --timestamps",

@@ -142,6 +142,29 @@ def test_the_warning_does_not_harm_a_job_that_does_not_listen(job: Job, started:
     assert finish(process, READY).result == "went on"
 
 
+def test_a_job_that_was_extended_has_its_whole_grace(job: Job, started: Start) -> None:
+    job.settings["CUMULUS_DEADLINE"] = f"{time.time() - 3600:.3f}"
+    process = started(
+        """
+        import signal, time
+        class Stop(Exception): pass
+        def stop(*_): raise Stop
+        def main():
+            signal.signal(signal.SIGTERM, stop)
+            print("ready")
+            try:
+                time.sleep(600)
+            except Stop:
+                time.sleep(0.5)
+                return "put away"
+        """,
+        tweak="settings.STOP_GRACE = 0.05",
+    )
+    process.send_signal(signal.SIGTERM)
+    out = finish(process, READY)
+    assert (out.code, out.result) == (0, "put away")
+
+
 def test_at_the_leases_end_a_job_that_ignores_sigterm_is_killed_with_an_envelope(
     job: Job, started: Start
 ) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import yaml
 from cumulus.crd_like_specs.job import Code, Job, JobSpec
 from cumulus.crd_like_specs.meta import ObjectMeta
+from cumulus.crd_like_specs.worker import Worker
 
 from .fake_server import FakeServer
 
@@ -153,3 +156,50 @@ def test_completion_knows_commands_and_live_names(server: FakeServer, start: Sta
 
     assert "describe" in complete("cumulusctl de")
     assert complete("cumulusctl logs h") == ["hello"]
+
+
+def test_completion_is_silent_and_quick_where_nobody_answers(start: Start) -> None:
+    asked = {"_CUMULUSCTL_COMPLETE": "complete_bash", "COMP_WORDS": "cumulusctl logs h"}
+    deaf = socket.create_server(("127.0.0.1", 0))  # takes connections, and says nothing
+    try:
+        for server in (f"127.0.0.1:{deaf.getsockname()[1]}", "127.0.0.1:1"):
+            begun = time.monotonic()
+            process = start(env={**asked, "COMP_CWORD": "2", "CUMULUS_SERVER": server})
+            assert process.communicate(timeout=30) == ("\n", "")
+            assert time.monotonic() - begun < 10  # the interpreter's start on a busy machine
+    finally:
+        deaf.close()
+
+
+def test_completion_of_fields_and_types_needs_no_server(start: Start) -> None:
+    def complete(words: str) -> list[str]:
+        asked = {"_CUMULUSCTL_COMPLETE": "complete_bash", "COMP_WORDS": words}
+        process = start(env={**asked, "COMP_CWORD": "2", "CUMULUS_SERVER": "127.0.0.1:1"})
+        return process.communicate(timeout=30)[0].split()
+
+    assert complete("cumulusctl explain job.spec.gp") == ["job.spec.gpu"]
+
+
+def test_top_looks_again_and_again(server: FakeServer, start: Start) -> None:
+    server.put(Worker(metadata=ObjectMeta(name="gpu-1")))
+    process = start("top", "workers", "--watch", "--every", "1s")
+    assert process.stdout is not None
+    first = [process.stdout.readline() for _ in range(3)]
+    assert (first[0].split()[0], first[1].split()[0], first[2]) == ("NAME", "gpu-1", "\n")
+    assert process.stdout.readline() == first[0]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_events_are_watched_line_by_line(server: FakeServer, start: Start) -> None:
+    server.happen("Running", "Job", "a", worker="gpu-1")
+    process = start("events", "--watch")
+    assert process.stdout is not None
+    assert process.stdout.readline().split()[:2] == ["TIME", "TYPE"]
+    assert process.stdout.readline().split()[1:3] == ["Running", "job/a"]
+    server.happen("Failed", "Job", "a", message="oh", warning=True)
+    assert process.stdout.readline().split()[1:3] == ["Failed", "job/a"]
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 130
