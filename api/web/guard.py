@@ -80,8 +80,8 @@ def session_of(scope: Scope) -> str:
 
 
 class Guard:
-    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds; local: pages
-    are for browsers on this machine, and no other site's name may be made to lead here.
+    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds; local: only
+    this machine reaches us, and where nobody is asked for a token no other name may lead to pages.
     """
 
     def __init__(
@@ -143,9 +143,11 @@ class Guard:
     def _holder(self, scope: Scope) -> Holder | None:
         """Who asks; None where everybody may."""
         path = scope["path"]
-        if self._local and is_page(path):
-            _require_local(Headers(scope=scope).get("host", ""))
-        if self._tokens is None or path in _PROBES or path.startswith(_OPEN):
+        if self._tokens is None:
+            if self._local and is_page(path):
+                _require_local(Headers(scope=scope).get("host", ""))
+            return None
+        if path in _PROBES or path.startswith(_OPEN):
             return None
         given = Headers(scope=scope).get("authorization")
         if given is None and self._sessions is not None and is_page(path):
@@ -159,7 +161,9 @@ class Guard:
 def _require_local(host: str) -> None:
     """A page of another site could have its name lead to this machine, and read what is here."""
     if not is_loopback(host if re.search(r":\d+$", host) else f"{host}:80"):
-        raise ForbiddenError("the dashboard is for this machine only: ask for localhost")
+        raise ForbiddenError(
+            "without tokens the dashboard is for this machine only: ask for it as localhost"
+        )
 
 
 def _refusal(error: CumulusError, scope: Scope) -> Response:

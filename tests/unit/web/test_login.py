@@ -203,6 +203,15 @@ async def test_a_page_for_this_machine_is_no_page_of_another_site(host: str, cod
         assert (await browser.get("/healthz", headers={"host": host})).status_code == 200
 
 
+async def test_with_tokens_a_proxy_may_lead_here_by_any_name() -> None:
+    app = app_over(FakeJobs(FakeOverview()), tokens(), local=True)
+    headers = {"authorization": f"Bearer {SECRETS['boss']}"}
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://c"
+    ) as browser:
+        assert (await browser.get("/", headers=headers)).status_code == 200
+
+
 def test_a_session_ends_with_its_time_with_its_token_and_by_number() -> None:
     known = tokens()
     sessions = Sessions(known)
