@@ -74,7 +74,7 @@ class Git:
         """For a controller that stops; called from another thread."""
         self._stopped = True
         running = self._running
-        if running is not None:
+        if running is not None and running.poll() is None:
             _kill(running)
 
     def _run(
@@ -97,15 +97,15 @@ class Git:
             text = f"{self.folder}: git cannot be started: {missing}"
             raise Temporary(text, reason="GitFailed") from error
         self._running = running
-        try:
-            with running:
+        with running:  # which waits for its end
+            try:
                 out, err = running.communicate(stdin, timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            _kill(running)
-            text = f"{self.folder}: git {_verb(arguments)} took longer than {seconds:.0f} s"
-            raise Temporary(text, reason="GitFailed") from error
-        finally:
-            self._running = None
+            except subprocess.TimeoutExpired as error:
+                _kill(running)
+                text = f"{self.folder}: git {_verb(arguments)} took longer than {seconds:g} s"
+                raise Temporary(text, reason="GitFailed") from error
+            finally:
+                self._running = None
         if running.returncode:
             words = (
                 without_credentials(err.decode(errors="replace")) or f"exit {running.returncode}"
@@ -143,6 +143,7 @@ def _verb(arguments: Sequence[str]) -> str:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    """It and what it started; nothing where all of that has ended."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 from cumulus.controller.gitops.git import Git, without_credentials
 from cumulus.crd_like_specs.errors import Temporary
-from runtime_kit import Kit
+from runtime_kit import Kit, until
 from source_kit import Repo, SourceKit, spec
 
 
@@ -245,3 +246,32 @@ async def test_git_gets_little_of_the_controllers_environment(
     shown = Git(repo.folder).pull("show-environment").decode()
     assert "CUMULUS_SECRET" not in shown
     assert "/elsewhere" not in shown
+
+
+async def test_a_git_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its time, or because the controller stops; its children too."""
+    hanging = tmp_path / "bin" / "git"
+    hanging.parent.mkdir()
+    hanging.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nsleep 600 | cat\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}:{os.environ['PATH']}")
+    git = Git(tmp_path)
+    reading = asyncio.create_task(asyncio.to_thread(git.read, "rev-parse", "HEAD"))
+    await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    git.stop()
+    with pytest.raises(Temporary):
+        await reading
+    with pytest.raises(Temporary, match="the controller stops"):
+        git.read("rev-parse", "HEAD")
+    monkeypatch.setattr("cumulus.controller.gitops.git.READ_SECONDS", 0.1)
+    with pytest.raises(Temporary, match="git rev-parse took longer than"):
+        await asyncio.to_thread(Git(tmp_path).read, "rev-parse", "HEAD")
+
+
+async def test_a_machine_without_git_says_so(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SourceKit(kit, tmp_path / "specs", type="git")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = await source.settle(1)
+    assert "git is not installed" in found.status.message
