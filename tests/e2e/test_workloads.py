@@ -88,6 +88,13 @@ def test_a_cancelled_one_still_tells_what_it_did(swarm: System) -> None:
     swarm.clean()
 
 
+def test_nothing_is_pushed_without_saying_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_USERNAME", raising=False)
+    done = subprocess.run([FOLDER / "push-images.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "workloads: where to? give --prefix, or set DOCKER_USERNAME\n"
+
+
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """Host and port of a registry on loopback, where engines need no certificates."""

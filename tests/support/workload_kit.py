@@ -41,9 +41,14 @@ class Done:
 
 
 class Workload:
-    """root: its results and scratch files go below; file: another script than the workload's."""
+    """root: its results and scratch files go below; file: another script than the workload's;
+    python: that runs it, this one by default.
+    """
 
-    def __init__(self, root: Path, name: str, file: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, name: str, file: Path | None = None, python: str = sys.executable
+    ) -> None:
+        self.python = python
         self.file = file or script(name)
         self.results = root / "results"
         self.scratch = root / "scratch"
@@ -54,7 +59,7 @@ class Workload:
         """tweak: Python code that runs before the script, in its process."""
         main = f"import runpy\n{tweak}\nrunpy.run_path({str(self.file)!r}, run_name='__main__')"
         return subprocess.Popen(
-            [sys.executable, *(("-c", main) if tweak else (str(self.file),)), *arguments],
+            [self.python, *(("-c", main) if tweak else (str(self.file),)), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
