@@ -93,9 +93,7 @@ async def test_a_pause_by_hand_holds_where_the_file_does_not_speak_of_it(
     folder.jobs("b.yaml", "two", suspend=False)
     await folder.settle()
     for name in ("one", "two"):
-        found = folder.kit.records.find_job(name)
-        wanted = found.spec.model_copy(update={"suspend": True})
-        await folder.kit.put(found.model_copy(update={"spec": wanted}))
+        await folder.kit.desired.pause(name, paused=True)
     await folder.settle()
     assert [folder.kit.records.find_job(n).spec.suspend for n in ("one", "two")] == [True, False]
     assert set(folder.states().values()) == {"Synced"}
