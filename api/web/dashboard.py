@@ -37,7 +37,7 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
         view = PageView(
             now=now.now,
             info=await jobs.server_info(),
-            who=viewer(request).owner,
+            who=viewer(request).who,
             tiles=now.tiles,
             jobs=now.jobs,
             more=now.more,

@@ -10,12 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from cumulus.api.auth import Tokens
 from cumulus.api.frames import LogStream
 from cumulus.api.happened import Happened
 from cumulus.api.overview import Board, Sample
 from cumulus.api.web import board, following, live
 from cumulus.api.web.render import Pages
 from cumulus.api.web.server import HttpServer
+from cumulus.controller.security.api_tokens import IssuedTokens
+from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import UnavailableError
 from cumulus.crd_like_specs.job import Job, Phase
 from dashboard_kit import NOW, FakeJobs, FakeOverview, a_fleet, a_job, app_over, tried_again
@@ -281,6 +284,31 @@ async def test_a_server_stops_at_once_though_browsers_look() -> None:
             await anext(answer.aiter_text())
             async with asyncio.timeout(2):
                 await server.stop()
+
+
+async def until_over(pieces: AsyncIterator[str]) -> None:
+    async for _ in pieces:
+        pass
+
+
+async def test_a_revoked_token_ends_its_session_and_the_streams_of_it() -> None:
+    overview = FakeOverview(Board(now=NOW, jobs=(RUNNING,)))
+    issued = IssuedTokens(Store.open(None, indexes={}), overview.now)
+    made = await issued.create("her", "viewer", 0, "boss")
+    server = HttpServer(app_over(FakeJobs(overview), Tokens({}, issued)), listen="127.0.0.1:0")
+    url = f"http://127.0.0.1:{await server.start()}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+        assert (await browser.post("/ui/login", data={"token": made.secret})).status_code == 303
+        assert ">her</span>" in (await browser.get("/")).text
+        async with browser.stream("GET", "/ui/live") as answer, asyncio.timeout(20):
+            pieces = answer.aiter_text()
+            await anext(pieces)
+            await issued.revoke(made.token.id, "boss")
+            with pytest.raises(httpx.RemoteProtocolError):
+                await until_over(pieces)
+        assert overview.wakes == []
+        assert (await browser.get("/ui/series")).status_code == 401
+    await server.stop()
 
 
 async def test_what_follows_each_other_in_a_line_is_one_event() -> None:
