@@ -64,7 +64,7 @@ class JobsPort(Protocol):
         """
 
     async def get(self, kind: str, name: str) -> Resource:
-        """kind: Job, Lease or Worker. NotFoundError."""
+        """kind: Job, Lease, Worker or Source. NotFoundError."""
 
     async def list(
         self, kind: str, *, label_selector: str, phase: str, limit: int, continue_token: str

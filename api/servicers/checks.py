@@ -18,7 +18,7 @@ ACTIVE: Final = "Active"
 
 
 def kind(given: str) -> str:
-    """One of Job, Lease, Worker."""
+    """One of Job, Lease, Worker, Source."""
     if given not in KINDS:
         raise _wrong("kind", given, f"one of {', '.join(KINDS)}")
     return given
