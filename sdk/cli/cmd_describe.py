@@ -10,6 +10,7 @@ import typer
 
 from ...api.frames import Resource, WorkerUse
 from ...api.happened import EventQuery, Happened
+from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
@@ -26,8 +27,12 @@ EVENTS = 20
 @app.command()
 def describe(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="job, lease, worker or source.")],
-    name: Annotated[str, typer.Argument(help="Name, or a job's uid.")],
+    kind: Annotated[
+        str, typer.Argument(help="job, lease, worker or source.", autocompletion=session.kinds)
+    ],
+    name: Annotated[
+        str, typer.Argument(help="Name, or a job's uid.", autocompletion=session.names)
+    ],
 ) -> None:
     """Explain one object: where it stands, why, and what happened before."""
     wanted = kind_of(kind)
@@ -39,7 +44,7 @@ def describe(
         found = await client.list("Lease") if wanted == "Worker" else []
         leases = [lease for lease in found if isinstance(lease, Lease)]
         uses = await client.usage(_worker_of(obj)) if _worker_of(obj) else ()
-        return obj, leases, uses, [event async for event in client.events(_about(obj))]
+        return obj, leases, uses, await _events(client, obj)
 
     obj, leases, uses, events = session.run(ctx, look)
     sys.stdout.write(describing.text(obj, time.time(), leases=leases, uses=uses))
@@ -47,12 +52,19 @@ def describe(
         sys.stdout.write(f"\n{telling.table(events, sys.stdout)}")
 
 
-def _about(obj: Resource) -> EventQuery:
-    """The last events of it."""
+async def _events(client: AsyncCumulusClient, obj: Resource) -> list[Happened]:
+    """The last events of it; none of what has none of its own."""
     if isinstance(obj, Worker):
-        return EventQuery(worker=obj.metadata.name, tail=EVENTS)
-    job = obj.spec.job if isinstance(obj, Lease) else obj.metadata.uid
-    return EventQuery(job=job, tail=EVENTS)
+        query = EventQuery(worker=obj.metadata.name, tail=EVENTS)
+    elif isinstance(obj, Job | Lease):
+        job = obj.spec.job if isinstance(obj, Lease) else obj.metadata.uid
+        query = EventQuery(job=job or obj.metadata.name, tail=EVENTS)
+    else:
+        return []
+    try:
+        return [event async for event in client.events(query)]
+    except NotFoundError:  # the job of a lease that is yet to be taken down
+        return []
 
 
 def _worker_of(obj: Resource) -> str:

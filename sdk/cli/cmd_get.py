@@ -40,8 +40,13 @@ def kind_of(word: str) -> str:
 @app.command()
 def get(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="jobs, leases, workers or sources.")],
-    name: Annotated[str, typer.Argument(help="One object by name, a job also by uid.")] = "",
+    kind: Annotated[
+        str, typer.Argument(help="jobs, leases, workers or sources.", autocompletion=session.kinds)
+    ],
+    name: Annotated[
+        str,
+        typer.Argument(help="One object by name, a job also by uid.", autocompletion=session.names),
+    ] = "",
     format_: Output = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Go on with each change; with json a line each.")

@@ -86,10 +86,7 @@ def _reword(error: Exception) -> None:
 
 def _failed(error: Exception) -> int:
     from ...api import status  # noqa: PLC0415 (see _command)
-    from ...crd_like_specs.errors import (  # noqa: PLC0415 (same)
-        CumulusError,
-        UnauthenticatedError,
-    )
+    from ...crd_like_specs.errors import CumulusError  # noqa: PLC0415 (same)
     from .. import outcome  # noqa: PLC0415 (same)
     from ..errors import JobError, WaitTimeoutError  # noqa: PLC0415 (same)
     from . import talk  # noqa: PLC0415 (same)
@@ -103,13 +100,30 @@ def _failed(error: Exception) -> int:
         talk.complain(error.message)
         return max(1, outcome.exit_code(error.job))
     talk.complain(error.message)
-    if isinstance(error, UnauthenticatedError):
-        talk.say(
-            "the token is --token-file's, CUMULUS_TOKEN_FILE's, CUMULUS_TOKEN's or the context's"
-        )
+    hint = _next(error)
+    if hint:
+        talk.say(hint)
     return (
         outcome.EXIT_TIMED_OUT if isinstance(error, WaitTimeoutError) else status.exit_code(error)
     )
+
+
+def _next(error: Exception) -> str:
+    """What to do about it, where the message alone does not say."""
+    from ...crd_like_specs import errors  # noqa: PLC0415 (see _command)
+
+    hints = {
+        errors.UnauthenticatedError: "the token is --token-file's, CUMULUS_TOKEN_FILE's, "
+        "CUMULUS_TOKEN's or the context's",
+        errors.ForbiddenError: "cumulusctl auth whoami says who you are; an admin hands out other "
+        "tokens: cumulusctl auth token create",
+        errors.UnavailableError: "which controller is asked: cumulusctl config get-contexts; "
+        "another one for this command: --context NAME or --server HOST:PORT",
+        errors.UnschedulableError: "what there is: cumulusctl get workers -o wide; "
+        "before an apply: cumulusctl plan FILE",
+        errors.NoWorkersError: "which workers there are, and why not: cumulusctl get workers",
+    }
+    return next((text for kind, text in hints.items() if isinstance(error, kind)), "")
 
 
 def _file(error: Exception) -> str:

@@ -59,6 +59,19 @@ def worker_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, "Worker", incomplete)
 
 
+def kinds(incomplete: str) -> list[str]:
+    """Kinds of objects, for completion."""
+    return [
+        kind for kind in ("jobs", "leases", "workers", "sources") if kind.startswith(incomplete)
+    ]
+
+
+def names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of what the command's `kind` says, as `job_names`."""
+    kind = str(ctx.params.get("kind") or "job").lower().removesuffix("s").capitalize()
+    return _names(ctx, kind, incomplete)
+
+
 def _names(ctx: typer.Context, kind: str, incomplete: str) -> list[str]:
     async def names(client: AsyncCumulusClient) -> list[str]:
         return [one.metadata.name for one in await client.list(kind)]

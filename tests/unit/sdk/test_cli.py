@@ -12,9 +12,11 @@ from cumulus.api.frames import LogStream
 from cumulus.crd_like_specs.codec import KINDS
 from cumulus.crd_like_specs.errors import (
     ConflictError,
+    CumulusError,
     ForbiddenError,
     NoWorkersError,
     Problem,
+    UnauthenticatedError,
     UnschedulableError,
     ValidationError,
 )
@@ -102,8 +104,8 @@ def test_the_exit_code_says_how_the_job_ended(
     server.script.phase, server.script.status, server.script.envelope = phase, status, b""
     assert ctl("apply", ctl.file(), "--wait") == code
     assert ctl.out == ""
-    assert ctl.err.splitlines()[-1].startswith("error: ")
-    assert str(status.get("message", "")) in ctl.err.splitlines()[-1]
+    said = [line for line in ctl.err.splitlines() if line.startswith("error: ")]
+    assert str(status.get("message", "")) in said[-1]
 
 
 def test_several_jobs_give_a_line_each(ctl: Ctl) -> None:
@@ -158,7 +160,7 @@ def test_what_the_server_refuses_ends_with_the_tables_code(
 ) -> None:
     server.errors["Apply"] = error
     assert ctl("apply", ctl.file()) == code
-    assert ctl.err == f"error: {error.message}\n"
+    assert ctl.err.splitlines()[0] == f"error: {error.message}"
     assert ctl.out == ""
 
 
@@ -350,3 +352,28 @@ def test_contexts_are_listed_used_and_forgotten(ctl: Ctl) -> None:
     assert ctl.bare("config", "get-contexts") == 0
     assert "home" in ctl.out
     assert "lab" not in ctl.out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (UnauthenticatedError("no token is given"), 6, "the token is --token-file's"),
+        (ForbiddenError("the role viewer may not call Apply"), 6, "cumulusctl auth whoami"),
+        (NoWorkersError(), 7, "cumulusctl get workers"),
+        (UnschedulableError("asks for 9 GPUs"), 7, "cumulusctl plan FILE"),
+        (ConflictError("job 'x' is being ended"), 5, ""),
+    ],
+)
+def test_errors_say_what_to_do_next(
+    ctl: Ctl, server: FakeServer, error: CumulusError, code: int, hint: str
+) -> None:
+    server.errors["Apply"] = error
+    assert ctl("apply", ctl.file()) == code
+    first, *more = ctl.err.splitlines()
+    assert first == f"error: {error.message}"
+    assert [hint in line for line in more] == ([True] if hint else [])
+
+
+def test_where_nobody_listens_other_controllers_are_named(ctl: Ctl) -> None:
+    assert ctl.bare("--server", "127.0.0.1:1", "get", "jobs") == 3
+    assert "cumulusctl config get-contexts" in ctl.err.splitlines()[-1]

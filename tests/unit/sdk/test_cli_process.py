@@ -156,6 +156,8 @@ def test_completion_knows_commands_and_live_names(server: FakeServer, start: Sta
 
     assert "describe" in complete("cumulusctl de")
     assert complete("cumulusctl logs h") == ["hello"]
+    assert complete("cumulusctl describe job h") == ["hello"]
+    assert complete("cumulusctl get w") == ["workers"]
 
 
 def test_completion_is_silent_and_quick_where_nobody_answers(start: Start) -> None:
