@@ -65,7 +65,9 @@ class Workload:
             text=True,
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(FOLDER),
+                "PYTHONPATH": os.pathsep.join(
+                    (str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")]))
+                ),
                 "OPENBLAS_NUM_THREADS": "1",
                 "OMP_NUM_THREADS": "1",
                 "TMPDIR": str(self.scratch),

@@ -61,7 +61,7 @@ def work(run: Run) -> None:
             error = (network(images[:4]).cpu() - exact).abs().max().item()
         run.check(error < 0.05 * (1 + exact.abs().max().item()), f"the CPU's is {error:.1e} off")
         run.value("output_error", error)
-        run.result(batch)
+        run.result(batch, int(labels.sum()))
     lost.check()
     note_memory(run)
 

@@ -49,7 +49,7 @@ def work(run: Run) -> None:
             run.count("sequences", batch)
         run.value("accuracy", ((output > 0) == (positive > 0.5)).float().mean().item())
         _compare(run, network, numbers)
-        run.result(length, batch)
+        run.result(length, batch, int(positive.sum()))
     lost.check()
     note_memory(run)
 

@@ -58,7 +58,7 @@ def work(run: Run) -> None:
             run.count("letters", batch * length)
         run.value("accuracy", (output.argmax(2) == given.flip(1)).float().mean().item())
         _compare(run, device)
-        run.result(length, batch)
+        run.result(length, batch, int(given.sum()))
     lost.check()
     note_memory(run)
 

@@ -52,7 +52,6 @@ def work(run: Run) -> None:
         run.check(torch.isfinite(drawn).all().item(), "a new curve is not finite")
         run.value("missed", missed.mean().item())
         run.value("divergence", divergence.mean().item())
-        run.result(batch)
     lost.check()
     note_memory(run)
 
@@ -74,7 +73,9 @@ def _draw(run: Run, batch: int) -> torch.Tensor:
     import torch
 
     generator = torch.Generator().manual_seed(run.rng.getrandbits(32))
-    height, length, phase = torch.rand(3, batch, 1, generator=generator)
+    drawn = torch.randint(1 << 16, (3, batch, 1), generator=generator)
+    run.result(batch, int(drawn.sum()))
+    height, length, phase = drawn / (1 << 16)
     along = torch.linspace(0, 2 * math.pi, POINTS)[None]
     return (0.5 + height) * torch.sin(along * (1 + length) + phase * 2 * math.pi)
 

@@ -19,6 +19,8 @@ def device_for(run: Run) -> torch.device:
     """The first CUDA or ROCm device, within the lease's share of its memory; without one the CPU.
     Seeds torch, and notes the device in the statistics.
     """
+    # Optimisers make torch's compiler ready, which makes its folder wherever temporary files go.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(run.scratch / "torch"))
     import torch
 
     torch.manual_seed(run.seed)
