@@ -6,7 +6,7 @@ from cumulus.crd_like_specs.errors import NO_WORKERS
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import LeaseState
-from runtime_kit import Kit
+from runtime_kit import ENVELOPE, Kit
 
 
 def unit_of(kit: Kit, name: str = "train") -> str:
@@ -111,7 +111,7 @@ async def test_the_first_of_the_queue_is_not_overtaken_for_ever(kit: Kit) -> Non
     waits = await kit.views.why("small-0")
     assert waits.workers[0].fix.startswith("duration 2")
     kit.platform.finish(unit, exit_code=0)
-    await kit.log(unit, end=True)
+    await kit.log(unit, end=True, result=ENVELOPE)
     await kit.desired.cancel("short")
     for _ in range(3):
         await kit.list_services()
