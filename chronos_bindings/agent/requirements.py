@@ -4,8 +4,11 @@ that is already here; called by `staging`. What is allowed in a line is `pip_req
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,11 @@ from .pip_requirements import normalise
 MAX_BYTES: Final = 256 << 10
 _NAME: Final = "requirements.txt"
 _ENCRYPTED: Final = 1  # bit of ZipInfo.flag_bits
+_UNREADABLE: Final = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, ValueError, NotImplementedError),
+)
+"""What reading a damaged zip may raise: `zipfile` passes on what its parts do."""
 
 
 def merge(own: str, listed: Iterable[str]) -> tuple[str, ...]:
@@ -39,7 +47,7 @@ def of_zip(path: Path) -> str:
                 raise _refused("is a link or encrypted: expected a plain text file")
             with archive.open(info) as file:
                 data = file.read(MAX_BYTES + 1)  # the size in the zip's directory may lie
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError):
+    except _UNREADABLE:
         return ""
     if len(data) > MAX_BYTES:
         raise _refused(f"is larger than {MAX_BYTES} bytes")

@@ -165,6 +165,24 @@ async def test_a_zip_with_bad_requirements_is_refused(
     assert caught.value.reason == "RequirementsFailed"
 
 
+def _damaged(method: int) -> bytes:
+    """Its directory is whole; what is said to be compressed is not."""
+    name, out = "requirements.txt", io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        archive.writestr(name, "numpy\n" * 100)
+        entry = archive.getinfo(name)
+    data, at = bytearray(out.getvalue()), entry.header_offset + 30 + len(name)
+    data[at : at + entry.compress_size] = b"\xff" * entry.compress_size
+    return bytes(data)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+async def test_damage_that_shows_only_in_unpacking_is_left_for_the_runner_too(
+    staging: Staging, blobs: FakeBlobs, method: int
+) -> None:
+    assert await _stage_zip(staging, blobs, _damaged(method)) == ()
+
+
 async def test_a_nested_requirements_file_is_no_requirements_file(
     staging: Staging, blobs: FakeBlobs
 ) -> None:
