@@ -40,6 +40,13 @@ TOO_LARGE: Final = "CheckpointTooLarge"
 """Why an attempt was ended whose folder held more than it may."""
 
 
+NOT_KEPT: Final = "its last checkpoint could not be kept"
+"""Begins the message of a lease whose attempt left what could not be brought to safety."""
+
+CHECKPOINT_LOST: Final = "CheckpointLost"
+"""Condition of a job whose next attempt begins with an older checkpoint, or with none."""
+
+
 class Checkpoint(Model):
     """What is kept of /checkpoint. size: bytes that one checkpoint may have, 0: there is no
     /checkpoint; interval: seconds between two looks for a newly committed one while the job runs;

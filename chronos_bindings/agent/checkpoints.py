@@ -19,7 +19,7 @@ from typing import Final
 
 from loguru import logger
 
-from ...crd_like_specs.checkpoint import COPIES, Snapshot
+from ...crd_like_specs.checkpoint import COPIES, NOT_KEPT, Snapshot
 from ...crd_like_specs.errors import Permanent, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.units import show_bytes
@@ -241,7 +241,7 @@ class Checkpoints:
                 message = f"{e.message} (given up after {PATIENCE:.0f} s)"
             break
         if message:
-            message = f"its last checkpoint could not be kept: {message}"
+            message = f"{NOT_KEPT}: {message}"
             logger.bind(lease=unit.name).warning(message)
         done(message)
 
@@ -305,4 +305,4 @@ def _or_else(task: asyncio.Task[None], unit: str, done: Callable[[str], None]) -
     error = None if task.cancelled() else task.exception()
     if error is not None:
         logger.bind(lease=unit).opt(exception=error).error("keeping a checkpoint broke")
-        done(f"its last checkpoint could not be kept: {type(error).__name__}: {error}")
+        done(f"{NOT_KEPT}: {type(error).__name__}: {error}")

@@ -66,6 +66,22 @@ def test_the_newest_two_are_kept_in_their_order(
         assert decision.status.checkpoints == noted
 
 
+def test_a_checkpoint_that_is_lost_is_told_until_there_is_a_newer_one() -> None:
+    words = "its last checkpoint could not be kept: no room"
+    given_up = lease(LeaseState.ENDED, released=True, status={"message": words})
+    what = job(status={"attempt": 2, "first_attempt": 1, "checkpoints": (A,)})
+    told = plan(what, seen(given_up), T).status
+    assert told is not None
+    assert [(c.type, c.message) for c in told.conditions] == [("CheckpointLost", words)]
+    assert told.checkpoints == (A,), "the one before is what there is"
+    again = what.model_copy(update={"status": told})
+    assert plan(again, seen(given_up), T).rule == "clean-first", "said once"
+    newer = lease(attempt=2, status={"checkpoint": shot("b", 2)})
+    after = plan(again, seen(newer), T).status
+    assert after is not None
+    assert after.conditions == ()
+
+
 def test_another_spec_begins_without() -> None:
     changed = {"checkpoints": (A,), "run_hash": "old"}
     again = plan(job(status=changed, meta={"generation": 2}), seen(), T).status
