@@ -167,7 +167,7 @@ def _read(path: Path) -> bytes:
             wrong = "does not exist: expected a folder or a zip"
     except OSError as error:
         wrong = f"cannot be read: {error.strerror or error}"
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         wrong = f"is no zip archive: {error}"
     raise ValidationError([Problem(wrong, "spec.code.path", str(path))])
 

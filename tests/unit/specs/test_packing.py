@@ -222,6 +222,11 @@ def test_a_zip_is_taken_as_it_is(folder: Path) -> None:
         ("missing", None, "does not exist: expected a folder or a zip"),
         ("main.py", None, "expected a folder or a zip"),
         ("bad.zip", b"PK\x03\x04 no more", "is no zip archive"),
+        (
+            "name.zip",
+            pack(MAIN | {"é": b""}).replace("é".encode(), b"\xff\xff"),
+            "is no zip archive",
+        ),
         ("other.zip", b"PK\x05\x06" + bytes(18), "has no main.py at its top"),
     ],
 )
