@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from ..crd_like_specs.job import Job
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from ..crd_like_specs.job import Job
 
 
-def name_of(job: Job | str) -> str:
-    """The uid of a job that has one, else its name; text is taken as it is."""
-    return job if isinstance(job, str) else job.metadata.uid or job.metadata.name
+@runtime_checkable
+class Held(Protocol):
+    """A handle: see handle.py."""
+
+    job_id: str
+
+
+def name_of(job: Job | Held | str) -> str:
+    """The uid where it is known, else the name."""
+    if isinstance(job, str):
+        return job
+    if isinstance(job, Held):
+        return job.job_id
+    return job.metadata.uid or job.metadata.name

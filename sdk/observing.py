@@ -16,7 +16,7 @@ from ..crd_like_specs.job import Job
 from . import follow, outcome
 from .connection import Connection
 from .errors import JobError, WaitTimeoutError
-from .naming import name_of
+from .naming import Held, name_of
 from .stream import Done, Event, LogsLost, Position
 from .waiting import Answer, Goal
 from .watching import Known, key_of
@@ -32,7 +32,7 @@ class Observations:
         request = pb.GetRequest(kind=kind, name=name)
         return convert.resource_from_proto(await self._connection.call("Get", request))
 
-    async def get_job(self, job: Job | str) -> Job:
+    async def get_job(self, job: Job | Held | str) -> Job:
         """A job as it is now, by name or uid."""
         found = await self.get("Job", name_of(job))
         assert isinstance(found, Job)
@@ -54,7 +54,7 @@ class Observations:
         return follow.watch(self._connection, kind, name=name, selector=selector)
 
     def stream(
-        self, job: Job | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
+        self, job: Job | Held | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
     ) -> AsyncGenerator[Event, None]:
         """Follow an existing job to its end; the last event is `Done`.
 
@@ -69,7 +69,7 @@ class Observations:
 
     def logs(
         self,
-        job: Job | str,
+        job: Job | Held | str,
         *,
         attempt: int = 0,
         tail: int = 0,
@@ -87,28 +87,30 @@ class Observations:
 
     async def wait(
         self,
-        name: str,
+        name: Job | Held | str,
         goal: str | Goal = "finished",
         *,
         kind: str = "Job",
         timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
     ) -> Resource | None:
-        """Return the object when the goal is met (see waiting.py), None once it is gone.
+        """Return the object when the goal is met (see waiting.py), None once it is gone. name: of
+        an object of that kind; a job may be given itself.
 
         timeout: seconds; WaitTimeoutError after it. JobError where the job ended otherwise,
         NotFoundError where it does not exist or went away.
         """
         wanted = Goal.parse(goal) if isinstance(goal, str) else goal
+        found = name_of(name)
         try:
-            return await asyncio.wait_for(self._wait(kind, name, wanted), timeout)
+            return await asyncio.wait_for(self._wait(kind, found, wanted), timeout)
         except TimeoutError as e:
             raise WaitTimeoutError(
-                f"{kind.lower()} {name!r} did not become {wanted.text} within {timeout:g} s"
+                f"{kind.lower()} {found!r} did not become {wanted.text} within {timeout:g} s"
             ) from e
 
     async def result(
         self,
-        job: Job | str,
+        job: Job | Held | str,
         timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
     ) -> Any:
         """What the job's main() returned, once it has finished; None for an image job.
@@ -124,7 +126,7 @@ class Observations:
             ) from e
         return outcome.result_of(done.job, done.envelope)
 
-    async def why(self, job: Job | str) -> Why:
+    async def why(self, job: Job | Held | str) -> Why:
         """Why a job waits, per worker, or what became of it."""
         return convert.why_from_proto(
             await self._connection.call("Why", pb.WhyRequest(job=name_of(job)))
@@ -136,7 +138,7 @@ class Observations:
             await self._connection.call("ServerInfo", pb.ServerInfoRequest())
         )
 
-    async def _end(self, job: Job | str) -> Done:
+    async def _end(self, job: Job | Held | str) -> Done:
         async for event in self.stream(job, logs=False):
             if isinstance(event, Done):
                 return event

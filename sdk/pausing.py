@@ -8,7 +8,7 @@ from ..api import convert
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
 from ..crd_like_specs.job import Job
 from .connection import Connection
-from .naming import name_of
+from .naming import Held, name_of
 
 
 class PauseCalls:
@@ -16,7 +16,7 @@ class PauseCalls:
 
     _connection: Connection
 
-    async def pause(self, job: Job | str) -> Job:
+    async def pause(self, job: Job | Held | str) -> Job:
         """Ask a job to save its state and give its lease back; it waits until it is resumed.
 
         A job that asks `should_pause()` is given `checkpoint.grace` for it, any other one has
@@ -25,12 +25,12 @@ class PauseCalls:
         request = pb.PauseRequest(name=name_of(job), paused=True)
         return convert.job_from_proto(await self._connection.call("Pause", request))
 
-    async def resume(self, job: Job | str) -> Job:
+    async def resume(self, job: Job | Held | str) -> Job:
         """Let a paused job go on from its newest checkpoint, on any worker; others go on anyway."""
         request = pb.PauseRequest(name=name_of(job), paused=False)
         return convert.job_from_proto(await self._connection.call("Pause", request))
 
-    async def checkpoints(self, job: Job | str) -> list[dict[str, Any]]:
+    async def checkpoints(self, job: Job | Held | str) -> list[dict[str, Any]]:
         """Those that are kept of a job, the newest first: `digest`, `bytes` and number of `files`,
         the `attempt` that left it, and the `time` (POSIX seconds, the worker's clock).
         """

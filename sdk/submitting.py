@@ -18,7 +18,7 @@ from ..crd_like_specs.job import Job
 from . import follow, outcome, sources
 from .connection import Connection
 from .errors import WaitTimeoutError
-from .naming import name_of
+from .naming import Held, name_of
 from .progress.display import showing
 from .progress.view import JobView
 from .stream import Done, Event, Position
@@ -169,13 +169,13 @@ class Submissions:
             )
         return digest
 
-    async def cancel(self, job: Job | str) -> Job:
+    async def cancel(self, job: Job | Held | str) -> Job:
         """Ask a job to end now; a finished one stays as it is."""
         return convert.job_from_proto(
             await self._connection.call("Cancel", pb.CancelRequest(name=name_of(job)))
         )
 
-    async def delete(self, job: Job | str) -> Job:
+    async def delete(self, job: Job | Held | str) -> Job:
         """Ask for a job to be ended and forgotten; it is gone once what it holds is gone."""
         response = await self._connection.call("Delete", pb.DeleteRequest(name=name_of(job)))
         return convert.job_from_proto(response.job)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..api.joining import NewToken
     from ..crd_like_specs.job import Job
     from ..crd_like_specs.worker import Worker
+    from .naming import Held
     from .stream import Event, LogsLost
     from .submitting import Args
     from .waiting import Goal
@@ -98,19 +99,19 @@ class CumulusClient(SyncFunctionCalls):
             self._client.submit_and_stream(job, idempotency_key=idempotency_key, logs=logs)
         )
 
-    def cancel(self, job: Job | str) -> Job:
+    def cancel(self, job: Job | Held | str) -> Job:
         """See AsyncCumulusClient.cancel."""
         return self._background.do(self._client.cancel(job))
 
-    def pause(self, job: Job | str) -> Job:
+    def pause(self, job: Job | Held | str) -> Job:
         """See AsyncCumulusClient.pause."""
         return self._background.do(self._client.pause(job))
 
-    def resume(self, job: Job | str) -> Job:
+    def resume(self, job: Job | Held | str) -> Job:
         """See AsyncCumulusClient.resume."""
         return self._background.do(self._client.resume(job))
 
-    def delete(self, job: Job | str) -> Job:
+    def delete(self, job: Job | Held | str) -> Job:
         """See AsyncCumulusClient.delete."""
         return self._background.do(self._client.delete(job))
 
@@ -134,7 +135,7 @@ class CumulusClient(SyncFunctionCalls):
         """See AsyncCumulusClient.get."""
         return self._background.do(self._client.get(kind, name))
 
-    def get_job(self, job: Job | str) -> Job:
+    def get_job(self, job: Job | Held | str) -> Job:
         """See AsyncCumulusClient.get_job."""
         return self._background.do(self._client.get_job(job))
 
@@ -147,7 +148,7 @@ class CumulusClient(SyncFunctionCalls):
         return self._background.each(self._client.watch(kind, name=name, selector=selector))
 
     def stream(
-        self, job: Job | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
+        self, job: Job | Held | str, *, logs: bool = True, attempt: int = 0, offset: int = 0
     ) -> Iterator[Event]:
         """See AsyncCumulusClient.stream."""
         return self._background.flow(
@@ -156,7 +157,7 @@ class CumulusClient(SyncFunctionCalls):
 
     def logs(
         self,
-        job: Job | str,
+        job: Job | Held | str,
         *,
         attempt: int = 0,
         tail: int = 0,
@@ -170,7 +171,7 @@ class CumulusClient(SyncFunctionCalls):
 
     def wait(
         self,
-        name: str,
+        name: Job | Held | str,
         goal: str | Goal = "finished",
         *,
         kind: str = "Job",
@@ -179,11 +180,11 @@ class CumulusClient(SyncFunctionCalls):
         """See AsyncCumulusClient.wait."""
         return self._background.do(self._client.wait(name, goal, kind=kind, timeout=timeout))
 
-    def result(self, job: Job | str, timeout: float | None = None) -> Any:
+    def result(self, job: Job | Held | str, timeout: float | None = None) -> Any:
         """See AsyncCumulusClient.result."""
         return self._background.do(self._client.result(job, timeout))
 
-    def why(self, job: Job | str) -> Why:
+    def why(self, job: Job | Held | str) -> Why:
         """See AsyncCumulusClient.why."""
         return self._background.do(self._client.why(job))
 

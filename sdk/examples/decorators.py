@@ -38,9 +38,9 @@ def main() -> None:
         print("here:", norm.local([6, 8]))
 
         job = slow(600)  # a handle, at once
-        client.wait(job.id, "phase=Running", timeout=120)
+        client.wait(job, "phase=Running", timeout=120)
         print("running:", job.status(), "cancelled:", job.cancel())
-        client.wait(job.id, timeout=120)
+        client.wait(job, timeout=120)
         print("in the end:", job.status())
 
         quick = norm.with_options(gpu_memory=None, duration="1m")

@@ -17,28 +17,9 @@ from typing import Any, Protocol, TextIO
 from ...api.frames import Log
 from ..stream import Event, LogsLost
 from .lines import Lines
+from .terminal import TerminalDisplay, View
 
 Watch = Callable[[Event], None]
-
-
-class View(Protocol):
-    """See view.py."""
-
-    name: str
-
-    @property
-    def colour(self) -> str:
-        """A word that rich knows."""
-
-    @property
-    def key(self) -> str:
-        """Equal as long as nothing but time has passed."""
-
-    def accept(self, event: Event) -> None:
-        """Take note."""
-
-    def line(self, now: float) -> str:
-        """One line."""
 
 
 class Display(Protocol):
@@ -128,47 +109,6 @@ class PlainDisplay:
     def close(self, view: View) -> None:
         """All is said already."""
         self.show(view)
-
-
-class TerminalDisplay:
-    """A live line below the output."""
-
-    def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 (for terminals only)
-        from rich.live import Live  # noqa: PLC0415 (same)
-        from rich.spinner import Spinner  # noqa: PLC0415 (same)
-
-        self._view: View | None = None
-        self._spinner = Spinner("dots")
-        console = Console(file=stream, force_terminal=True)
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
-        self._live.start()
-
-    def show(self, view: View) -> None:
-        """Drawn at the next turn, and again as time goes by."""
-        self._view = view
-
-    def log(self, line: str) -> None:
-        """Above the live line, with its own colours."""
-        from rich.text import Text  # noqa: PLC0415 (see __init__)
-
-        self._live.console.print(Text.from_ansi(line), soft_wrap=True)
-
-    def close(self, view: View) -> None:
-        """The last line stays, without its spinner."""
-        self._live.transient = True
-        self._live.stop()
-        from rich.text import Text  # noqa: PLC0415 (see __init__)
-
-        self._live.console.print(Text(view.line(time.time()), style=view.colour), soft_wrap=True)
-
-    def _render(self) -> Any:
-        from rich.text import Text  # noqa: PLC0415 (see __init__)
-
-        if self._view is None:
-            return Text("")
-        self._spinner.update(text=Text(self._view.line(time.time()), style=self._view.colour))
-        return self._spinner
 
 
 class NotebookDisplay:

@@ -42,6 +42,9 @@ def test_a_handle_tells_all_of_its_job(server: FakeServer) -> None:
         assert (job.status(), job.done(), job.cancel()) == ("completed", True, False)
         assert isinstance(list(job.stream())[-1], Done)
         assert job.why().summary == "waits for room"
+        assert client.result(job) == client.result(job.get()) == client.result(job.id) == ANSWER
+        assert isinstance(list(client.stream(job))[-1], Done)
+        assert client.wait(job) == job.get()
         again = JobHandle.from_id(client, job.id)
         assert again.get().metadata.uid == job.id
         assert repr(again) == f"JobHandle('{job.id}')"

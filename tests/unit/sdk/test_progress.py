@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from cumulus.api.frames import Log, LogRecord, LogStream, State
 from cumulus.crd_like_specs.job import Job, JobStatus, Phase
 from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.sdk import CumulusClient, Options
-from cumulus.sdk.progress.display import PlainDisplay, TerminalDisplay, choose, in_notebook, showing
+from cumulus.sdk.progress.display import PlainDisplay, choose, in_notebook, showing
 from cumulus.sdk.progress.lines import Lines
 from cumulus.sdk.progress.view import JobView, ManyView, clock
 from cumulus.sdk.stream import Done, LogsLost
@@ -158,7 +159,25 @@ def test_a_terminal_has_a_live_line_below_the_output(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TERM", "dumb")
     assert choose(None, stream) is None
     assert isinstance(choose(True, stream), PlainDisplay)
-    assert TerminalDisplay
+
+
+def test_calls_that_wait_side_by_side_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with showing(JobView("one"), None, stream) as first:
+        with showing(JobView("two"), None, stream) as second:
+            assert first is not None
+            assert second is not None
+            second(Done(job(Phase.SUCCEEDED)))
+        first(log("still here\n"))
+        first(Done(job(Phase.FAILED, message="no luck")))
+    said = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    assert (
+        said.index("two Succeeded") < said.index("still here") < said.index("one Failed: no luck")
+    )
+    with showing(JobView("three"), None, stream):
+        pass
+    assert "three: being handed in" in stream.getvalue()
 
 
 class Cell:
