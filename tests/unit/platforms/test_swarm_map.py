@@ -113,6 +113,12 @@ def test_binds_are_read_only() -> None:
         assert mount(CODE, target) == made
 
 
+def test_only_what_is_the_jobs_own_is_writable() -> None:
+    kept = Mount("/staging/u/checkpoint", "/checkpoint", writable=True)
+    made = mount(replace(CODE, mounts=(*CODE.mounts, kept)), "/checkpoint")
+    assert (made["Source"], made["ReadOnly"]) == (kept.source, False)
+
+
 def test_work_is_an_executable_volume_of_limited_size_named_like_the_unit() -> None:
     made = mount(CODE, "/work")
     assert (made["Type"], made["Source"]) == ("volume", NAME)
