@@ -27,6 +27,7 @@ class Day:
         self.world, self.chance, self.deaf = world, chance, deaf
         self.leases: dict[int, LeaseWanted] = {}
         self.ends: dict[int, float] = {}  # first known end, seconds of the monotonic clock
+        self.longer: dict[int, int] = {}  # extensions that no end has shown yet
         self.next = 1
 
     async def step(self) -> None:
@@ -34,7 +35,7 @@ class Day:
             [
                 *(self.want, self.want, self.start, self.start, self.finish, self.revoke),
                 *(self.unwant, self.wait, self.wait, self.wait, self.repeat, self.silence),
-                *(self.lose_shares, self.engine_fault, self.restart),
+                *(self.lose_shares, self.engine_fault, self.restart, self.extend),
             ]
         )
         await act()
@@ -56,7 +57,8 @@ class Day:
         for number, lease in self.leases.items():
             status = self.world.status(number)
             if status and status.expires_at:
-                spec = lease.spec.model_copy(update={"not_after": status.expires_at})
+                ends = max(status.expires_at, status.held_at + lease.spec.duration)
+                spec = lease.spec.model_copy(update={"not_after": ends})
                 self.leases[number] = LeaseWanted(
                     lease.name, spec, lease.code_digest, args_json="[]", image="img"
                 )
@@ -76,6 +78,18 @@ class Day:
         if running:
             self.world.runtime.end(self.chance.choice(running))
         await self.world.clock.advance(0)
+
+    async def extend(self) -> None:
+        """As the controller does it: the same lease, with a longer duration."""
+        if self.leases:
+            number = self.chance.choice(sorted(self.leases))
+            lease, longer = self.leases[number], self.chance.choice([1, 30])
+            spec = lease.spec.model_copy(update={"duration": lease.spec.duration + longer})
+            self.leases[number] = LeaseWanted(
+                lease.name, spec, lease.code_digest, args_json="[]", image="img"
+            )
+            self.longer[number] = self.longer.get(number, 0) + longer
+        await self.repeat()
 
     async def revoke(self) -> None:
         for number, lease in list(self.leases.items())[:1]:
@@ -115,8 +129,15 @@ class Day:
             number = int(report.name.split("-")[1], 16)
             if report.status.expires_at:
                 left = report.status.expires_at - self.world.clock.wall()
-                end = self.ends.setdefault(number, now + left)
-                assert now + left == pytest.approx(end), "an end never moves"
+                known = self.ends.setdefault(number, now + left)
+                moved, longer = now + left - known, self.longer.get(number, 0)
+                if moved == pytest.approx(longer, abs=1e-3):
+                    self.ends[number] = known + self.longer.pop(number, 0)
+                elif moved > 1e-3:  # some of it came too late
+                    assert moved < longer + 1e-3, "an end moves by extension only"
+                    self.ends[number] = known + moved
+                else:
+                    assert moved == pytest.approx(0, abs=1e-3), "an end never moves back"
             if report.status.state is LeaseState.ENDED:
                 assert not report.status.partition_ids
             if report.status.state is LeaseState.HELD:

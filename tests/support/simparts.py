@@ -76,6 +76,15 @@ class PlayedAgent:
     def receive(self, wanted: Wanted) -> None:
         self.wanted = {lease.name: lease for lease in wanted.leases}
         self.informed = True
+        for name, lease in self.wanted.items():
+            status = self.held.get(name)
+            if status is None or status.state is not LeaseState.HELD:
+                continue
+            longer = lease.spec.duration - self.specs[name].spec.duration
+            if longer > 0:
+                self.specs[name] = lease
+                ends = {"expires_at": status.expires_at + longer}
+                self.held[name] = status.model_copy(update=ends)
 
     def restart(self) -> None:
         self.wanted, self.held, self.informed = {}, {}, False

@@ -16,12 +16,15 @@ from cumulus.api.frames import (
     LogStream,
     UnitRecord,
 )
+from cumulus.api.viewer import EVERYTHING
 from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
 from cumulus.controller.runtime.documents import INDEXES
+from cumulus.controller.runtime.events import Events
 from cumulus.controller.runtime.executor import Executor
+from cumulus.controller.runtime.extending import Extending
 from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
 from cumulus.controller.runtime.observers import PlatformObserver
@@ -113,6 +116,7 @@ class Simulation:
         self.desired = Desired(
             self.records, Admission("swarm", NoBlobs()), clock, self.queue.add, changed
         )
+        self.extending = Extending(self.records, self.world, clock, Events(clock), self.queue.add)
         for name in self.records.open_jobs():
             self.queue.add(name)
         for uid in self.world.uids():
@@ -212,7 +216,9 @@ class Simulation:
     async def user(self) -> None:
         existing = self.records.open_jobs()
         name = self.rng.choice(existing) if existing else ""
-        what = self.rng.choice(["submit", "submit", "cancel", "delete", "suspend", "change"])
+        what = self.rng.choice(
+            ["submit", "submit", "cancel", "delete", "suspend", "change", "extend", "extend"]
+        )
         if what == "submit" or not name:
             self.names += 1
             job = Job(
@@ -230,6 +236,8 @@ class Simulation:
             await self.desired.cancel(name)
         elif what == "delete":
             await self.desired.delete(name)
+        elif what == "extend":
+            await self.extending.extend(name, self.rng.choice([5, 60]), EVERYTHING)
         else:
             job = self.records.find_job(name)
             change: dict[str, Any] = {"suspend": not job.spec.suspend}
