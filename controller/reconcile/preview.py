@@ -18,6 +18,7 @@ from ...crd_like_specs.errors import NO_WORKERS
 from ...crd_like_specs.job import WorkerReason
 from .asking import Ask, asked
 from .fitting import Ledger, booked
+from .fleet import Fleet
 from .forecast import Forecast, Start, clamped
 from .observed import Booking, WorkerSeen
 from .outlook import by
@@ -75,6 +76,7 @@ def preview(
 ) -> dict[str, Outcome]:
     """Name of each planned job → its start. coming: everybody who waits or would, in any order."""
     line = sorted(coming, key=lambda one: one.order)
+    workers = Fleet(workers)  # of which it is remembered who has room
     forecast = Forecast(best_fit=best_fit)
     kept: dict[str, list[Booking]] = {}
     found: dict[str, Outcome] = {}
