@@ -138,6 +138,26 @@ def test_a_retry_goes_on_where_it_was(system: System) -> None:
     system.clean()
 
 
+def test_a_drained_job_goes_on_where_it_was(process: System) -> None:
+    """There is one worker only: it goes on once that takes work again."""
+    process.apply(manifest("moves", ASKS, {"end": 200}, whenUnschedulable="Wait"))
+    wait_for(lambda: "starts at 0" in process.logs("moves"))
+    time.sleep(1)
+    (worker,) = json.loads(process.ctl("get", "workers", "-o", "json").stdout)["items"]
+    name = worker["metadata"]["name"]
+    assert process.ctl("drain", name).returncode == 0
+    wait_for(lambda: process.job("moves")["status"]["attempt"] == 2)
+    (attempt,) = process.job("moves")["status"]["attempts"]
+    assert (attempt["reason"], attempt["exitCode"]) == ("Drained", 75)
+    wait_for(lambda: not process.leases())
+    assert process.ctl("uncordon", name).returncode == 0
+    process.wait_phase("moves", "Succeeded")
+    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
+        start, end = client.result("moves")
+    assert 0 < start < end == 200
+    process.clean()
+
+
 def test_too_much_in_the_folder_ends_it_clearly(system: System) -> None:
     done = system.apply(manifest("fills", FILLS, {}, checkpoint={"size": "10Mi"}), "--wait")
     assert done.returncode != 0
