@@ -12,9 +12,8 @@ import typer
 from ...api import status as table
 from ...crd_like_specs.errors import CumulusError
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.units import show_bytes
 from ..client import AsyncCumulusClient
-from . import session, talk
+from . import kept, session, talk
 
 app = typer.Typer()
 
@@ -64,25 +63,10 @@ def checkpoints(
     job: Annotated[str, typer.Argument(help="Name or uid.", autocompletion=session.job_names)],
 ) -> None:
     """List the checkpoints that are kept of a job, the newest first."""
-    found = session.run(ctx, lambda client: client.checkpoints(job))
-    if not found:
+    found = session.run(ctx, lambda client: client.get_job(job))
+    if not found.status.checkpoints:
         talk.say(f"job {job} has no checkpoint")
-        return
-    rows = [("ATTEMPT", "SIZE", "FILES", "TAKEN", "DIGEST")]
-    rows += [
-        (
-            str(one["attempt"]),
-            show_bytes(one["bytes"]),
-            str(one["files"]),
-            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one["time"])),
-            one["digest"],
-        )
-        for one in found
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("   ".join(cells).rstrip() + "\n")
+    sys.stdout.write(kept.table(found.status.checkpoints, time.time()))
 
 
 async def _until_paused(client: AsyncCumulusClient, job: Job) -> Job:

@@ -18,7 +18,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import output, sources, using
+from . import kept, output, sources, using
 
 Fields = list[tuple[str, str]]
 
@@ -49,7 +49,8 @@ def text(
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
     parts = [_fields(fields)]
     if isinstance(obj, Job):
-        parts += [_attempts(obj, now), reasons(obj.status.waiting_for)]
+        parts += [_attempts(obj, now), kept.table(obj.status.checkpoints, now)]
+        parts += [reasons(obj.status.waiting_for)]
     if isinstance(obj, Worker):
         own = [use for use in uses if use.worker == meta.name]
         parts += [using.devices(obj, leases, own[0] if own else None), using.jobs(own)]

@@ -226,3 +226,17 @@ def test_names_and_lists() -> None:
 )
 def test_spans(seconds: float, text: str) -> None:
     assert output.span(seconds) == text
+
+
+def test_checkpoints_are_listed_the_newest_first() -> None:
+    from cumulus.crd_like_specs.checkpoint import Snapshot
+    from cumulus.sdk.cli import kept
+
+    found = [
+        Snapshot(digest=f"sha256:{digit * 64}", size=3 << 20, files=2, attempt=n, taken_at=NOW - 60)
+        for n, digit in enumerate("ab", 1)
+    ]
+    lines = kept.table(found, NOW).splitlines()
+    assert lines[0].split() == ["CHECKPOINT", "ATTEMPT", "SIZE", "FILES", "TAKEN"]
+    assert lines[1].split() == [f"sha256:{'b' * 64}", "2", "3Mi", "2", "1m", "ago"]
+    assert kept.table((), NOW) == ""
