@@ -109,6 +109,7 @@ def ended(record: Record, step: Step, now: float) -> Record:
         ending_at=now,
         grace=step.grace,
         notice=step.notice,
+        warned=record.warned and not step.notice,  # of its lease's own end, which is another matter
         verify_at=now,
         reason=record.reason or step.reason,
         message=record.message if state is LeaseState.FAILED else step.message,

@@ -92,6 +92,8 @@ def test_the_end_carries_what_was_given() -> None:
     assert isinstance(answer, Step)
     record = ended(Record(UNIT, **HELD), answer, NOW)
     assert (record.ending, record.notice, record.grace) == ("Suspended", 30.0, 10.0)
+    told = ended(Record(UNIT, **{**HELD, "warned": True}), answer, NOW)
+    assert not told.warned, "it was warned of its lease's end, not of the pause"
 
 
 def test_states_rise_through_saving() -> None:
