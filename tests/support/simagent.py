@@ -191,6 +191,7 @@ class SimAgent:
             Verb.STAGE: lambda: self._stage(record),
             Verb.PREPARE: lambda: replace(after.succeeded(record), env_ready=True),
             Verb.HOLD: lambda: self._hold(record, now),
+            Verb.RENEW: lambda: after.renewed(record, record.partitions, 0),
             Verb.WARN: lambda: replace(record, warned=True),
             Verb.TERM: lambda: after.termed(record, now),
             Verb.KILL: lambda: after.killed(record, now),
