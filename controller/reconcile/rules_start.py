@@ -78,7 +78,7 @@ def stop_unstarted(case: Case) -> Plan | None:
             actions,
             wake,
             reason="Suspended",
-            message="spec.suspend is true",
+            message=_paused(case),
             retry_at=0.0,
         )
     if reason == "Superseded":
@@ -89,6 +89,15 @@ def stop_unstarted(case: Case) -> Plan | None:
         return case.unstarted("drained", reason, message, 0.0)
     return case.end(
         "stop-unstarted", Phase.CANCELLED, reason=reason, message="ended before it started"
+    )
+
+
+def _paused(case: Case) -> str:
+    kept = case.status.checkpoints
+    if not kept:
+        return "spec.suspend is true"
+    return (
+        f"paused: it goes on from the checkpoint of attempt {kept[-1].attempt} once it is resumed"
     )
 
 

@@ -167,6 +167,14 @@ def test_how_a_job_ends_while_it_is_paused(
         assert (after.reason, after.attempts[-1].cause) == ("Suspended", None)
 
 
+def test_a_paused_job_says_from_where_it_goes_on() -> None:
+    fields = {"attempt": 2, "first_attempt": 1, "checkpoints": (A,)}
+    after = plan(job(suspend=True, status=fields), seen(), T).status
+    assert after is not None
+    assert after.reason == "Suspended"
+    assert "goes on from the checkpoint of attempt 1" in after.message
+
+
 def test_a_folder_that_grew_too_large_is_named() -> None:
     said = {"reason": "CheckpointTooLarge", "message": "its /checkpoint holds too much"}
     failed = service(FAIL, exit_code=143, finished_at=T)
