@@ -233,9 +233,10 @@ class Shares:
             self._leases[lease.metadata.name] = lease
         wanted: Counter[str] = Counter()
         held: Counter[str] = Counter()
-        for spec, state in ((x.spec, x.status.state) for x in self._leases.values()):
+        for one in self._leases.values():
+            spec, state = one.spec, one.status.state
             for device in spec.devices:
-                wanted[f"{spec.worker}/{device}"] += spec.memory_milli
+                wanted[f"{spec.worker}/{device}"] += spec.memory_milli * (not one.vacated)
                 held[f"{spec.worker}/{device}"] += spec.memory_milli * (state in HOLDS)
         self._note("wanted", wanted)
         self._note("held", held)
