@@ -34,17 +34,23 @@ build() {
         say "$name is up to date"
     else
         say "building $name"
-        # The classic builder uses local images as they are; BuildKit may ask a registry for them.
-        DOCKER_BUILDKIT=0 docker build --quiet --target "$kind" --tag "$name:latest" \
-            --build-arg "JOB_IMAGE=$JOB_IMAGE" --label "$LABEL=$source" "$CONTEXT" >/dev/null
+        docker_build --target "$kind" --tag "$name:latest" \
+            --build-arg "JOB_IMAGE=$JOB_IMAGE" --label "$LABEL=$source" "$CONTEXT"
         for number in $(numbers "$kind"); do
             printf 'FROM %s\nCMD ["python", "%s"]\n' "$name:latest" "${kind}_process_$number.py" |
-                DOCKER_BUILDKIT=0 docker build --quiet --tag "$name:$number" - >/dev/null
+                docker_build --tag "$name:$number" -
         done
         docker tag "$name:1" "$name:latest"
         say "$name is ready: tags $(tags "$kind" | xargs)"
     fi
     [ -z "$EXTRA_TAG" ] || docker tag "$name:latest" "$name:$EXTRA_TAG"
+}
+
+# The classic builder uses local images as they are, where BuildKit may ask a registry for them; it
+# says each time that it is old, which nobody needs to read unless something fails.
+docker_build() {
+    local said
+    said=$(DOCKER_BUILDKIT=0 docker build --quiet "$@" 2>&1) || die "docker build fails: $said"
 }
 
 up_to_date() { # name, kind, source
