@@ -26,15 +26,16 @@ JOB_ID=$(docker image inspect "$JOB_IMAGE" --format '{{.Id}}')
 
 # build KIND: its first image, with all of its workloads in it, and one for each of the others.
 build() {
-    local kind=$1 name source number
+    local kind=$1 name source number target=plain
     name=$(repository "$kind")
+    [ "$kind" != gpu ] || target=gpu
     source=$( (cd "$CONTEXT" && find Dockerfile "$kind" -type f | LC_ALL=C sort | xargs sha256sum
                echo "$JOB_ID"; [ "$kind" != gpu ] || ls "$CONTEXT/wheels") | sha256sum | cut -c1-16)
     if up_to_date "$name" "$kind" "$source"; then
         say "$name is up to date"
     else
         say "building $name"
-        docker_build --target "$kind" --tag "$name:latest" \
+        docker_build --target "$target" --tag "$name:latest" --build-arg "KIND=$kind" \
             --build-arg "JOB_IMAGE=$JOB_IMAGE" --label "$LABEL=$source" "$CONTEXT"
         for number in $(numbers "$kind"); do
             printf 'FROM %s\nCMD ["python", "%s"]\n' "$name:latest" "${kind}_process_$number.py" |

@@ -44,7 +44,9 @@ def shortened(folder: Path, kinds: tuple[str, ...], rounds: str, scale: str) -> 
 
 def stats(system: System, name: str) -> dict[str, Any]:
     """Of the job's last line of output."""
-    found: dict[str, Any] = json.loads(system.logs(name).splitlines()[-1])
+    lines = system.logs(name).splitlines()
+    assert lines, (system.job(name)["status"], system.log.read_text()[-5000:])
+    found: dict[str, Any] = json.loads(lines[-1])
     return found
 
 
