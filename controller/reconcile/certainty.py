@@ -25,9 +25,11 @@ def over_at(lease: Lease, times: LeaseTimes, worker: WorkerSeen | None) -> float
     """From when on nothing of the lease's attempt runs (POSIX seconds; the past: already), as far
     as time alone tells. None: only its agent's word does, and that can be had.
     """
-    if lease.status.state.freed:
-        return 0.0
     reached = worker is None or worker.node_up
+    if lease.status.state.freed:
+        # The platform may have started it late, and the agent be dead since: then it ends it.
+        silent = worker is not None and not worker.contact and worker.node_up
+        return times.released + REMOVAL_MARGIN if silent and times.released else 0.0
     if worker is not None and worker.worker.spec.fenced:
         # Nothing runs there, but its node may be back, and have started what was just removed.
         return times.released + REMOVAL_MARGIN if times.released and reached else 0.0

@@ -142,7 +142,7 @@ class Overview:
                     devices=room.devices,
                     milli=room.milli,
                     start=max(room.start, now),
-                    end=max(room.start, now) + job.spec.duration,
+                    end=max(room.start, now) + job.lasting.duration,
                     after=told.after,
                 )
             )

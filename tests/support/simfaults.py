@@ -341,6 +341,8 @@ class Faults(Talk, Simulation):
                 continue  # nobody ends it there but the platform, and that it is asked to
             if self.time.mono - self.swarm.started[unit] <= STRAY:
                 continue  # it began after its lease was over, and is being killed
+            if lease.status.state.freed and lease.metadata.deletion_timestamp is None:
+                continue  # nothing else begins before it is released, and that is waited out
             seen = self.world.seen_orphan(lease.spec.job, now)
             over = over_at(lease, times_of(lease, seen), worker_of(lease, seen.workers))
             assert over is None or now < over, f"{unit} counts as over and runs"

@@ -76,7 +76,7 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("Devices", devices),
         ("GPU", _gpu(spec)),
         ("Resources", _resources(spec)),
-        ("Duration", format_seconds(spec.duration)),
+        ("Duration", format_seconds(job.lasting.duration)),
         ("Network", spec.network),
         ("Retries", f"{spec.retry.limit} on {retries}" if spec.retry.limit else ""),
         ("Priority", str(spec.priority) if spec.priority else ""),

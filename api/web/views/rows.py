@@ -54,7 +54,7 @@ def job_row(job: Job) -> JobRow:
         attempt=status.attempt,
         place=_place(job),
         share=share(job.spec),
-        duration=format_seconds(job.spec.duration),
+        duration=format_seconds(job.lasting.duration),
         since=status.finished_at or status.started_at or status.submitted_at,
         start=status.started_at if running else 0.0,
         end=status.expires_at if running else 0.0,

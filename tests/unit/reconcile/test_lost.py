@@ -234,6 +234,10 @@ def test_foreign_clocks_do_not_cut_the_wait_for_logs(off: float) -> None:
     ("state", "workers", "times", "over"),
     [
         (LeaseState.ENDED, fleet(), LeaseTimes(T + 60), 0.0),
+        (LeaseState.ENDED, fleet(), LeaseTimes(T + 60, T + 1), 0.0),
+        (LeaseState.ENDED, silent(9), LeaseTimes(T + 60), 0.0),
+        (LeaseState.ENDED, silent(9), LeaseTimes(T + 60, T + 1), T + 1 + REMOVAL_MARGIN),
+        (LeaseState.ENDED, silent(9, node_up=False), LeaseTimes(T + 60, T + 1), 0.0),
         (LeaseState.HELD, fleet(), LeaseTimes(T + 60), None),
         (LeaseState.HELD, TOLD, LeaseTimes(T + 60), None),
         (LeaseState.HELD, FENCED, LeaseTimes(T + 60), 0.0),
