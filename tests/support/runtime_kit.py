@@ -12,6 +12,7 @@ from typing import Any
 
 from cumulus.api.frames import LeaseReport, LogStream, NodeReport, UnitRecord
 from cumulus.controller.platforms.fake import FakePlatform
+from cumulus.controller.reconcile.observed import Unready
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.blobs import Blobs
 from cumulus.controller.runtime.clock import VirtualClock
@@ -35,7 +36,7 @@ from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.job import Job, JobStatus
-from cumulus.crd_like_specs.lease import LeaseState, LeaseStatus
+from cumulus.crd_like_specs.lease import Lease, LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import ObjectMeta
 from make import DIGEST, T, spec, worker
 
@@ -178,6 +179,24 @@ class Kit:
         now = self.clock.now()
         base = {"state": LeaseState.HELD, "held_at": now, "expires_at": now + 60}
         return LeaseStatus.model_validate({**base, **changes})
+
+    async def put_lease(self, lease: Lease) -> None:
+        """Write a lease as it is; the world is told, as whoever writes one does."""
+        await self.records.put_lease(lease)
+        self.world.lease_changed(lease.metadata.name, lease.spec.job)
+
+    def queued(self) -> list[str]:
+        """Every key that is due, taken off the queue in its order."""
+        found = []
+        while (key := self.queue.take(self.clock.now())) is not None:
+            found.append(key)
+            self.queue.done(key)
+        return found
+
+    def unready(self, name: str = "n1") -> Unready | None:
+        """Why the worker takes no jobs now."""
+        seen = self.world.workers(self.clock.now())
+        return next(w.unready for w in seen if w.worker.metadata.name == name)
 
     async def settle(self) -> None:
         """Do whatever is due until nothing is."""

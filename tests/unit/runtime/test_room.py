@@ -12,14 +12,6 @@ from make import T, job, lease
 from runtime_kit import Kit
 
 
-def queued(kit: Kit) -> list[str]:
-    found = []
-    while (key := kit.queue.take(kit.clock.now())) is not None:
-        found.append(key)
-        kit.queue.done(key)
-    return found
-
-
 async def waiting(kit: Kit, duration: int = 60) -> None:
     for name, priority, submitted, memory in [
         ("a", 0, 20.0, 0.5),
@@ -48,7 +40,7 @@ async def test_those_that_fit_without_delaying_who_is_ahead(
     await waiting(kit, duration)  # d needs the whole device, which it has when the lease ends
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == expected
+    assert kit.queued() == expected
 
 
 async def test_those_that_fit_by_urgency_then_age(kit: Kit) -> None:
@@ -57,25 +49,25 @@ async def test_those_that_fit_by_urgency_then_age(kit: Kit) -> None:
     await waiting(kit)
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == ["d", "c", "b"]  # a has no room beside them
+    assert kit.queued() == ["d", "c", "b"]  # a has no room beside them
     kit.world.line.moved()
     await kit.records.delete_job("d", "d" * 32)
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == ["c", "b", "a"]
+    assert kit.queued() == ["c", "b", "a"]
 
 
 async def test_nobody_without_room(kit: Kit) -> None:
     await waiting(kit)
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == []
+    assert kit.queued() == []
 
 
 async def test_all_where_workers_changed(kit: Kit) -> None:
     await waiting(kit)
     kit.room.workers_changed()
-    assert queued(kit) == ["d", "c", "b", "a"]
+    assert kit.queued() == ["d", "c", "b", "a"]
 
 
 async def test_news_during_a_round_make_one_more(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +98,7 @@ async def test_a_forgotten_lease_makes_room(kit: Kit) -> None:
     await waiting(kit)
     await kit.executor._forget(held.metadata.name)
     await kit.room.settled()
-    assert queued(kit) == ["d"]
+    assert kit.queued() == ["d"]
 
 
 async def test_who_leaves_the_queue_makes_way(kit: Kit) -> None:
@@ -118,7 +110,7 @@ async def test_who_leaves_the_queue_makes_way(kit: Kit) -> None:
     kit.queue.add("d")
     await kit.settle()
     await kit.room.settled()
-    assert queued(kit) == ["c", "b"]
+    assert kit.queued() == ["c", "b"]
 
 
 async def test_of_many_that_ask_for_the_same_some_are_looked_at(kit: Kit) -> None:
@@ -127,4 +119,4 @@ async def test_of_many_that_ask_for_the_same_some_are_looked_at(kit: Kit) -> Non
         await kit.put(job(name=f"j{number:02}", uid=f"{number:032x}", gpu={"memory": 0.1}))
     kit.room.freed()
     await kit.room.settled()
-    assert queued(kit) == [f"j{number:02}" for number in range(room_module.OF_A_KIND)]
+    assert kit.queued() == [f"j{number:02}" for number in range(room_module.OF_A_KIND)]

@@ -16,11 +16,6 @@ UNIT = unit_name(UID, 1)
 OTHER = "b" * 32
 
 
-async def put_lease(kit: Kit, of: Lease) -> None:
-    await kit.records.put_lease(of)
-    kit.world.lease_changed(of.metadata.name, of.spec.job)
-
-
 async def drop_lease(kit: Kit, of: Lease) -> None:
     await kit.records.delete_lease(of.metadata.name)
     kit.world.lease_changed(of.metadata.name, of.spec.job)
@@ -71,15 +66,15 @@ async def test_what_is_still_being_saved_takes_no_room(kit: Kit, state: LeaseSta
     await kit.report("n1", devices=1)
     whole = kit.world.workers(T)[0].free
     held = lease(memory_milli=300)
-    await put_lease(kit, held)
+    await kit.put_lease(held)
     assert kit.world.workers(T)[0].free != whole
     over = held.model_copy(update={"status": lease(state).status})
-    await put_lease(kit, over)
+    await kit.put_lease(over)
     assert kit.world.workers(T)[0].free != whole, "what the platform may yet start is there"
     meta = held.metadata.model_copy(update={"deletion_timestamp": T})
     over = over.model_copy(update={"metadata": meta})
-    await put_lease(kit, over)
-    await put_lease(kit, over)
+    await kit.put_lease(over)
+    await kit.put_lease(over)
     assert kit.world.workers(T)[0].free == whole
     assert kit.world.workers(T)[0].held == ()
     again = World(kit.records, kit.logs, kit.blobs, platform="x", default_image="", started=T)
@@ -92,13 +87,13 @@ async def test_what_is_still_being_saved_takes_no_room(kit: Kit, state: LeaseSta
 async def test_shares_are_counted_while_a_lease_is_there(kit: Kit) -> None:
     await kit.report("n1", devices=2)
     held = lease(devices=(1,), memory_milli=300)
-    await put_lease(kit, held)
+    await kit.put_lease(held)
     expected = Free({0: 1000, 1: 700}, 7000, 31 << 30)
     assert kit.world.workers(T)[0].free == expected
-    await put_lease(kit, held.model_copy(update={"status": lease(LeaseState.ENDED).status}))
+    await kit.put_lease(held.model_copy(update={"status": lease(LeaseState.ENDED).status}))
     assert kit.world.workers(T)[0].free == expected  # until its record is gone
     other = lease(uid=OTHER, devices=(0, 1), memory_milli=500)
-    await put_lease(kit, other)
+    await kit.put_lease(other)
     assert kit.world.workers(T)[0].free == Free({0: 500, 1: 200}, 6000, 30 << 30)
     await drop_lease(kit, held)
     await drop_lease(kit, held)
@@ -112,7 +107,7 @@ async def test_shares_are_counted_while_a_lease_is_there(kit: Kit) -> None:
 async def test_jobs_that_are_gone_leave_nothing_in_memory(kit: Kit) -> None:
     await kit.report("n1")
     kit.world.service_created(UNIT, UID, 1, "node-n1")
-    await put_lease(kit, lease())
+    await kit.put_lease(lease())
     assert kit.world.uids() == {UID}
     kit.world.service_removed(UNIT)
     kit.world.service_removed(UNIT)
@@ -153,7 +148,7 @@ async def test_a_node_that_is_down_takes_its_worker_with_it(kit: Kit) -> None:
 
 async def test_the_plan_is_told_everything_of_one_job(kit: Kit) -> None:
     stored = await kit.put(job(Phase.RUNNING))
-    await put_lease(kit, lease())
+    await kit.put_lease(lease())
     listed(kit, service(), service(uid=OTHER))
     await kit.log(UNIT, b"a\n", end=True)
     seen = kit.world.seen(stored, T)
