@@ -50,18 +50,30 @@ def stats(system: System, name: str) -> dict[str, Any]:
     return found
 
 
+def ended(system: System, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The jobs of these names, once all have ended; else none."""
+    shown = system.ctl("get", "jobs", "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    found = json.loads(shown.stdout or "[]")
+    rows = found if isinstance(found, list) else found.get("items", [found])
+    jobs = {job["metadata"]["name"]: job for job in rows if job["metadata"]["name"] in names}
+    over = ("Succeeded", "Failed", "TimedOut", "Cancelled")
+    done = len(jobs) == len(names) and all(j["status"]["phase"] in over for j in jobs.values())
+    return jobs if done else {}
+
+
 def run_all(system: System, folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     """The statistics of each, once all have succeeded."""
     applied = system.ctl("apply", str(folder))
     assert applied.returncode == 0, applied.stderr
+    jobs = wait_for(lambda: ended(system, names), 240)
     found = {}
     for name in names:
-        job = system.wait_phase(name, "Succeeded", "Failed", "TimedOut", "Cancelled", seconds=240)
-        assert job["status"]["phase"] == "Succeeded", (job["status"], system.logs(name))
+        assert jobs[name]["status"]["phase"] == "Succeeded", (jobs[name], system.logs(name))
         found[name] = stats(system, name)
         assert found[name]["workload"] == name.replace("-", "_")
         assert found[name]["ended"] == "complete"
-        assert found[name]["job"] == job["metadata"]["uid"]
+        assert found[name]["job"] == jobs[name]["metadata"]["uid"]
     return found
 
 
