@@ -23,7 +23,8 @@ from cumulus.crd_like_specs.errors import (
 from cumulus.crd_like_specs.job import Phase
 
 from .ctl import Ctl
-from .fake_server import FakeServer, record
+from .fake_server import FakeServer
+from .fake_state import record
 
 # apply
 

@@ -10,7 +10,8 @@ from cumulus.api.api_tokens import ApiToken, Caller
 from cumulus.crd_like_specs.errors import ForbiddenError
 
 from .ctl import Ctl
-from .fake_server import NOW, FakeServer
+from .fake_server import FakeServer
+from .fake_state import NOW
 
 SECRET = "cmlt1.secret"
 

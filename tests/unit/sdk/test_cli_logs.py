@@ -6,7 +6,8 @@ import pytest
 from cumulus.api.frames import LogStream
 
 from .ctl import Ctl
-from .fake_server import NOW, FakeServer, record
+from .fake_server import FakeServer
+from .fake_state import NOW, record
 
 STAMP = "2027-01-15T08:00:0"
 """How NOW begins."""

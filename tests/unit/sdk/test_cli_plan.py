@@ -13,7 +13,8 @@ from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.sdk.cli import diffing
 
 from .ctl import Ctl
-from .fake_server import NOW, FakeServer
+from .fake_server import FakeServer
+from .fake_state import NOW
 
 
 def job(name: str = "hello", phase: Phase = Phase.PENDING, **spec: Any) -> Job:

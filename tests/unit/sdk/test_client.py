@@ -22,7 +22,8 @@ from cumulus.sdk.client import AsyncCumulusClient
 from cumulus.sdk.errors import JobError, JobFailedError, WaitTimeoutError
 from cumulus.sdk.stream import Done, Event, LogsLost
 
-from .fake_server import FakeServer, record
+from .fake_server import FakeServer
+from .fake_state import record
 
 FILES = {"main.py": "def main():\n    return 42\n"}
 
