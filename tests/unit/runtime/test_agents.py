@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cumulus.api.frames import (
-    Wanted,
-)
+from cumulus.api.frames import Wanted
 from cumulus.controller.reconcile.observed import Unready
 from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.identity import unit_name

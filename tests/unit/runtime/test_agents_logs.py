@@ -5,12 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from cumulus.api.frames import (
-    LogAck,
-    LogBatch,
-    LogStream,
-    UnitRecord,
-)
+from cumulus.api.frames import LogAck, LogBatch, LogStream, UnitRecord
 from cumulus.controller.reconcile.observed import ResultSeen
 from cumulus.controller.runtime import spool as spool_module
 from cumulus.controller.runtime.allowance import Allowance
