@@ -255,7 +255,7 @@ class Controller:
     def unready(self) -> tuple[str, ...]:
         """What keeps it from being given work now."""
         against = list(self.unhealthy())
-        if not self.world.observed:
+        if not self.world.services.observed:
             against.append(f"the platform {self.platform.name} has not answered")
         if self.config.agent.embedded and not self._any_worker():
             against.append("the embedded agent has not reported yet")

@@ -79,12 +79,12 @@ class Executor:
                 await self._forget(name)
             case CreateService(service):
                 await self._platform.create(service)
-                self._world.service_created(
+                self._world.services.created(
                     service.name, service.uid, service.attempt, service.node_id
                 )
             case RemoveService(name):
                 await self._platform.remove(name)
-                self._world.service_removed(name)
+                self._world.services.removed(name)
             case CollectLogs(name):
                 await self._collect_logs(name)
             case CollectJob(uid, name):

@@ -92,20 +92,20 @@ class PlatformObserver:
 
     async def list_once(self) -> None:
         """One listing into the world; the jobs it concerns go on the queue."""
-        mark = self._world.listing_begins()
+        mark = self._world.services.listing_begins()
         try:
             services = await self._platform.list_owned()
         except DriverError as error:
-            if self._world.observed:
+            if self._world.services.observed:
                 logger.warning("the platform cannot be listed: {}", error)
-            self._world.platform_unseen()
+            self._world.services.unseen()
             return
-        for uid in self._world.services_seen(services, mark, self._clock.now()):
+        for uid in self._world.services.listed(services, mark, self._clock.now()):
             self._add(self.key_of(uid))
 
     def _chase(self) -> float:
         """Seconds until the next look; soon while a chased unit is not seen ended."""
-        going_on = self._world.unfinished(self._chased)
+        going_on = self._world.services.unfinished(self._chased)
         tries = {
             unit: tried + 1
             for unit, tried in self._chased.items()

@@ -11,27 +11,24 @@ from typing import Protocol
 
 from ...crd_like_specs.identity import unit_name
 from ...crd_like_specs.job import Job
-from ...crd_like_specs.lease import Lease, LeaseSpec
+from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import NodeSeen
 from ..reconcile.fleet import Fleet
 from ..reconcile.image_seen import ImageSeen, awaited
 from ..reconcile.observed import (
-    Booking,
-    Free,
     LogsSeen,
     Seen,
-    ServiceSeen,
-    ServiceState,
     Unready,
     WorkerSeen,
 )
-from .bookings import Used, booking
+from .bookings import Bookings
 from .contacts import Contacts
 from .discretion import of_owner
-from .lease_clock import LeaseClock, StateClock
+from .lease_clock import LeaseClock
 from .line import Line
 from .records import Records
+from .services_seen import ServicesSeen
 from .silences import KNOWN_SECONDS, Silences
 from .usage import Usage
 
@@ -76,19 +73,12 @@ class World:
         self.default_image = default_image
         self._images = images
         self._started = started
-        self._services: dict[str, ServiceSeen] = {}
-        self._by_uid: dict[str, set[str]] = {}
-        self._leases_by_uid: dict[str, dict[str, LeaseSpec]] = {}
-        self._touched: dict[str, int] = {}
-        self._serial = 0
+        self.services = ServicesSeen()
+        """What runs on the platform."""
         self._nodes: dict[str, NodeSeen] | None = None
         self._contacts = Contacts(started)
         self._lease_clock = LeaseClock(records.leases.values(), started, marked)
-        self._states = StateClock()
-        self._used: dict[str, Used] = {}
-        self._freed: set[str] = set()  # leases whose room is given back, though they are on record
-        self._free_of: dict[str, Free] = {}
-        self._held_on: dict[str, tuple[Booking, ...]] = {}
+        self._bookings = Bookings(records)
         self._awaits: dict[str, str] = {}
         self._fleet = Fleet()
         self._stale: dict[str, None] = dict.fromkeys(records.workers)
@@ -101,62 +91,8 @@ class World:
         """The queue of jobs that wait for room."""
         self.usage = Usage()
         """What workers last said they use."""
-        self.observed = False
-        for lease in records.leases.values():
-            self._take_up(lease)
 
     # What the observers say
-
-    def listing_begins(self) -> int:
-        """Call before listing services; give the mark to `services_seen`."""
-        return self._serial
-
-    def services_seen(self, services: Iterable[ServiceSeen], mark: int, now: float) -> set[str]:
-        """A whole listing that began at `mark`; returns the uids whose services changed.
-
-        What was created or removed since the listing began keeps the younger knowledge.
-        """
-        fresh = {s.name: s for s in services}
-        for name, serial in list(self._touched.items()):
-            if serial > mark:
-                if name in self._services:
-                    fresh[name] = self._services[name]
-                else:
-                    fresh.pop(name, None)
-            else:
-                del self._touched[name]
-        changed = {
-            service.uid
-            for name in fresh.keys() | self._services.keys()
-            if (service := fresh.get(name) or self._services[name])
-            and fresh.get(name) != self._services.get(name)
-        }
-        first, self.observed = not self.observed, True
-        self._states.seen(self._services, fresh, now)
-        self._services = fresh
-        self._by_uid = {}
-        for service in fresh.values():
-            self._by_uid.setdefault(service.uid, set()).add(service.name)
-        return {s.uid for s in fresh.values()} | changed if first else changed
-
-    def platform_unseen(self) -> None:
-        """The platform could not be listed: absence proves nothing until it can."""
-        self.observed = False
-
-    def service_created(self, name: str, uid: str, attempt: int, node_id: str) -> None:
-        """Known before any listing shows it."""
-        self._touch(name)
-        if name not in self._services:
-            state = ServiceState.PENDING
-            self._services[name] = ServiceSeen(name, uid, attempt, state, node_id=node_id)
-            self._by_uid.setdefault(uid, set()).add(name)
-
-    def service_removed(self, name: str) -> None:
-        """Known before any listing lacks it."""
-        self._touch(name)
-        service = self._services.pop(name, None)
-        if service is not None:
-            _discard(self._by_uid, service.uid, name)
 
     def nodes_seen(self, nodes: Iterable[NodeSeen]) -> set[str]:
         """Every node of the platform; returns the ids of those that went up or down."""
@@ -198,30 +134,19 @@ class World:
     def lease_changed(self, name: str, uid: str) -> None:
         """Call after a lease's record was written or deleted; uid: of its job."""
         lease = self._records.leases.get(name)
-        known = name in self._leases_by_uid.get(uid, {})
         self._lease_clock.changed(name, lease)
-        if known or lease is None:
+        if lease is None or self._bookings.knows(name, uid):
             self.line.moved()
         else:
             self.line.started(lease)
-        if lease is not None:
-            self._held_on.pop(lease.spec.worker, None)
-            self._stale[lease.spec.worker] = None
-        if lease is not None and not known:
-            self._take_up(lease)
-        elif lease is None and known:
-            spec = self._leases_by_uid[uid].pop(name)
-            if not self._leases_by_uid[uid]:
-                del self._leases_by_uid[uid]
-            self._give_back(name, spec)
-            self._freed.discard(name)
-        elif lease is not None and lease.vacated:
-            self._give_back(name, lease.spec)
+        worker = self._bookings.changed(name, uid, lease)
+        if worker is not None:
+            self._stale[worker] = None
 
     def reserve(self, lease: Lease) -> None:
         """Count it from now on, before its record is durable: nobody else is given the room."""
-        if lease.metadata.name not in self._leases_by_uid.get(lease.spec.job, {}):
-            self._take_up(lease)
+        if not self._bookings.knows(lease.metadata.name, lease.spec.job):
+            self._bookings.take_up(lease)
             self._stale[lease.spec.worker] = None
             self.line.started(lease)
 
@@ -232,7 +157,7 @@ class World:
             self.lease_changed(name, lease.spec.job)
 
     def _worker_changed(self, name: str) -> None:
-        self._free_of.pop(name, None)
+        self._bookings.resized(name)
         self._awaits.pop(name, None)
         self._stale[name] = None
         if name not in self._records.workers:
@@ -245,7 +170,7 @@ class World:
         """Everything about one job and the fleet, as of now."""
         code = job.spec.code
         unit = unit_name(job.metadata.uid, max(1, job.status.attempt))
-        services = self.services_of(job.metadata.uid)
+        services = self.services.of(job.metadata.uid)
         leases = self.leases_of(job.metadata.uid)
         phase = job.status.phase
         silent = phase.terminal or (phase.rank == 0 and not services and not leases)
@@ -259,12 +184,12 @@ class World:
             platform=self.platform,
             default_image=self.default_image,
             image=self.image_of(job),
-            observed=self.observed,
+            observed=self.services.observed,
             blob_present=code is None
             or code.digest is None
             or self._blobs.size(code.digest) is not None,
-            times=self._lease_clock.times(self._leases_by_uid.get(job.metadata.uid, ())),
-            since=self._states.since(self._by_uid.get(job.metadata.uid, ())),
+            times=self._lease_clock.times(self._bookings.names(job.metadata.uid)),
+            since=self.services.since(job.metadata.uid),
         )
 
     def image_of(self, job: Job) -> ImageSeen:
@@ -275,20 +200,16 @@ class World:
     def seen_orphan(self, uid: str, now: float) -> Seen:
         """What is left of a job that has no record."""
         return Seen(
-            services=self.services_of(uid),
+            services=self.services.of(uid),
             leases=self.leases_of(uid),
             workers=self.workers(now),
-            observed=self.observed,
-            times=self._lease_clock.times(self._leases_by_uid.get(uid, ())),
+            observed=self.services.observed,
+            times=self._lease_clock.times(self._bookings.names(uid)),
         )
-
-    def services_of(self, uid: str) -> tuple[ServiceSeen, ...]:
-        """Services of one job, by name."""
-        return tuple(self._services[name] for name in sorted(self._by_uid.get(uid, ())))
 
     def leases_of(self, uid: str) -> tuple[Lease, ...]:
         """Leases of one job, by name."""
-        names = sorted(self._leases_by_uid.get(uid, ()))
+        names = sorted(self._bookings.names(uid))
         return tuple(self._records.leases[n] for n in names if n in self._records.leases)
 
     def workers(self, now: float) -> Fleet:
@@ -320,11 +241,11 @@ class World:
         unready = self.unready(worker, now)
         return WorkerSeen(
             worker=worker,
-            free=self._free(worker),
+            free=self._bookings.free(worker),
             ready=unready is None,
             known=contact or silent < KNOWN_SECONDS,
             heard_at=self._contacts.last(name),
-            held=self._held(name),
+            held=self._bookings.held(name),
             awaits=self._awaits_of(worker),
             contact=contact,
             node_up=self.node_up(worker.status.node_id),
@@ -333,7 +254,7 @@ class World:
 
     def holds(self, uid: str) -> bool:
         """Whether the job has a lease, or is just being given one."""
-        return uid in self._leases_by_uid
+        return bool(self._bookings.names(uid))
 
     def unready(self, worker: Worker, now: float) -> Unready | None:
         """Why the worker takes no jobs now; None: it does."""
@@ -354,38 +275,9 @@ class World:
         """True unless the platform says that the node is down or gone."""
         return self._nodes is None or _up(self._nodes.get(node_id))
 
-    @property
-    def live_services(self) -> int:
-        """How many services there are."""
-        return len(self._services)
-
-    def unfinished(self, names: Iterable[str]) -> set[str]:
-        """Those of the named services that are still there and not seen ended."""
-        found = ((name, self._services.get(name)) for name in names)
-        return {name for name, service in found if service and not service.state.ended}
-
     def uids(self) -> set[str]:
         """Uids of all jobs that have a service or a lease."""
-        return self._by_uid.keys() | self._leases_by_uid.keys()
-
-    def _free(self, worker: Worker) -> Free:
-        name, status = worker.metadata.name, worker.status
-        if name not in self._free_of:
-            used = self._used.get(name, Used())
-            self._free_of[name] = Free(
-                milli={d.index: 1000 - used.milli.get(d.index, 0) for d in status.devices},
-                cpus=status.cpus - used.cpus,
-                memory=status.memory - used.memory,
-                pids=status.pids - used.pids if status.pids else None,
-            )
-        return self._free_of[name]
-
-    def _held(self, worker: str) -> tuple[Booking, ...]:
-        if worker not in self._held_on:
-            leases = self._records.leases_on(worker)
-            held = (lease for lease in leases if lease.metadata.name not in self._freed)
-            self._held_on[worker] = tuple(booking(lease) for lease in held)
-        return self._held_on[worker]
+        return self.services.uids() | self._bookings.uids()
 
     def _awaits_of(self, worker: Worker) -> str:
         name = worker.metadata.name
@@ -393,37 +285,8 @@ class World:
             self._awaits[name] = awaited(worker, self.default_image)
         return self._awaits[name]
 
-    def _take_up(self, lease: Lease) -> None:
-        """Count a lease once: what it sets aside never changes, until it is given back."""
-        spec = lease.spec
-        self._leases_by_uid.setdefault(spec.job, {})[lease.metadata.name] = spec
-        self._used.setdefault(spec.worker, Used()).add(spec, 1)
-        self._free_of.pop(spec.worker, None)
-        if lease.vacated:
-            self._give_back(lease.metadata.name, spec)
-
-    def _give_back(self, name: str, spec: LeaseSpec) -> None:
-        """Its room is free, once, although something of it may still be on its way to safety."""
-        if name not in self._freed:
-            self._freed.add(name)
-            self._used[spec.worker].add(spec, -1)
-        self._free_of.pop(spec.worker, None)
-        self._held_on.pop(spec.worker, None)
-        self._stale[spec.worker] = None
-
     def _look_at_all(self) -> None:
         self._stale = dict.fromkeys(self._records.workers)
-
-    def _touch(self, name: str) -> None:
-        self._serial += 1
-        self._touched[name] = self._serial
-
-
-def _discard(names: dict[str, set[str]], uid: str, name: str) -> None:
-    """Take a name out, and the set with its last one: uids come and go without end."""
-    names[uid].discard(name)
-    if not names[uid]:
-        del names[uid]
 
 
 def _up(node: NodeSeen | None) -> bool:

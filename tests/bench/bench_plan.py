@@ -47,7 +47,7 @@ def measure(history: int, folder: Path) -> float:
     for name in ("n1", "n2", "n3"):
         records.workers[name] = worker(name)
     world = World(records, Logs(folder), _AllHere(), platform="swarm", default_image="", started=0)
-    world.services_seen([], world.listing_begins(), 1000.0)
+    world.services.listed([], world.services.listing_begins(), 1000.0)
     for name in records.workers:
         world.agent_heard(name, 1000.0)
     costs = []

@@ -67,7 +67,7 @@ class Kit:
             started=T,
             marked=self.clock.marked,
         )
-        self.world.services_seen([], self.world.listing_begins(), T)
+        self.world.services.listed([], self.world.services.listing_begins(), T)
         self.events = Events(self.clock)
         self.telling = Telling(self.events, self.records)
         self.rooms = 0
@@ -210,8 +210,8 @@ class Kit:
 
     async def list_services(self) -> None:
         """A listing reaches the world, and the jobs it concerns the queue."""
-        mark = self.world.listing_begins()
-        for uid in self.world.services_seen(
+        mark = self.world.services.listing_begins()
+        for uid in self.world.services.listed(
             await self.platform.list_owned(), mark, self.clock.now()
         ):
             self.queue.add(self.records.name_of(uid) or f"uid:{uid}")

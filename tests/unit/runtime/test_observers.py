@@ -62,14 +62,14 @@ async def test_a_platform_that_does_not_answer_is_unseen_until_it_does(
 ) -> None:
     await kit.put(job(Phase.RUNNING))
     await eyes.list_once()
-    kit.world.service_created(UNIT, UID, 1, "node-n1")
+    kit.world.services.created(UNIT, UID, 1, "node-n1")
     kit.platform.fail_next("list_owned", Temporary("no answer"))
     await eyes.list_once()
-    assert not kit.world.observed
-    assert kit.world.services_of(UID)
+    assert not kit.world.services.observed
+    assert kit.world.services.of(UID)
     assert eyes.new_keys() == []
     await eyes.list_once()
-    assert kit.world.observed
+    assert kit.world.services.observed
     assert eyes.new_keys() == ["train"]
 
 

@@ -176,7 +176,7 @@ async def test_logs_are_collected_from_the_platform_also_where_it_is_gone(kit: K
 
 async def test_what_vanished_is_seen_once_the_platform_answers(kit: Kit) -> None:
     await run_to_running(kit)
-    kit.world.platform_unseen()
+    kit.world.services.unseen()
     kit.platform._units.clear()
     wake = await kit.reconciler.reconcile("train")
     assert wake is not None

@@ -22,7 +22,7 @@ async def lost(kit: Kit) -> None:
     await kit.put(job(Phase.RUNNING, status={"worker": "n1"}, retry={"limit": 1, "backoff": 1}))
     await kit.records.put_lease(lease())
     kit.world.lease_changed(UNIT, UID)
-    kit.world.service_created(UNIT, UID, 1, "node-n1")
+    kit.world.services.created(UNIT, UID, 1, "node-n1")
     kit.clock.advance(30)
 
 

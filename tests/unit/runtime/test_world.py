@@ -22,7 +22,7 @@ async def drop_lease(kit: Kit, of: Lease) -> None:
 
 
 def listed(kit: Kit, *services: object) -> set[str]:
-    return kit.world.services_seen(services, kit.world.listing_begins(), T)  # type: ignore[arg-type]
+    return kit.world.services.listed(services, kit.world.services.listing_begins(), T)  # type: ignore[arg-type]
 
 
 def test_listings_tell_what_changed(kit: Kit) -> None:
@@ -35,30 +35,30 @@ def test_listings_tell_what_changed(kit: Kit) -> None:
 
 def test_what_was_done_since_a_listing_began_is_younger(kit: Kit) -> None:
     listed(kit, service(uid=OTHER))
-    mark = kit.world.listing_begins()
-    kit.world.service_created(UNIT, UID, 1, "node-n1")
-    kit.world.service_removed(unit_name(OTHER, 1))
-    assert kit.world.services_seen([service(uid=OTHER)], mark, T) == set()
-    (seen,) = kit.world.services_of(UID)
+    mark = kit.world.services.listing_begins()
+    kit.world.services.created(UNIT, UID, 1, "node-n1")
+    kit.world.services.removed(unit_name(OTHER, 1))
+    assert kit.world.services.listed([service(uid=OTHER)], mark, T) == set()
+    (seen,) = kit.world.services.of(UID)
     assert (seen.name, seen.state) == (UNIT, ServiceState.PENDING)
-    assert kit.world.services_of(OTHER) == ()
+    assert kit.world.services.of(OTHER) == ()
     assert listed(kit, service()) == {UID}
-    assert kit.world.services_of(UID) == (service(),)
-    assert kit.world._touched == {}
+    assert kit.world.services.of(UID) == (service(),)
+    assert kit.world.services._touched == {}
 
 
 def test_the_first_listing_after_silence_concerns_everyone(kit: Kit) -> None:
     listed(kit, service())
-    kit.world.platform_unseen()
-    assert not kit.world.observed
+    kit.world.services.unseen()
+    assert not kit.world.services.observed
     assert listed(kit, service()) == {UID}
-    assert kit.world.observed
+    assert kit.world.services.observed
 
 
 def test_chased_units_are_unfinished_until_seen_ended(kit: Kit) -> None:
     listed(kit, service(), service(ServiceState.FAILED, uid=OTHER))
-    assert kit.world.unfinished([UNIT, unit_name(OTHER, 1), "gone"]) == {UNIT}
-    assert kit.world.live_services == 2
+    assert kit.world.services.unfinished([UNIT, unit_name(OTHER, 1), "gone"]) == {UNIT}
+    assert len(kit.world.services) == 2
 
 
 @pytest.mark.parametrize("state", [LeaseState.SAVING, LeaseState.ENDED])
@@ -106,13 +106,13 @@ async def test_shares_are_counted_while_a_lease_is_there(kit: Kit) -> None:
 
 async def test_jobs_that_are_gone_leave_nothing_in_memory(kit: Kit) -> None:
     await kit.report("n1")
-    kit.world.service_created(UNIT, UID, 1, "node-n1")
+    kit.world.services.created(UNIT, UID, 1, "node-n1")
     await kit.put_lease(lease())
     assert kit.world.uids() == {UID}
-    kit.world.service_removed(UNIT)
-    kit.world.service_removed(UNIT)
+    kit.world.services.removed(UNIT)
+    kit.world.services.removed(UNIT)
     await drop_lease(kit, lease())
-    assert (kit.world._by_uid, kit.world._leases_by_uid) == ({}, {})
+    assert (kit.world.services._by_uid, kit.world._bookings._by_uid) == ({}, {})
 
 
 async def test_a_silent_agent_is_out_of_contact_then_unknown(kit: Kit) -> None:
@@ -166,14 +166,14 @@ def test_states_are_dated_by_our_clock(kit: Kit) -> None:
     what = job(Phase.RUNNING)
 
     def listed_at(now: float, *services: object) -> dict[str, float]:
-        kit.world.services_seen(services, kit.world.listing_begins(), now)  # type: ignore[arg-type]
+        kit.world.services.listed(services, kit.world.services.listing_begins(), now)  # type: ignore[arg-type]
         return dict(kit.world.seen(what, now).since)
 
     assert listed_at(T, service()) == {UNIT: T}
     assert listed_at(T + 1, service(started_at=T)) == {UNIT: T}
     assert listed_at(T + 2, service(ServiceState.COMPLETE)) == {UNIT: T + 2}
     assert listed_at(T + 3) == {}
-    assert kit.world._states._since == {}
+    assert kit.world.services._states._since == {}
 
 
 async def test_a_worker_that_is_gone_leaves_nothing_in_memory(kit: Kit) -> None:
@@ -181,7 +181,7 @@ async def test_a_worker_that_is_gone_leaves_nothing_in_memory(kit: Kit) -> None:
     kit.world.workers(T)
     await kit.records.delete_worker("n1")
     assert list(kit.world.workers(T)) == []
-    assert (kit.world._contacts.times, kit.world._free_of) == ({}, {})
+    assert (kit.world._contacts.times, kit.world._bookings._free_of) == ({}, {})
     assert not kit.world.in_contact("n1", T)
 
 
