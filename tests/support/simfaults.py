@@ -23,9 +23,10 @@ from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.crd_like_specs.worker import WorkerSpec
 from make import spec
 from simagent import SimAgent
+from simcontroller import Crash
 from simlinks import Link, Talk
 from simnet import ControllerClock, Swarm, Time, Wire
-from simworld import Crash, Simulation
+from simworld import Simulation
 
 WORKERS = ("n1", "n2", "n3")
 TICK = 0.5

@@ -15,7 +15,7 @@ from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.session import Session
 from simagent import SimAgent
 from simnet import Swarm, Time, Wire
-from simworld import ENVELOPE, ERROR
+from simparts import ENVELOPE, ERROR
 
 
 @dataclass

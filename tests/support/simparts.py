@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from cumulus.api.frames import LeaseReport, LeaseWanted, NodeReport, Wanted
+from cumulus.api.frames import LeaseReport, LeaseWanted, LogStream, NodeReport, UnitRecord, Wanted
 from cumulus.controller.platforms.fake import FakePlatform
 from cumulus.controller.reconcile.actions import ServiceSpec
 from cumulus.controller.reconcile.observed import ServiceSeen
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.crd_like_specs.lease import LeaseState, LeaseStatus
 from make import worker
+
+ENVELOPE = b'{"status": "success", "result": 1}\n'
+ERROR = b'{"status": "error", "error": "no", "error_type": "ValueError"}\n'
+
+
+def output_of(exit_code: int | None) -> tuple[UnitRecord, ...]:
+    """All that a unit which ended so has said: a line, and its result."""
+    return (
+        UnitRecord(0, LogStream.STDOUT, 1.0, b"hello\n"),
+        UnitRecord(1, LogStream.RESULT, 1.0, ENVELOPE if exit_code == 0 else ERROR),
+    )
 
 
 class HarshPlatform(FakePlatform):

@@ -1,65 +1,29 @@
 """A whole Cumulus in one thread, with a virtual clock: real records, world, executor, reconciler,
 agents' sessions and spools; a fake platform (the one the contract suite holds to the real ones);
-and an agent that is played here. A seeded schedule decides what happens next, and what goes wrong.
+and agents that are played. A seeded schedule decides what happens next, and what goes wrong.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
 from pathlib import Path
 from typing import Any
 
-from cumulus.api.frames import (
-    LogBatch,
-    LogStream,
-    UnitRecord,
-)
-from cumulus.api.viewer import EVERYTHING
+from cumulus.api.frames import LogBatch
 from cumulus.controller.reconcile.observed import ServiceState
-from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
-from cumulus.controller.runtime.desired import Admission, Desired
 from cumulus.controller.runtime.documents import INDEXES
-from cumulus.controller.runtime.events import Events
-from cumulus.controller.runtime.executor import Executor
-from cumulus.controller.runtime.extending import Extending
-from cumulus.controller.runtime.logs import Logs
-from cumulus.controller.runtime.loop import Loop
-from cumulus.controller.runtime.observers import PlatformObserver
-from cumulus.controller.runtime.queue import KeyQueue
-from cumulus.controller.runtime.reconciler import Reconciler
-from cumulus.controller.runtime.records import Records
-from cumulus.controller.runtime.room import Room
-from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import CumulusError, Temporary
 from cumulus.crd_like_specs.identity import parse_unit
-from cumulus.crd_like_specs.job import Job, Phase
+from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.lease import Lease
-from cumulus.crd_like_specs.meta import ObjectMeta
-from cumulus.crd_like_specs.worker import WorkerSpec
-from make import spec
-from simparts import HarshPlatform, PlayedAgent
-
-WORKERS = ("n1", "n2")
-ENVELOPE = b'{"status": "success", "result": 1}\n'
-ERROR = b'{"status": "error", "error": "no", "error_type": "ValueError"}\n'
+from simcontroller import Crash
+from simparts import HarshPlatform, PlayedAgent, output_of
+from simusers import WORKERS, Users
 
 
-class Crash(BaseException):
-    """The controller died at this very step."""
-
-
-class NoBlobs:
-    """Every code is here."""
-
-    def size(self, digest: str) -> int:
-        return len(digest)
-
-
-class Simulation:
+class Simulation(Users):
     """One world and one schedule. `step` does one random thing; `settle` lets all faults end."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -76,57 +40,6 @@ class Simulation:
         self.names = 0
         self._leased: set[str] = set()
         self.start()
-
-    # The controller, as `main.Controller` wires it
-
-    def start(self) -> None:
-        clock = self.clock
-        self.records = Records(self.store)
-        self.logs = Logs(self.folder)
-        self.world = World(
-            self.records,
-            self.logs,
-            NoBlobs(),
-            platform="swarm",
-            default_image="sha256:" + "0" * 64,
-            started=clock.now(),
-            marked=clock.marked,
-        )
-        self.queue = KeyQueue()
-        self.room = Room(self.records, self.world, clock, self.queue.add)
-        changed = self.room.workers_changed
-        self.server = Agents(
-            self.records,
-            self.world,
-            self.logs,
-            clock,
-            look=lambda _: None,
-            add=self.queue.add,
-            room=changed,
-            overrun=lambda _: None,
-        )
-        executor = Executor(self.records, self.world, self.platform, self.logs, clock, self)
-        self.reconciler = Reconciler(
-            self.records, self.world, executor, clock, moved_up=self.room_freed
-        )
-        self.loop = Loop(self.queue, self.reconciler.reconcile, clock)
-        self.observer = PlatformObserver(
-            self.platform, self.world, self.records, clock, self.queue.add, changed
-        )
-        self.desired = Desired(
-            self.records, Admission("swarm", NoBlobs()), clock, self.queue.add, changed
-        )
-        self.extending = Extending(self.records, self.world, clock, Events(clock), self.queue.add)
-        for name in self.records.open_jobs():
-            self.queue.add(name)
-        for uid in self.world.uids():
-            self.queue.add(self.observer.key_of(uid))
-
-    def wanted_changed(self, worker_name: str) -> None:
-        """Messages are delivered by the schedule, not by signals."""
-
-    def room_freed(self) -> None:
-        self.room.freed()
 
     # What may happen
 
@@ -156,12 +69,6 @@ class Simulation:
             self.platform.heal()
             self.start()
 
-    async def reconcile_some(self) -> None:
-        keys = [k for k in (self.queue.take(self.clock.now()) for _ in range(3)) if k]
-        results = await asyncio.gather(*map(self.loop.once, keys), return_exceptions=True)
-        if any(isinstance(r, Crash) for r in results):
-            raise Crash
-
     async def deliver(self) -> None:
         """A wanted set reaches an agent; lost ones just don't come, late ones come again."""
         name = self.rng.choice(WORKERS)
@@ -177,11 +84,7 @@ class Simulation:
         for unit in list(agent.held):
             service = self.platform.units().get(unit)
             if service and service.state.ended:
-                result = ENVELOPE if service.exit_code == 0 else ERROR
-                records = (
-                    UnitRecord(0, LogStream.STDOUT, 1.0, b"hello\n"),
-                    UnitRecord(1, LogStream.RESULT, 1.0, result),
-                )
+                records = output_of(service.exit_code)
                 batch = LogBatch(unit, records, 2)
                 if self.rng.random() < 0.5:
                     await self.server.logs(LogBatch(unit, records[:1], None))
@@ -191,11 +94,6 @@ class Simulation:
         name = self.rng.choice(WORKERS)
         if name not in self.killed | self.down:
             self.agents[name].step()
-
-    async def list_services(self) -> None:
-        await self.observer.list_once()
-        self.world.nodes_seen(await self.platform.nodes())
-        self.observer.check_readiness()
 
     async def platform_step(self) -> None:
         """Pending services start; running ones end now and then."""
@@ -212,61 +110,6 @@ class Simulation:
 
     async def advance(self) -> None:
         self.clock.advance(self.rng.choice([0.01, 0.5, 1, 5, 30]))
-
-    async def user(self) -> None:
-        existing = self.records.open_jobs()
-        name = self.rng.choice(existing) if existing else ""
-        what = self.rng.choice(
-            ["submit", "submit", "cancel", "delete", "suspend", "change", "extend", "extend"]
-        )
-        if what == "submit" or not name:
-            self.names += 1
-            job = Job(
-                metadata=ObjectMeta(name=f"job-{self.names}"),
-                spec=spec(
-                    gpu={"memory": self.rng.choice([0.1, 0.5, 1.0])},
-                    duration=self.rng.choice([5, 60]),
-                    priority=self.rng.choice([0, 0, 1]),
-                    whenUnschedulable=self.rng.choice(["Fail", "Wait"]),
-                    retry={"limit": self.rng.choice([0, 2]), "backoff": 1},
-                ),
-            )
-            await self.desired.submit(job, idempotency_key=f"key-{self.names}")
-        elif what == "cancel":
-            await self.desired.cancel(name)
-        elif what == "delete":
-            await self.desired.delete(name)
-        elif what == "extend":
-            await self.extending.extend(name, self.rng.choice([5, 60]), EVERYTHING)
-        else:
-            job = self.records.find_job(name)
-            change: dict[str, Any] = {"suspend": not job.spec.suspend}
-            if what == "change":
-                change = {"env": {"N": str(self.rng.random())}}
-            changed = job.model_copy(update={"spec": job.spec.model_copy(update=change)})
-            await self.desired.apply(changed, dry_run=False)
-
-    async def operate(self) -> None:
-        """An operator closes a worker, empties it, says until when it is rented, or opens it."""
-        name = self.rng.choice(WORKERS)
-        what = self.rng.choice(["cordon", "drain", "drain", "rent", "open"])
-        if what != "rent":
-            closed = what != "open"
-            await self.desired.cordon(name, cordoned=closed, drain=what == "drain")
-            return
-        worker = self.records.workers.get(name)
-        if worker is not None:
-            until = self.rng.choice([None, self.clock.now() + 90])
-            wanted = worker.spec.model_copy(update={"available_until": until})
-            await self.desired.apply(worker.model_copy(update={"spec": wanted}), dry_run=False)
-
-    async def open_workers(self) -> None:
-        """All, or all but one that stays as it was closed."""
-        closed = self.rng.choice([*WORKERS, ""])
-        for name in self.records.workers:
-            if name != closed:
-                wanted = self.records.workers[name].model_copy(update={"spec": WorkerSpec()})
-                await self.desired.apply(wanted, dry_run=False)
 
     async def fault(self) -> None:
         name = self.rng.choice(WORKERS)
@@ -296,45 +139,6 @@ class Simulation:
             self.down.discard(name)
             self.cut.discard(name)
             self.platform.node_up(f"node-{name}")
-
-    async def crash(self) -> None:
-        """The controller dies between two steps: before or after its next write or call."""
-        verb = self.rng.choice(["create", "remove", "put", "put"])
-        after = self.rng.random() < 0.5
-        with self._dying(verb, after=after):
-            for _ in range(4):
-                await self.reconcile_some()
-        raise Crash
-
-    @contextlib.contextmanager
-    def _dying(self, verb: str, *, after: bool) -> Any:
-        target, name = (self.store, "submit") if verb == "put" else (self.platform, verb)
-        real = getattr(target, name)
-        dead = False
-
-        def sync(*args: Any, **kwargs: Any) -> Any:
-            nonlocal dead
-            if dead or not after:
-                dead = True
-                raise Crash
-            real(*args, **kwargs)
-            dead = True
-            raise Crash
-
-        async def later(*args: Any, **kwargs: Any) -> Any:
-            nonlocal dead
-            if dead or not after:
-                dead = True
-                raise Crash
-            await real(*args, **kwargs)
-            dead = True
-            raise Crash
-
-        setattr(target, name, sync if verb == "put" else later)
-        try:
-            yield
-        finally:
-            delattr(target, name)
 
     # The end, and what must hold
 
