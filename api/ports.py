@@ -1,6 +1,6 @@
 """What the servicers need of the controller. Protocols only, no I/O here.
 
-Implemented by `controller/runtime` and given to `server.build` by `controller.main`; tests use
+Implemented by `controller/runtime` and given to `GrpcServer` by `controller.listeners`; tests use
 the in-memory ones of `tests/unit/api/fakes.py`. Every method raises errors of
 `crd_like_specs.errors` only. Where a job is named, its name or its uid is accepted.
 

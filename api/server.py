@@ -2,7 +2,7 @@
 
 Without certificates for agents there is one listener with every service. With them, agents have
 their own, since gRPC in Python cannot make a client's certificate optional on one port.
-Built and started by `controller.main`; tests start it on free loopback ports.
+Built and started by `controller.listeners`; tests start it on free loopback ports.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It does not isolate, and says so. Each unit has a folder under the units' root and a supervisor
 of its own (`process_shim.py`), so units survive the controller; nothing is kept in memory that
-the folders don't tell. Linux only (/proc). I/O; made by `controller.main`.
+the folders don't tell. Linux only (/proc). I/O; made by `controller.chosen_platform`.
 """
 
 from __future__ import annotations

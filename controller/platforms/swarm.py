@@ -1,4 +1,4 @@
-"""Docker Swarm as a platform: one service per attempt. I/O; made by `controller.main`.
+"""Docker Swarm as a platform: one service per attempt. I/O; made by `controller.chosen_platform`.
 
 Works on Docker Engine 20.10 (API 1.41) and up. Words and choices are in `swarm_map.py`.
 """

@@ -1,6 +1,6 @@
 """The images of a manager's Docker Engine: listed, exported, and a registry's answer. I/O.
 
-Made by `controller.main` beside `SwarmPlatform`, with connections of its own, so that an export,
+Made by `controller.chosen_platform` beside `SwarmPlatform`, with connections of its own, so that an export,
 which takes seconds, keeps no call of the platform waiting.
 """
 

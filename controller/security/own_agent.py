@@ -1,7 +1,7 @@
 """The identity of the agent beside the controller, given without a token. I/O: its folder, the store.
 
 The controller makes the key here as the same user on the same machine; everything after that is as
-for any other worker. Used by `controller.main` before it starts the agent.
+for any other worker. Used, through `Security`, by `controller.agent_beside`.
 """
 
 from __future__ import annotations
