@@ -7,6 +7,7 @@ label, never by a remembered id; a container without our labels is never touched
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from collections import OrderedDict, deque
@@ -48,6 +49,8 @@ _STARTING: Final = 30.0  # seconds from a container's creation to its start, at 
 _LEFT: Final = 30.0  # seconds for which an ended container is left to Swarm to remove
 _REMEMBERED: Final = 10_000  # units whose containers are known after they were removed
 _OVERLAP: Final = 1000  # last frames remembered to find the rest of a log by
+# Swarm makes the network again and starts the same container once more, within a second.
+_TRIED_AGAIN: Final = re.compile(r"network \S+ not found")
 _CODE_MOUNT: Final = "/job"  # only units that run our runner have it
 
 
@@ -271,14 +274,19 @@ class DockerRuntime:
 
 
 def _read(attrs: Mapping[str, Any]) -> _Container | None:
-    """An inspected container of ours; None where its labels name no unit."""
+    """An inspected container of ours; None where its labels name no unit.
+
+    One that could not be started for want of its network is only about to start.
+    """
     unit = _unit_of(attrs["Config"]["Labels"] or {})
     if unit is None:
         return None
     state = attrs["State"]
     running = state["Running"] or state["Paused"] or state["Restarting"]
     status: str = state["Status"]
-    known = status in ("exited", "dead") or (status == "created" and state["ExitCode"] != 0)
+    tried_again = status == "created" and _TRIED_AGAIN.search(state["Error"])
+    failed = status == "created" and state["ExitCode"] != 0 and not tried_again
+    known = status in ("exited", "dead") or failed
     seen = UnitSeen(
         name=unit,
         running=running,
@@ -289,7 +297,8 @@ def _read(attrs: Mapping[str, Any]) -> _Container | None:
         folder=str((attrs["Config"]["Labels"] or {}).get(LABEL_FOLDER, "")),
     )
     created = parse_time(attrs["Created"])
-    return _Container(attrs["Id"], unit, created, status, seen, state["Error"])
+    error = "" if tried_again else state["Error"]
+    return _Container(attrs["Id"], unit, created, status, seen, error)
 
 
 def _unit_of(labels: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ import docker
 import pytest
 from cumulus.chronos_bindings.agent.ports import RawFrame, UnitSeen
 from cumulus.chronos_bindings.agent.runtime_docker import DockerRuntime
-from cumulus.crd_like_specs.errors import NotFoundError, Temporary
+from cumulus.crd_like_specs.errors import CumulusError, NotFoundError, Temporary
 from cumulus.crd_like_specs.identity import LABEL_OWNED, owned_labels, parse_unit, unit_name
 from local_machines import (
     IMAGE,
@@ -206,6 +206,43 @@ async def test_a_container_about_to_start_is_not_gone_and_one_left_so_is_removed
         assert not await machine.runtime.ensure_gone(unit), "Swarm may start it any moment"
         await later.kill(unit)
         assert await later.ensure_gone(unit)
+    finally:
+        await machine.close()
+
+
+@pytest.mark.docker
+async def test_a_container_whose_network_just_went_is_about_to_start(tmp_path: Path) -> None:
+    """Swarm makes it again: taken for ended, the output of what then ran would be lost."""
+    machine = DockerMachine(tmp_path)
+    name = f"cumulus-test-{uuid.uuid4().hex}"
+    networks: list[Any] = []
+
+    def renew(client: docker.DockerClient) -> None:
+        for network in networks:
+            network.remove()
+        networks[:] = [client.networks.create(name, internal=True)]
+
+    def start(client: docker.DockerClient) -> None:
+        client.api.start(machine.made[unit])
+
+    await machine.engine.call(renew)
+    unit = await machine.create("print('here', flush=True)", name)
+    try:
+        await machine.engine.call(lambda _: networks.pop().remove())
+        with pytest.raises(CumulusError, match=r"network \S+ not found"):
+            await machine.engine.call(start)
+        found = await seen(machine, unit)
+        assert found is not None
+        assert (found.running, found.exit_code) == (False, None)
+        with pytest.raises(Temporary):
+            await read(machine, unit)
+        assert not await machine.runtime.ensure_gone(unit)
+        await machine.engine.call(renew)
+        await machine.engine.call(start)
+        await ended(machine, unit)
+        assert text(await read(machine, unit), "stdout") == b"here\n"
+        await machine.remove(unit)
+        await machine.engine.call(lambda _: [network.remove() for network in networks])
     finally:
         await machine.close()
 

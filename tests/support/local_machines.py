@@ -184,7 +184,7 @@ class DockerMachine:
         await self.engine.call(lambda client: client.api.start(self.made[unit]))
         return unit
 
-    async def create(self, program: str) -> str:
+    async def create(self, program: str, network: str = "none") -> str:
         uid = uuid.uuid4().hex
 
         def create(client: docker.DockerClient) -> str:
@@ -193,7 +193,7 @@ class DockerMachine:
                 entrypoint=["python3"],
                 command=["-c", program],
                 labels=owned_labels(uid, 1, "x"),
-                network_mode="none",
+                network_mode=network,
                 init=True,
             )
             return str(container.id)
