@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cumulus.sdk import CumulusClient
-from system import System, wait_for
+from cumulus.sdk import CumulusClient, Options
+from system import ROOT, System, wait_for
 
 COUNTER = """
 import os, pathlib, time
@@ -184,6 +185,51 @@ def test_a_worker_that_dies_loses_little(process: System) -> None:
     )
     process.apply(text)
     wait_for(lambda: process.job("dies")["status"]["checkpoints"], 30)
+    kill_worker(process)
+    process.wait_phase("dies", "Succeeded", seconds=90)
+    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
+        start, end = client.result("dies")
+    assert 0 < start < end == 300
+    process.clean()
+
+
+def test_a_training_goes_on_after_a_pause_and_a_dead_worker(process: System) -> None:
+    """The function of the example, as it stands."""
+    path = ROOT / "sdk" / "examples" / "training.py"
+    spec = importlib.util.spec_from_file_location("training", path)
+    assert spec
+    assert spec.loader
+    training = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(training)
+    options = Options(
+        gpu_memory=None,
+        duration="5m",
+        cpus="100m",
+        ram="256Mi",
+        # Here the death of a worker is one of its processes; it is tried again for any cause.
+        spec={"checkpoint": {"interval": 1}, "retry": {"limit": 3, "backoff": "0s"}},
+    )
+    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
+        job = client.spawn(training.train, [150, 0.05], options=options)
+
+        def kept(attempt: int) -> bool:
+            return any(one["attempt"] == attempt for one in job.get_checkpoints())
+
+        wait_for(lambda: kept(1), 60)
+        job.pause()
+        wait_for(lambda: job.status() == "paused", 30)
+        job.resume()
+        wait_for(lambda: kept(2), 60)
+        kill_worker(process)
+        found = job.result(timeout=120)
+    first, second, third = found["began_at"]
+    assert first == 0 < second < third < 150
+    assert found["right"] > 0.9
+    process.clean()
+
+
+def kill_worker(process: System) -> None:
+    """Its agent, what runs there, and its disk, at once."""
     agent = process.folder / "data" / "agent"
     os.kill(int((agent / "lock").read_text()), signal.SIGKILL)
     for unit in (process.folder / "data" / "units").glob("cumulus-*"):
@@ -191,11 +237,6 @@ def test_a_worker_that_dies_loses_little(process: System) -> None:
             kill(json.loads((unit / name).read_text())["pid"], signal.SIGKILL)
     _empty(agent / "staging")
     _empty(agent / "checkpoints")
-    process.wait_phase("dies", "Succeeded", seconds=90)
-    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
-        start, end = client.result("dies")
-    assert 0 < start < end == 300
-    process.clean()
 
 
 def _empty(folder: Path) -> None:
