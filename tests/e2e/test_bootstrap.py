@@ -219,6 +219,9 @@ def test_a_killed_supervisors_program_goes_on_under_the_next_one(site: Site) -> 
     site.machine.run("cumulus-supervise", "stop", "cumulus-agent")
     assert agents(site) == []
     site.machine.run("cumulus-supervise", "start", "cumulus-agent")
+    lock = site.machine.root / DATA / "lock"
+    wait_for(lambda: lock.read_text().strip() in agents(site), 60)
+    wait_for(lambda: agent_status(site)["contact"], 60)
 
 
 def test_all_that_took_less_than_five_minutes(site: Site) -> None:
