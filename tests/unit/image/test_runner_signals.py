@@ -151,8 +151,8 @@ def test_a_job_that_was_extended_has_its_whole_grace(job: Job, started: Start) -
         def stop(*_): raise Stop
         def main():
             signal.signal(signal.SIGTERM, stop)
-            print("ready")
             try:
+                print("ready")
                 time.sleep(600)
             except Stop:
                 time.sleep(0.5)
