@@ -1,4 +1,4 @@
-"""How much a fleet costs one controller: 1,000 workers and 50,000 jobs, each through its whole life.
+"""How much a fleet costs one controller: 1,000 workers and 50,000 jobs, and whole lives of some.
 
 Everything of the controller is real but the sockets; workers are played (`support/simfleet.py`).
 Its store and its spools lie in memory, so that not this machine's disk is measured but the work.
@@ -23,6 +23,7 @@ from simfleet import Fleet, cpu
 
 WORKERS = 1_000
 JOBS = 50_000
+LIVES = 5_000
 EASY = 5_000
 """So many of the jobs have room on that fleet at once."""
 LATENCIES = 20
@@ -64,8 +65,8 @@ async def _room_for_all(folder: Path) -> dict[str, Any]:
     }
 
 
-async def _lives(folder: Path) -> list[dict[str, Any]]:
-    """Many more come than there is room for; all run to their ends."""
+async def _crowd(folder: Path) -> list[dict[str, Any]]:
+    """Many more come than there is room for."""
     fleet = await _ready(folder)
     await fleet.submit(JOBS)
     begun = cpu()
@@ -80,26 +81,31 @@ async def _lives(folder: Path) -> list[dict[str, Any]]:
     }
     waiting = len(fleet.records.waiting())
     latency = await _latency(fleet)
-    fleet.tally.begin()
-    begun_at = fleet.second
-    tally = await fleet.run()
-    ended = fleet.settled()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    lives = {
-        "what": f"{WORKERS:,} workers, {JOBS:,} jobs: their lives, to the last service removed",
-        "jobs": tally.admitted,
-        "admissions_per_second": tally.admitted / tally.controller,
-        "plans_per_second": tally.plans / tally.controller,
-        "note": f"peak memory {peak:,.0f} MiB; {fleet.second - begun_at:,} simulated seconds; "
-        + ", ".join(f"{count:,} {phase}" for phase, count in ended.items()),
-    }
     new = {
         "what": f"one new job among {waiting:,} that wait: submitted to leased",
         "jobs": LATENCIES,
         "median_ms": statistics.median(latency) * 1e3,
         "note": f"real time; the slowest took {max(latency) * 1e3:.1f} ms",
     }
-    return [first, new, lives]
+    return [first, new]
+
+
+async def _lives(folder: Path) -> dict[str, Any]:
+    """All run to their ends; `just soak` does that with all of the crowd."""
+    fleet = await _ready(folder)
+    await fleet.submit(LIVES)
+    begun_at = fleet.second
+    tally = await fleet.run()
+    ended = fleet.settled()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "what": f"{WORKERS:,} workers, {LIVES:,} jobs: their lives, to the last service removed",
+        "jobs": tally.admitted,
+        "admissions_per_second": tally.admitted / tally.controller,
+        "plans_per_second": tally.plans / tally.controller,
+        "note": f"peak memory {peak:,.0f} MiB; {fleet.second - begun_at:,} simulated seconds; "
+        + ", ".join(f"{count:,} {phase}" for phase, count in ended.items()),
+    }
 
 
 async def _latency(fleet: Fleet) -> list[float]:
@@ -125,7 +131,8 @@ def run(folder: Path) -> list[dict[str, Any]]:
     logger.disable("cumulus")
     try:
         room = asyncio.run(_room_for_all(base / "room"))
-        return [room, *asyncio.run(_lives(base / "lives")), KUEUE]
+        crowd = asyncio.run(_crowd(base / "crowd"))
+        return [room, *crowd, asyncio.run(_lives(base / "lives")), KUEUE]
     finally:
         logger.enable("cumulus")
         if base != folder:
