@@ -5,6 +5,7 @@ A part of `cumulus.py`'s class, apart from it for its size only.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -25,18 +26,19 @@ from . import checks
 T = TypeVar("T")
 
 
-class OperationsServicer:
+class OperationsServicer(ABC):
     """See the module docstring."""
 
     _tokens: Tokens | None
 
     @property
+    @abstractmethod
     def _jobs(self) -> JobsPort:
         """As the caller of the running call sees them."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _write(self, write: Coroutine[Any, Any, T]) -> T:
-        raise NotImplementedError
+        """To its end, also where the caller goes away meanwhile."""
 
     async def CreateToken(  # noqa: N802
         self, request: tokens_pb2.CreateTokenRequest, _context: Context

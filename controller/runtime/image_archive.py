@@ -82,7 +82,7 @@ def _write_down(content: IO[bytes], folder: Path) -> tuple[str, Path]:
             while piece := content.read(PIECE):
                 hashed.update(piece)
                 file.write(piece)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: no half-written part stays behind
         Path(name).unlink(missing_ok=True)
         raise
     return f"sha256:{hashed.hexdigest()}", Path(name)

@@ -276,7 +276,7 @@ class Machine:
         with process:
             try:
                 out, err = process.communicate(stdin, timeout=timeout)
-            except BaseException:
+            except BaseException:  # also Ctrl-C: what it started goes too
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         done = subprocess.CompletedProcess(words, process.returncode, out, err)

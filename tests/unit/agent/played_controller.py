@@ -51,6 +51,7 @@ class Controller(agent_pb2_grpc.AgentServicer):
         self.asked: list[tuple[str, int, str]] = []
         self.acking = True
         self.echoing = True
+        self.deaf = False  # it speaks, but says to have heard nothing
         self.refuse = ""
         self.news = asyncio.Condition()
         self._out: asyncio.Queue[pb.ControllerMessage | None] = asyncio.Queue()
@@ -126,8 +127,8 @@ class Controller(agent_pb2_grpc.AgentServicer):
         async for message in requests:
             frame = agent_frame_from_proto(message)
             self.said.append(frame)
-            if isinstance(frame, Heartbeat) and self.echoing:
-                self.tell(Heartbeat(1.0, frame.time))
+            if isinstance(frame, Heartbeat) and (self.echoing or self.deaf):
+                self.tell(Heartbeat(1.0, 0.0 if self.deaf else frame.time))
             if isinstance(frame, LogBatch) and self.acking:
                 for record in frame.records:
                     if record.sequence == len(self.kept):

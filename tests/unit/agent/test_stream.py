@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -174,10 +173,8 @@ async def test_a_controller_that_falls_silent_is_left(hasty: Place) -> None:
 
 async def test_a_controller_that_speaks_but_does_not_hear_is_left(hasty: Place) -> None:
     """The way there may be cut while the way back is open."""
-    hasty.controller.echoing = False
-    talking = asyncio.ensure_future(_talk_without_end(hasty.controller))
+    hasty.controller.deaf = True
     await hasty.controller.until(lambda: hasty.controller.sessions >= 2)
-    talking.cancel()
 
 
 async def test_contact_is_when_what_was_heard_was_sent(place: Place) -> None:
@@ -190,12 +187,6 @@ async def test_contact_is_when_what_was_heard_was_sent(place: Place) -> None:
     place.controller.tell(Heartbeat(1.0))
     await place.controller.until(lambda: len(heard) >= 3)
     assert max(heard) <= place.clock.monotonic()
-
-
-async def _talk_without_end(controller: Controller) -> None:
-    while True:
-        controller.tell(Heartbeat(1.0, 0.0))
-        await asyncio.sleep(0.01)
 
 
 async def test_a_frame_that_makes_no_sense_ends_nothing(place: Place) -> None:
