@@ -18,6 +18,7 @@ from .constraints import Constraint
 from .identity import DIGEST_PATTERN
 from .json_values import check_json
 from .meta import API_VERSION, Condition, Model, ObjectMeta
+from .outputs import KeptOutputs, OutputsSpec
 from .units import Bytes, Cpus, Fraction, Seconds
 
 GRACE_SECONDS = 10.0
@@ -145,7 +146,8 @@ class JobSpec(Model):
     node_selector: label → what it must be, see `constraints.py`.
     stop_after_disconnect: seconds after which a worker without contact to its controller ends the
     job, so that it can be tried elsewhere; 0: never, it runs to its end;
-    checkpoint: what is kept of /checkpoint from one attempt to the next, see `checkpoint.py`.
+    checkpoint: what is kept of /checkpoint from one attempt to the next, see `checkpoint.py`;
+    outputs: what is kept of /results when an attempt ends, see `outputs.py`.
     """
 
     code: Code | None = None
@@ -168,6 +170,7 @@ class JobSpec(Model):
     priority: int = Field(default=0, ge=-1000, le=1000, strict=True)
     stop_after_disconnect: Seconds = 0
     checkpoint: Checkpoint = Checkpoint()
+    outputs: OutputsSpec = OutputsSpec()
 
     @field_validator("args")
     @classmethod
@@ -201,12 +204,13 @@ class JobSpec(Model):
     def run_hash(self) -> str:
         """Hex SHA-256 of everything that defines a run: applying an equal spec runs nothing.
 
-        Left out: what steers a job without changing what runs (suspend, priority, ttl, checkpoint).
+        Left out: what steers a job without changing what runs (suspend, priority, ttl, what is
+        kept).
         """
         body = self.model_dump(
             mode="json",
             by_alias=True,
-            exclude={"suspend", "priority", "ttl_after_finished", "checkpoint"},
+            exclude={"suspend", "priority", "ttl_after_finished", "checkpoint", "outputs"},
             exclude_defaults=True,  # a field that a newer version adds must run nothing again
         )
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -256,8 +260,8 @@ class JobStatus(Model):
     started_at: when the service was seen running; expires_at: when the lease ends;
     retry_at: no new attempt before it; stopping: why the attempt is being stopped, ""
     while it is not; stop_by: the controller stops it itself if the agent has not by then;
-    result_size: bytes of the result envelope (0: none).
-    checkpoints: those that are kept, oldest first;
+    result_size: bytes of the result envelope (0: none);
+    outputs: what its attempts left in /results, as far as it is kept, oldest first;
     `cleaned`: service and lease of the last attempt are gone.
     """
 
@@ -284,6 +288,7 @@ class JobStatus(Model):
     waiting_for: tuple[WorkerReason, ...] = ()
     conditions: tuple[Condition, ...] = ()
     checkpoints: tuple[Snapshot, ...] = ()
+    outputs: tuple[KeptOutputs, ...] = ()
 
 
 class Job(Model):

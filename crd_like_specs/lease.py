@@ -14,6 +14,7 @@ from pydantic import Field
 
 from .checkpoint import Snapshot
 from .meta import API_VERSION, Model, ObjectMeta
+from .outputs import KeptOutputs
 
 
 class LeaseState(str, Enum):
@@ -55,7 +56,8 @@ class LeaseSpec(Model):
     notice: seconds between the warning and SIGTERM when revoked, for a job that asks for it;
     checkpoint: digest of what its /checkpoint begins with, "" for nothing; checkpoint_size: bytes
     that a checkpoint of it may have, 0: it has no such folder; checkpoint_interval: seconds
-    between two looks for a new one. A restarted agent re-creates the lease for the time left.
+    between two looks for a new one; outputs_size: bytes that may be kept of its /results, 0: it
+    has no such folder. A restarted agent re-creates the lease for the time left.
     """
 
     job: str
@@ -77,6 +79,7 @@ class LeaseSpec(Model):
     checkpoint: str = ""
     checkpoint_size: int = Field(default=0, ge=0)
     checkpoint_interval: int = Field(default=30, ge=1)
+    outputs_size: int = Field(default=0, ge=0)
 
 
 class LeaseMount(Model):
@@ -98,7 +101,8 @@ class LeaseStatus(Model):
     message: what people read of it; ended_at: when nothing of it ran any more, by the same timer
     as its end; backend: `chronos` or `ledger`. exit_code, finished_at: of its process as the
     worker's engine says, None and 0.0 while that is unknown;
-    checkpoint: the newest of this attempt that the controller has, None where there is none.
+    checkpoint: the newest of this attempt that the controller has, None where there is none;
+    outputs: what it left in /results and the controller has, None where there is nothing.
     """
 
     state: LeaseState = LeaseState.PENDING
@@ -115,6 +119,7 @@ class LeaseStatus(Model):
     reason: str = ""
     message: str = ""
     checkpoint: Snapshot | None = None
+    outputs: KeptOutputs | None = None
 
 
 class Lease(Model):

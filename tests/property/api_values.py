@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from cumulus.crd_like_specs import checkpoint, job, lease, source, worker
+from cumulus.crd_like_specs import checkpoint, job, lease, outputs, source, worker
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from hypothesis import strategies as st
@@ -88,6 +88,11 @@ common = {
         interval=st.integers(1, 86400),
         grace=st.integers(0, 3600),
     ),
+    "outputs": st.builds(
+        outputs.OutputsSpec,
+        size=st.integers(0, 1 << 40),
+        experiment=st.sampled_from(["", "night-3", "A.b_c"]),
+    ),
     "stop_after_disconnect": st.just(0) | st.integers(job.LEAST_DISCONNECT, 86400),
 }
 specs = st.builds(
@@ -125,6 +130,15 @@ snapshots = st.builds(
     attempt=st.integers(1, I32),
     taken_at=times,
 )
+kept_outputs = st.builds(
+    outputs.KeptOutputs,
+    digest=digests,
+    size=st.integers(0, I63),
+    files=counts,
+    attempt=st.integers(1, I32),
+    taken_at=times,
+    experiment=texts,
+)
 lease_mounts = st.builds(lease.LeaseMount, source=texts, target=texts)
 # The statuses' many plain fields are drawn by their types, so that a new one is covered at once.
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
@@ -144,6 +158,8 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     tuple[Condition, ...]: st.lists(conditions, max_size=2).map(tuple),
     checkpoint.Snapshot | None: st.none() | snapshots,
     tuple[checkpoint.Snapshot, ...]: st.lists(snapshots, max_size=2).map(tuple),
+    outputs.KeptOutputs | None: st.none() | kept_outputs,
+    tuple[outputs.KeptOutputs, ...]: st.lists(kept_outputs, max_size=2).map(tuple),
     tuple[job.Attempt, ...]: st.lists(attempts, max_size=2).map(tuple),
     tuple[job.WorkerReason, ...]: st.lists(reasons, max_size=2).map(tuple),
 }

@@ -140,8 +140,32 @@ class Snapshot(_message.Message):
     taken_at: float
     def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., attempt: _Optional[int] = ..., taken_at: _Optional[float] = ...) -> None: ...
 
+class OutputsSpec(_message.Message):
+    __slots__ = ("size", "experiment")
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    size: str
+    experiment: str
+    def __init__(self, size: _Optional[str] = ..., experiment: _Optional[str] = ...) -> None: ...
+
+class KeptOutputs(_message.Message):
+    __slots__ = ("digest", "size", "files", "attempt", "taken_at", "experiment")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    size: int
+    files: int
+    attempt: int
+    taken_at: float
+    experiment: str
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., attempt: _Optional[int] = ..., taken_at: _Optional[float] = ..., experiment: _Optional[str] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint")
+    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint", "outputs")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -174,6 +198,7 @@ class JobSpec(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     STOP_AFTER_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     code: Code
     image: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -192,7 +217,8 @@ class JobSpec(_message.Message):
     priority: int
     stop_after_disconnect: str
     checkpoint: Checkpoint
-    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ...) -> None: ...
+    outputs: OutputsSpec
+    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
@@ -229,7 +255,7 @@ class WorkerReason(_message.Message):
     def __init__(self, worker: _Optional[str] = ..., reason: _Optional[str] = ..., ever: _Optional[bool] = ..., fix: _Optional[str] = ...) -> None: ...
 
 class JobStatus(_message.Message):
-    __slots__ = ("phase", "reason", "message", "attempt", "observed_generation", "run_hash", "first_attempt", "worker", "devices", "exit_code", "submitted_at", "started_at", "finished_at", "expires_at", "retry_at", "result_size", "cleaned", "attempts", "waiting_for", "conditions", "stop_by", "stopping", "checkpoints")
+    __slots__ = ("phase", "reason", "message", "attempt", "observed_generation", "run_hash", "first_attempt", "worker", "devices", "exit_code", "submitted_at", "started_at", "finished_at", "expires_at", "retry_at", "result_size", "cleaned", "attempts", "waiting_for", "conditions", "stop_by", "stopping", "checkpoints", "outputs")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +279,7 @@ class JobStatus(_message.Message):
     STOP_BY_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     phase: str
     reason: str
     message: str
@@ -276,7 +303,8 @@ class JobStatus(_message.Message):
     stop_by: float
     stopping: str
     checkpoints: _containers.RepeatedCompositeFieldContainer[Snapshot]
-    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping[str, object]]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., stop_by: _Optional[float] = ..., stopping: _Optional[str] = ..., checkpoints: _Optional[_Iterable[_Union[Snapshot, _Mapping[str, object]]]] = ...) -> None: ...
+    outputs: _containers.RepeatedCompositeFieldContainer[KeptOutputs]
+    def __init__(self, phase: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ..., observed_generation: _Optional[int] = ..., run_hash: _Optional[str] = ..., first_attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., exit_code: _Optional[int] = ..., submitted_at: _Optional[float] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., retry_at: _Optional[float] = ..., result_size: _Optional[int] = ..., cleaned: _Optional[bool] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping[str, object]]]] = ..., waiting_for: _Optional[_Iterable[_Union[WorkerReason, _Mapping[str, object]]]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., stop_by: _Optional[float] = ..., stopping: _Optional[str] = ..., checkpoints: _Optional[_Iterable[_Union[Snapshot, _Mapping[str, object]]]] = ..., outputs: _Optional[_Iterable[_Union[KeptOutputs, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
@@ -293,7 +321,7 @@ class Job(_message.Message):
     def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[JobSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[JobStatus, _Mapping[str, object]]] = ...) -> None: ...
 
 class LeaseSpec(_message.Message):
-    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory", "pids", "stop_after_disconnect", "notice", "checkpoint", "checkpoint_size", "checkpoint_interval")
+    __slots__ = ("job", "job_name", "attempt", "worker", "devices", "memory_milli", "duration", "not_before", "not_after", "revoked", "grace", "cpus", "memory", "pids", "stop_after_disconnect", "notice", "checkpoint", "checkpoint_size", "checkpoint_interval", "outputs_size")
     JOB_FIELD_NUMBER: _ClassVar[int]
     JOB_NAME_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -313,6 +341,7 @@ class LeaseSpec(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_SIZE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_SIZE_FIELD_NUMBER: _ClassVar[int]
     job: str
     job_name: str
     attempt: int
@@ -332,10 +361,11 @@ class LeaseSpec(_message.Message):
     checkpoint: str
     checkpoint_size: int
     checkpoint_interval: int
-    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., pids: _Optional[int] = ..., stop_after_disconnect: _Optional[int] = ..., notice: _Optional[float] = ..., checkpoint: _Optional[str] = ..., checkpoint_size: _Optional[int] = ..., checkpoint_interval: _Optional[int] = ...) -> None: ...
+    outputs_size: int
+    def __init__(self, job: _Optional[str] = ..., job_name: _Optional[str] = ..., attempt: _Optional[int] = ..., worker: _Optional[str] = ..., devices: _Optional[_Iterable[int]] = ..., memory_milli: _Optional[int] = ..., duration: _Optional[int] = ..., not_before: _Optional[float] = ..., not_after: _Optional[float] = ..., revoked: _Optional[str] = ..., grace: _Optional[float] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., pids: _Optional[int] = ..., stop_after_disconnect: _Optional[int] = ..., notice: _Optional[float] = ..., checkpoint: _Optional[str] = ..., checkpoint_size: _Optional[int] = ..., checkpoint_interval: _Optional[int] = ..., outputs_size: _Optional[int] = ...) -> None: ...
 
 class LeaseStatus(_message.Message):
-    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image", "ended_at", "exit_code", "finished_at", "checkpoint")
+    __slots__ = ("state", "partition_ids", "backend", "held_at", "expires_at", "reason", "message", "env", "mounts", "image", "ended_at", "exit_code", "finished_at", "checkpoint", "outputs")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +387,7 @@ class LeaseStatus(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     state: str
     partition_ids: _containers.RepeatedScalarFieldContainer[str]
     backend: str
@@ -371,7 +402,8 @@ class LeaseStatus(_message.Message):
     exit_code: int
     finished_at: float
     checkpoint: Snapshot
-    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ..., ended_at: _Optional[float] = ..., exit_code: _Optional[int] = ..., finished_at: _Optional[float] = ..., checkpoint: _Optional[_Union[Snapshot, _Mapping[str, object]]] = ...) -> None: ...
+    outputs: KeptOutputs
+    def __init__(self, state: _Optional[str] = ..., partition_ids: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., held_at: _Optional[float] = ..., expires_at: _Optional[float] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., mounts: _Optional[_Iterable[_Union[LeaseMount, _Mapping[str, object]]]] = ..., image: _Optional[str] = ..., ended_at: _Optional[float] = ..., exit_code: _Optional[int] = ..., finished_at: _Optional[float] = ..., checkpoint: _Optional[_Union[Snapshot, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[KeptOutputs, _Mapping[str, object]]] = ...) -> None: ...
 
 class LeaseMount(_message.Message):
     __slots__ = ("source", "target")
