@@ -31,7 +31,8 @@ READERS: Final = frozenset({Role.ADMIN, Role.SUBMITTER, Role.VIEWER})
 
 LOGIN: Final = "/ui/login"
 
-_PROBES: Final = ("/healthz", "/readyz")  # they carry no tokens
+_PROBES: Final = ("/healthz", "/readyz", "/jobrunner/health", "/runner/health")
+"""They carry no tokens."""
 _OPEN: Final = (LOGIN, "/ui/static/")  # what somebody needs who is to log in
 _HEADERS: Final = {
     "content-security-policy": (
@@ -56,6 +57,12 @@ class SessionsPort(Protocol):
 def viewer(request: Request) -> Viewer:
     """Whose jobs the request may be shown, as the guard found."""
     found: Viewer = request.state.viewer
+    return found
+
+
+def holder(request: Request) -> Holder | None:
+    """Who asks, as the guard found; None where everybody may do everything."""
+    found: Holder | None = request.state.holder
     return found
 
 
@@ -119,7 +126,7 @@ class Guard:
 
         try:
             holder = self._holder(scope)
-            scope.setdefault("state", {})["viewer"] = viewer_of(holder)
+            scope.setdefault("state", {}).update(viewer=viewer_of(holder), holder=holder)
         except CumulusError as error:
             await _refusal(error, scope)(scope, receive, noting)
         else:
