@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Protocol
 
@@ -36,22 +36,27 @@ class Role(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a token. owner: the name that its jobs are marked with; "" where it has none, as
+    """Who holds a token. owner: its holder's name, of an agent its worker's; "" where it has none, as
     only admins, viewers and agents may. token: id of one that an admin handed out, "" for those of
-    the configuration; expires_at: POSIX seconds at which it ends, 0.0 for never.
+    the configuration; expires_at: POSIX seconds at which it ends, 0.0 for never. project: whose jobs
+    it submits and sees, "" for one called as the holder is; permissions: what else it may, of
+    `viewer.PERMISSIONS`; admins may all of it.
     """
 
     role: Role
     owner: str = ""
     token: str = ""
     expires_at: float = 0.0
+    project: str = ""
+    permissions: frozenset[str] = frozenset()
 
     @property
     def viewer(self) -> Viewer:
         """Whose jobs it sees."""
         who = self.owner or self.role.value
         sees_all = self.role in (Role.ADMIN, Role.VIEWER)
-        return Viewer(self.owner, own_only=not sees_all, who=who)
+        owner = self.project or self.owner
+        return Viewer(owner, own_only=not sees_all, who=who, permissions=self.permissions)
 
 
 def viewer_of(holder: Holder | None) -> Viewer:
@@ -130,7 +135,8 @@ class Tokens:
     handed out since, None where none can be.
 
     A submitter without a name is known by its token's hash, `submitter-<8 hex digits>`: always the
-    same one for the same token. Tokens of one name own the same jobs.
+    same one for the same token. Tokens of one project own the same jobs, and a project is called as the
+    holder is where none is named.
     """
 
     def __init__(self, tokens: Mapping[str, Holder], issued: IssuedPort | None = None) -> None:
@@ -176,7 +182,7 @@ class Tokens:
 def _named(holder: Holder, key: bytes) -> Holder:
     if holder.role is not Role.SUBMITTER or holder.owner:
         return holder
-    return Holder(holder.role, f"submitter-{key.hex()[:8]}")
+    return replace(holder, owner=f"submitter-{key.hex()[:8]}")
 
 
 def hashed(secret: str) -> bytes:

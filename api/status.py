@@ -40,6 +40,8 @@ TABLE: Final[dict[type[e.CumulusError], Row]] = {
     e.ExpiredError: Row(_C.OUT_OF_RANGE, 410, 5),
     e.UnauthenticatedError: Row(_C.UNAUTHENTICATED, 401, 6),
     e.ForbiddenError: Row(_C.PERMISSION_DENIED, 403, 6),
+    e.QuotaExceededError: Row(_C.RESOURCE_EXHAUSTED, 403, 8),
+    e.TooManyRequestsError: Row(_C.RESOURCE_EXHAUSTED, 429, 8),
     e.NoWorkersError: Row(_C.UNAVAILABLE, 503, 7),
     e.UnschedulableError: Row(_C.RESOURCE_EXHAUSTED, 503, 7),
     e.UnavailableError: Row(_C.UNAVAILABLE, 503, 3),
@@ -103,6 +105,8 @@ def to_grpc(error: e.CumulusError) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(reason=_reason(_listed(error)), domain=DOMAIN)
     if isinstance(error, e.DriverError):
         info.metadata["driver_reason"] = _cut(error.reason, 64)
+    if isinstance(error, e.TooManyRequestsError):
+        info.metadata["retry_after"] = f"{error.retry_after:.3f}"
     detail = pb.ErrorDetail(job_id=_cut(error.job_id, 64))
     if isinstance(error, e.ValidationError):
         detail.problems.extend(_problems(error.problems))
@@ -137,6 +141,9 @@ def from_grpc(error: grpc.RpcError) -> e.CumulusError:
     if issubclass(kind, e.DriverError):
         reason = info.metadata["driver_reason"]
         return kind(message, reason=reason, job_id=detail.job_id)
+    if issubclass(kind, e.TooManyRequestsError):
+        after = _seconds(info.metadata["retry_after"])
+        return kind(message, retry_after=after, job_id=detail.job_id)
     return kind(message, job_id=detail.job_id)
 
 
@@ -174,6 +181,11 @@ def _problems(problems: tuple[e.Problem, ...]) -> list[pb.Problem]:
             break
         kept.append(packed)
     return kept
+
+
+def _seconds(text: str) -> float:
+    """As a server of ours wrote it; one second where it is no such number."""
+    return float(text) if re.fullmatch(r"[0-9]{1,6}\.[0-9]{3}", text) else 1.0
 
 
 def _cut(text: str, limit: int) -> str:

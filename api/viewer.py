@@ -11,16 +11,25 @@ from typing import Final
 
 from ..crd_like_specs.meta import ObjectMeta
 
+PERMISSIONS: Final = frozenset({"root"})
+"""What a token may be allowed beyond its role. root: containers that run as uid 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """owner: what jobs that it submits are marked with, "" for nobody's; own_only: it sees no
-    others than those; who: as events name it, "" where nobody knows who calls.
+    """owner: the project that what it submits is marked with, "" for nobody's; own_only: it sees no
+    others than those; who: as events name it, "" where nobody knows who calls; permissions: of
+    PERMISSIONS, see `may`.
     """
 
     owner: str = ""
     own_only: bool = False
     who: str = ""
+    permissions: frozenset[str] = frozenset()
+
+    def may(self, permission: str) -> bool:
+        """Whether it has the permission: who sees everything has all, and whoever was given it."""
+        return not self.own_only or permission in self.permissions
 
     def sees(self, meta: ObjectMeta) -> bool:
         """Whether this job or lease is one for its eyes; what is nobody's is for those of all."""

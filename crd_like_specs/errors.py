@@ -6,6 +6,8 @@ CumulusError
 ├── ConflictError        someone else wrote first, or the object is in the way
 ├── ExpiredError         a watch or offset too old to resume: list again
 ├── UnauthenticatedError, ForbiddenError
+├── QuotaExceededError   the project may have no more of it
+├── TooManyRequestsError wait `retry_after` seconds and ask again
 ├── NoWorkersError       the pool is empty: "No GPU workers available"
 ├── UnschedulableError   larger than any worker that exists
 ├── StoreError           the store refuses to go on (disk, corruption, read-only)
@@ -83,6 +85,18 @@ class UnauthenticatedError(CumulusError):
 
 class ForbiddenError(CumulusError):
     """The credentials do not allow this."""
+
+
+class QuotaExceededError(CumulusError):
+    """The project has all that it may have; waiting alone doesn't help."""
+
+
+class TooManyRequestsError(CumulusError):
+    """The caller asks too often; nothing was done. retry_after: seconds to wait."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0, job_id: str = "") -> None:
+        super().__init__(message, job_id=job_id)
+        self.retry_after = retry_after
 
 
 class NoWorkersError(CumulusError):

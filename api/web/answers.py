@@ -4,20 +4,33 @@ but for the log line of a bug. Added to the application by `app.py`.
 
 from __future__ import annotations
 
+import math
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from loguru import logger
 from starlette.exceptions import HTTPException
 
-from ...crd_like_specs.errors import CumulusError, Problem, ValidationError
+from ...crd_like_specs.errors import (
+    CumulusError,
+    Problem,
+    TooManyRequestsError,
+    UnauthenticatedError,
+    ValidationError,
+)
 from ..status import to_http
 
 
 def answer(error: CumulusError) -> JSONResponse:
-    """The error with its status."""
+    """The error with its status, and the headers that belong to it."""
     code, body = to_http(error)
-    return JSONResponse(body, code)
+    headers = {}
+    if isinstance(error, UnauthenticatedError):
+        headers["www-authenticate"] = 'Bearer realm="cumulus"'
+    if isinstance(error, TooManyRequestsError):
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    return JSONResponse(body, code, headers)
 
 
 def add_errors(app: FastAPI) -> None:

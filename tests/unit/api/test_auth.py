@@ -70,6 +70,24 @@ def test_submitters_have_a_name_that_stays_and_tells_nothing_of_their_token() ->
     assert TOKENS.holder(f"Bearer {SECRETS[Role.ADMIN]}").owner == ""
 
 
+def test_tokens_of_one_project_see_the_same() -> None:
+    mine, his = (Holder(Role.SUBMITTER, name, project="vision").viewer for name in ("ann", "bob"))
+    assert (mine.owner, mine.who, his.owner, his.who) == ("vision", "ann", "vision", "bob")
+    made = ObjectMeta(name="a", owner=mine.owner)
+    assert mine.sees(made)
+    assert his.sees(made)
+    alone = Holder(Role.SUBMITTER, "ann").viewer
+    assert not alone.sees(made)
+    assert not mine.sees(ObjectMeta(name="old", owner="ann"))
+
+
+def test_what_a_token_may_beyond_its_role() -> None:
+    assert not Holder(Role.SUBMITTER, "ann").viewer.may("root")
+    assert Holder(Role.SUBMITTER, "ann", permissions=frozenset({"root"})).viewer.may("root")
+    assert Holder(Role.ADMIN).viewer.may("root")
+    assert viewer_of(None).may("root")
+
+
 def test_who_sees_what() -> None:
     mine, others, nobodys = (ObjectMeta(name="a", owner=o) for o in ("team", "them", ""))
     team = Holder(Role.SUBMITTER, "team").viewer

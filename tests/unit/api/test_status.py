@@ -29,7 +29,7 @@ def received(status: status_pb2.Status) -> grpc.aio.AioRpcError:
 
 def test_the_table_covers_the_tree() -> None:
     assert set(TABLE) == tree()
-    assert len(tree()) == 14
+    assert len(tree()) == 16
 
 
 @pytest.mark.parametrize("kind", sorted(tree(), key=lambda k: k.__name__))
@@ -49,6 +49,13 @@ async def test_every_error_crosses_a_real_connection(
     got = await error_of(world.cumulus.Get(pb.GetRequest(kind="Job", name="hello")))
     assert type(got) is kind
     assert (got.message, got.job_id) == ("what happened", "hello")
+
+
+@pytest.mark.parametrize(("after", "told"), [(0.25, 0.25), (90.0, 90.0), (1e9, 1.0)])
+def test_when_to_ask_again_comes_along(after: float, told: float) -> None:
+    got = from_grpc(received(to_grpc(e.TooManyRequestsError("slower", retry_after=after))))
+    assert isinstance(got, e.TooManyRequestsError)
+    assert got.retry_after == told
 
 
 def test_a_subclass_goes_as_its_nearest_listed_class() -> None:
