@@ -1,7 +1,8 @@
 """Around every HTTP request: who asks, errors of that, headers of pages, the access log.
 
 A plain ASGI layer and none of `BaseHTTPMiddleware`, which stands between streams and their
-clients. Handlers ask `viewer(request)` whose jobs may be shown. APIs take a bearer token and never
+clients. Which roles may call what is `access.py`'s; handlers ask `viewer(request)` whose jobs may be
+shown and changed. APIs take a bearer token and never
 a cookie, so that no other site can have a browser ask for anything; the dashboard takes either.
 I/O: the log only.
 """
@@ -22,18 +23,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...crd_like_specs.errors import CumulusError, ForbiddenError, UnauthenticatedError
-from ..auth import Holder, Role, Tokens, is_loopback, require, viewer_of
+from ..auth import Holder, Tokens, is_loopback, viewer_of
 from ..viewer import Viewer
+from . import access
+from .access import LOGIN
 from .answers import answer
 
-READERS: Final = frozenset({Role.ADMIN, Role.SUBMITTER, Role.VIEWER})
-"""Who may read anything here; agents have nothing to look for."""
-
-LOGIN: Final = "/ui/login"
-
-_PROBES: Final = ("/healthz", "/readyz", "/jobrunner/health", "/runner/health")
-"""They carry no tokens."""
-_OPEN: Final = (LOGIN, "/ui/static/")  # what somebody needs who is to log in
 _HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -154,14 +149,14 @@ class Guard:
             if self._local and is_page(path):
                 _require_local(Headers(scope=scope).get("host", ""))
             return None
-        if path in _PROBES or path.startswith(_OPEN):
+        if access.is_open(path):
             return None
         given = Headers(scope=scope).get("authorization")
         if given is None and self._sessions is not None and is_page(path):
             holder = self._sessions.holder(session_of(scope), self._now())
         else:
             holder = self._tokens.holder(given)
-        require(holder.role, READERS, f"read {path}")
+        access.check(holder.role, scope["method"], path)
         return holder
 
 

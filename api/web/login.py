@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from ...crd_like_specs.errors import CumulusError, ForbiddenError, ValidationError
 from ..overview import OverviewPort
 from ..status import row
-from .guard import LOGIN, cookie_name, session_of
+from .access import LOGIN
+from .guard import cookie_name, session_of
 from .render import Pages
 from .sessions import LASTS, Sessions
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from ...crd_like_specs.errors import UnauthenticatedError
 from ..auth import Holder, Tokens, hashed, require
-from .guard import READERS
+from .access import READERS
 
 LASTS: Final = 12 * 3600.0
 """Seconds from the login to its end, however much is looked at meanwhile."""
