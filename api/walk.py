@@ -16,7 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from pydantic_core import PydanticUndefined
 
-from ..crd_like_specs import checkpoint, job, lease, outputs, source, worker
+from ..crd_like_specs import checkpoint, job, job_datasets, lease, outputs, source, worker
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.meta import Condition, Model, ObjectMeta
 from ..crd_like_specs.wording import describe
@@ -33,6 +33,7 @@ MODELS: Final[dict[str, type[Model]]] = {
         for model in (
             *(checkpoint.Checkpoint, checkpoint.Snapshot),
             *(outputs.OutputsSpec, outputs.KeptOutputs),
+            job_datasets.DatasetMount,
             *(job.Code, job.Gpu, job.Resources, job.Retry, job.JobSpec, job.Attempt),
             *(job.WorkerReason, job.JobStatus, job.Job),
             *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
@@ -45,7 +46,16 @@ MODELS: Final[dict[str, type[Model]]] = {
 
 # Written by people and by clients in any language, who leave out what they don't care about: a
 # zero means "not given" there. Everywhere else it means zero.
-_SPARSE: Final = {"Metadata", "JobSpec", "Gpu", "Resources", "Retry", "Checkpoint", "OutputsSpec"}
+_SPARSE: Final = {
+    "Metadata",
+    "JobSpec",
+    "Gpu",
+    "Resources",
+    "Retry",
+    "Checkpoint",
+    "OutputsSpec",
+    "DatasetMount",
+}
 
 
 def to_message(model: Model, message: type[MessageT]) -> MessageT:

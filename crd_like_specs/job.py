@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from .checkpoint import Checkpoint, Snapshot
 from .constraints import Constraint
 from .identity import DIGEST_PATTERN
+from .job_datasets import DatasetMount, check_mounts
 from .json_values import check_json
 from .meta import API_VERSION, Condition, Model, ObjectMeta
 from .outputs import KeptOutputs, OutputsSpec
@@ -147,7 +148,8 @@ class JobSpec(Model):
     stop_after_disconnect: seconds after which a worker without contact to its controller ends the
     job, so that it can be tried elsewhere; 0: never, it runs to its end;
     checkpoint: what is kept of /checkpoint from one attempt to the next, see `checkpoint.py`;
-    outputs: what is kept of /results when an attempt ends, see `outputs.py`.
+    outputs: what is kept of /results when an attempt ends, see `outputs.py`;
+    datasets: what it finds to read, and where, see `job_datasets.py`.
     """
 
     code: Code | None = None
@@ -171,12 +173,19 @@ class JobSpec(Model):
     stop_after_disconnect: Seconds = 0
     checkpoint: Checkpoint = Checkpoint()
     outputs: OutputsSpec = OutputsSpec()
+    datasets: tuple[DatasetMount, ...] = ()
 
     @field_validator("args")
     @classmethod
     def _plain(cls, args: list[Any] | dict[str, Any]) -> list[Any] | dict[str, Any]:
         check_json(args)
         return args
+
+    @field_validator("datasets")
+    @classmethod
+    def _apart(cls, datasets: tuple[DatasetMount, ...]) -> tuple[DatasetMount, ...]:
+        check_mounts(datasets)
+        return datasets
 
     @field_validator("stop_after_disconnect")
     @classmethod
@@ -205,14 +214,24 @@ class JobSpec(Model):
         """Hex SHA-256 of everything that defines a run: applying an equal spec runs nothing.
 
         Left out: what steers a job without changing what runs (suspend, priority, ttl, what is
-        kept).
+        kept). A dataset counts by its content, whatever it is called.
         """
         body = self.model_dump(
             mode="json",
             by_alias=True,
-            exclude={"suspend", "priority", "ttl_after_finished", "checkpoint", "outputs"},
+            exclude={
+                "suspend",
+                "priority",
+                "ttl_after_finished",
+                "checkpoint",
+                "outputs",
+                "datasets",
+            },
             exclude_defaults=True,  # a field that a newer version adds must run nothing again
         )
+        if self.datasets:
+            ordered = sorted(self.datasets, key=lambda mount: mount.path)
+            body["datasets"] = [mount.content() for mount in ordered]
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 

@@ -58,6 +58,8 @@ class WorkerStatus(Model):
     to reach nothing; agent_version: of its agent; conditions: named aspects of its state;
     cpus: thousandths of a core; memory, disk: bytes; pids: processes, 0 where unknown;
     last_heartbeat: POSIX seconds; boot_id: changes with each start of the machine;
+    dataset_cache: bytes that datasets may take there, 0 where unknown; datasets: digests of those
+    that are there;
 
     node_id: the platform's id for pinning; staging_root: absolute folder on the worker below
     which the agent stages `<unit>/` folders; partitioner: `chronos` or `ledger`.
@@ -70,6 +72,8 @@ class WorkerStatus(Model):
     pids: int = 0
     disk: int = 0
     boot_id: str = ""
+    dataset_cache: int = Field(default=0, ge=0)
+    datasets: tuple[str, ...] = ()
     devices: tuple[Device, ...] = ()
     partitioner: str = ""
     staging_root: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from cumulus.crd_like_specs import checkpoint, job, lease, outputs, source, worker
+from cumulus.crd_like_specs import checkpoint, job, job_datasets, lease, outputs, source, worker
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from hypothesis import strategies as st
@@ -93,6 +93,20 @@ common = {
         size=st.integers(0, 1 << 40),
         experiment=st.sampled_from(["", "night-3", "A.b_c"]),
     ),
+    "datasets": st.lists(
+        st.builds(
+            job_datasets.DatasetMount,
+            name=names,
+            digest=st.just("") | digests,
+            path=st.just("") | st.from_regex(r"/data-[a-z]{1,4}", fullmatch=True),
+            size=st.integers(0, I63),
+            extracted=st.integers(0, I63),
+            format=st.sampled_from(["", "file", "tar.gz"]),
+            filename=texts,
+        ),
+        max_size=3,
+        unique_by=lambda mount: mount.path,
+    ).map(tuple),
     "stop_after_disconnect": st.just(0) | st.integers(job.LEAST_DISCONNECT, 86400),
 }
 specs = st.builds(

@@ -164,8 +164,26 @@ class KeptOutputs(_message.Message):
     experiment: str
     def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., attempt: _Optional[int] = ..., taken_at: _Optional[float] = ..., experiment: _Optional[str] = ...) -> None: ...
 
+class DatasetMount(_message.Message):
+    __slots__ = ("name", "digest", "path", "size", "extracted", "format", "filename")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    EXTRACTED_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    digest: str
+    path: str
+    size: int
+    extracted: int
+    format: str
+    filename: str
+    def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., extracted: _Optional[int] = ..., format: _Optional[str] = ..., filename: _Optional[str] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint", "outputs")
+    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint", "outputs", "datasets")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +217,7 @@ class JobSpec(_message.Message):
     STOP_AFTER_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
     code: Code
     image: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -218,7 +237,8 @@ class JobSpec(_message.Message):
     stop_after_disconnect: str
     checkpoint: Checkpoint
     outputs: OutputsSpec
-    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ...) -> None: ...
+    datasets: _containers.RepeatedCompositeFieldContainer[DatasetMount]
+    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetMount, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
@@ -458,7 +478,7 @@ class WorkerSpec(_message.Message):
     def __init__(self, cordoned: _Optional[bool] = ..., drain: _Optional[bool] = ..., available_until: _Optional[float] = ..., fenced: _Optional[bool] = ...) -> None: ...
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("node_id", "platform", "cpus", "memory", "devices", "partitioner", "staging_root", "images", "network_isolation", "agent_version", "last_heartbeat", "conditions", "pids", "disk", "boot_id")
+    __slots__ = ("node_id", "platform", "cpus", "memory", "devices", "partitioner", "staging_root", "images", "network_isolation", "agent_version", "last_heartbeat", "conditions", "pids", "disk", "boot_id", "dataset_cache", "datasets")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
@@ -474,6 +494,8 @@ class WorkerStatus(_message.Message):
     PIDS_FIELD_NUMBER: _ClassVar[int]
     DISK_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    DATASET_CACHE_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     platform: str
     cpus: int
@@ -489,7 +511,9 @@ class WorkerStatus(_message.Message):
     pids: int
     disk: int
     boot_id: str
-    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping[str, object]]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., pids: _Optional[int] = ..., disk: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
+    dataset_cache: int
+    datasets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_id: _Optional[str] = ..., platform: _Optional[str] = ..., cpus: _Optional[int] = ..., memory: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping[str, object]]]] = ..., partitioner: _Optional[str] = ..., staging_root: _Optional[str] = ..., images: _Optional[_Iterable[str]] = ..., network_isolation: _Optional[bool] = ..., agent_version: _Optional[str] = ..., last_heartbeat: _Optional[float] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping[str, object]]]] = ..., pids: _Optional[int] = ..., disk: _Optional[int] = ..., boot_id: _Optional[str] = ..., dataset_cache: _Optional[int] = ..., datasets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Worker(_message.Message):
     __slots__ = ("api_version", "kind", "metadata", "spec", "status")
