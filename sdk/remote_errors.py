@@ -1,4 +1,5 @@
-"""The exception of a job as one of its own type, where that type exists here. Pure.
+"""The exception of a job as one of its own type, where that type exists here. Reads
+lines of source for tracebacks (`remote_trace.py`), and nothing else.
 
 What comes is both: a JobFailedError, with all that is known of the job, and the class that the
 job raised, so that `except ValueError` catches it as it would have without the job. Its cause
@@ -13,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .errors import JobError, JobFailedError
+from .remote_trace import shown
 
 if TYPE_CHECKING:
     from ..crd_like_specs.job import Job
@@ -40,7 +42,7 @@ def remote_error(
     except TypeError:  # layouts that cannot be joined, a metaclass or a __new__ of its own
         made = RemoteError(message, **known)
     if traceback:
-        made.__cause__ = RemoteTraceback(traceback)
+        made.__cause__ = RemoteTraceback(shown(traceback))
     return made
 
 

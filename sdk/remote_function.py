@@ -40,6 +40,7 @@ class _Function(Generic[C, P, R]):
         self.client = client
         self.func = func
         self.options = options
+        self._packed: FunctionCode | None = None
 
     def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here."""
@@ -48,15 +49,16 @@ class _Function(Generic[C, P, R]):
     def with_options(self, **changes: Any) -> Self:
         """The same function with other `Options`, such as `duration` or `idempotency_key`."""
         made = type(self)(self.client, self.func, replace(self.options, **changes))
-        made.__dict__["code"] = self.code
+        made._packed = self._packed  # noqa: SLF001 (of the same class)
         return made
 
-    @functools.cached_property
+    @property
     def code(self) -> FunctionCode:
-        """Packed once: what the function refers to is taken as it is at its first call."""
+        """As the function is now, with the globals it refers to; packed anew if that changed."""
         from .functions.code import pack_function  # noqa: PLC0415 (importing the SDK costs little)
 
-        return pack_function(self.func)
+        self._packed = pack_function(self.func, self._packed)
+        return self._packed
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """As the function alone, by nothing of ours: the SDK is not there in a job."""

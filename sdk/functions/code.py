@@ -24,6 +24,7 @@ from . import modules, pickling, reach
 from .tainted import sdk_users
 
 _MAIN: Final = b"from _cumulus_call import main  # noqa: F401\n"
+_PICKLE: Final = "_cumulus_function.pkl"
 _HERE: Final = ".".join(map(str, sys.version_info[:2]))
 
 
@@ -53,8 +54,12 @@ class FunctionCode:
         return self._wider[names]
 
 
-def pack_function(function: Callable[..., Any]) -> FunctionCode:
-    """ValidationError that names what cannot travel, such as an open file or a lock."""
+def pack_function(function: Callable[..., Any], known: FunctionCode | None = None) -> FunctionCode:
+    """ValidationError that names what cannot travel, such as an open file or a lock. known: as it
+    was packed before, which is given back where nothing of it changed.
+    """
+    if known is not None and _is_as_packed(function, known):
+        return known
     files, pickled = function_files(function)
     python = _HERE if pickling.carries_bytecode(pickled) else ""
     return _packed(files, _name(function), python)
@@ -82,7 +87,7 @@ def function_files(
         **_cloudpickle(Path(cloudpickle.__file__).parent),
         "main.py": _MAIN,
         "_cumulus_call.py": Path(__file__).with_name("shipped.py").read_bytes(),
-        "_cumulus_function.pkl": pickled,
+        _PICKLE: pickled,
     }
     if baked:
         files["_cumulus_call.pkl"] = baked
@@ -118,6 +123,13 @@ def check_python(code: FunctionCode, image_python: str, call: bytes = b"") -> No
             f"Python {image_python}: put the functions and classes among them into a module of "
             f"their own, or use Python {image_python} here"
         )
+
+
+def _is_as_packed(function: Callable[..., Any], known: FunctionCode) -> bool:
+    try:
+        return dumps(function) == known.files[_PICKLE]
+    except pickling.FAILURES:
+        return False  # packing it says why
 
 
 def _packed(files: Mapping[str, bytes], name: str, python: str) -> FunctionCode:

@@ -115,7 +115,7 @@ class NotebookDisplay:
     """One output of the cell that is written anew; the job's output is printed beside it."""
 
     def __init__(self) -> None:
-        from IPython.display import display  # type: ignore[import-not-found]  # noqa: PLC0415
+        from IPython.display import display  # noqa: PLC0415 (is there in notebooks only)
 
         self._handle = display(_bundle(""), raw=True, display_id=True)
         self._key = ""

@@ -17,6 +17,7 @@ from cumulus.sdk.functions.code import FunctionCode, check_python, pack_function
 from cumulus.sdk.functions.options import Options, function_job
 from cumulus.sdk.functions.packager import CodePackager
 from cumulus.sdk.functions.values import decode_result, encode_call
+from cumulus.sdk.remote_function import RemoteFunction
 from run_job import Job as Run
 
 from .packed import by_value, names
@@ -87,6 +88,21 @@ def test_an_import_inside_a_notebooks_function_counts(folder: Path, job: Run) ->
 
 def test_equal_functions_give_equal_bytes() -> None:
     assert pack_function(add).digest == pack_function(add).digest
+
+
+def test_a_decorated_function_is_packed_anew_only_when_it_changed() -> None:
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec("factor = 3\nclass Box: pass\ndef f(x): return Box, x * factor", scope)
+    client: Any = None
+    function = RemoteFunction(client, scope["f"], Options())
+    first = function.code
+    assert function.code is first
+    assert function.with_options(duration=60).code is first
+    scope["factor"] = 10
+    assert function.code.digest != first.digest
+    scope["factor"] = threading.Lock()
+    with pytest.raises(ValidationError, match=r"'f' cannot be sent"):
+        _ = function.code
 
 
 def test_what_is_installed_stays_where_it_is() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -10,6 +11,7 @@ from cumulus.crd_like_specs.job import Job, JobSpec
 from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.sdk.errors import JobFailedError
 from cumulus.sdk.remote_errors import RemoteError, remote_error
+from cumulus.sdk.remote_trace import shown
 
 JOB = Job(metadata=ObjectMeta(name="j", uid="u" * 32), spec=JobSpec(image="a"))
 TRACE = 'Traceback (most recent call last):\n  File "main.py", line 2\nValueError: odd\n'
@@ -77,3 +79,38 @@ def test_the_remote_traceback_is_shown() -> None:
     shown = "".join(traceback.format_exception(made("ValueError")))
     assert 'File "main.py", line 2' in shown
     assert "direct cause" in shown
+
+
+def test_lines_that_only_this_side_has_are_added_and_our_own_frame_is_left_out(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "notes.txt"
+    secret.write_text("not for a job to name\n")
+    here = Path(__file__)
+    number = next(
+        n for n, line in enumerate(here.read_text().splitlines(), 1) if line.startswith("JOB = ")
+    )
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/job/code/_cumulus_call.py", line 43, in main\n'
+        "    value = function(*args)\n"
+        "            ^^^^^^^^^^^^^^^\n"
+        f'  File "{here}", line {number}, in f\n'
+        f'  File "{here}", line 99999, in beyond\n'
+        f'  File "{secret}", line 1, in elsewhere\n'
+        '  File "/job/code/shop.py", line 2, in total\n'
+        "    raise ValueError\n"
+        "ValueError: odd\n"
+    )
+    assert shown(trace) == (
+        "Traceback (most recent call last):\n"
+        f'  File "{here}", line {number}, in f\n'
+        '    JOB = Job(metadata=ObjectMeta(name="j", uid="u" * 32), spec=JobSpec(image="a"))\n'
+        f'  File "{here}", line 99999, in beyond\n'
+        f'  File "{secret}", line 1, in elsewhere\n'
+        '  File "/job/code/shop.py", line 2, in total\n'
+        "    raise ValueError\n"
+        "ValueError: odd\n"
+    )
+    assert shown("") == ""
+    assert shown("no traceback at all") == "no traceback at all"
