@@ -73,8 +73,10 @@ def load_sources(paths: Sequence[str | Path], stdin: BinaryIO | None = None) -> 
     return loaded
 
 
-def load_bytes(data: bytes, file: str, folder: Path) -> list[Loaded]:
-    """Every resource of one file's content. file: as errors name it."""
+def load_bytes(data: bytes, file: str, folder: Path, name: str = "") -> list[Loaded]:
+    """Every resource of one file's content. file: as errors name it; name: of what has none, ""
+    where each must have its own.
+    """
     text, problems = decode(data, file)
     if file.endswith(".json"):
         text = text.replace("\t", " ")  # JSON may be indented so, YAML may not; no string holds one
@@ -83,6 +85,8 @@ def load_bytes(data: bytes, file: str, folder: Path) -> list[Loaded]:
         documents, problems = parse(text, file)
     loaded: list[Loaded] = []
     for document in documents:
+        if name and isinstance(document.value, dict):
+            _give_name(document.value, name)
         try:
             loaded.append(Loaded(_resource(document, file), file, document.line, folder))
         except ValidationError as error:
@@ -141,6 +145,12 @@ def _load_folder(folder: Path) -> list[Loaded]:
             [Problem(f"holds no files ending in {', '.join(SUFFIXES)}", file=str(folder))]
         )
     return load_sources(found)
+
+
+def _give_name(value: dict[str, Any], name: str) -> None:
+    meta = value.setdefault("metadata", {})
+    if isinstance(meta, dict):
+        meta.setdefault("name", name)
 
 
 def _resource(document: Document, file: str) -> Resource:
