@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from ..crd_like_specs.job_datasets import DatasetMount
 from ..crd_like_specs.lease import LeaseSpec, LeaseStatus
 from ..crd_like_specs.worker import WorkerStatus
 from . import frames as f
@@ -139,6 +140,7 @@ def _wanted_to_proto(lease: f.LeaseWanted) -> pb.LeaseWanted:
         image=lease.image,
         next_log=lease.next_log,
         registry_auth=lease.registry_auth,
+        datasets=[to_message(mount, res.DatasetMount) for mount in lease.datasets],
     )
 
 
@@ -152,6 +154,7 @@ def _wanted_from_proto(message: pb.LeaseWanted) -> f.LeaseWanted:
         image=message.image,
         next_log=message.next_log,
         registry_auth=message.registry_auth,
+        datasets=tuple(from_message(mount, DatasetMount) for mount in message.datasets),
     )
 
 

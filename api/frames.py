@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..crd_like_specs.job import Job, WorkerReason
+from ..crd_like_specs.job_datasets import DatasetMount
 from ..crd_like_specs.lease import Lease, LeaseSpec, LeaseStatus
 from ..crd_like_specs.source import Source
 from ..crd_like_specs.worker import Worker, WorkerStatus
@@ -267,7 +268,7 @@ AgentFrame = NodeReport | Heartbeat | LogBatch | LookNow | NodeUsage
 class LeaseWanted:
     """One lease and what to stage for it. code_digest: "" for image jobs; image: that the
     service will use; next_log: sequence number of the first record not kept yet; registry_auth:
-    JSON to pull the image with, or "".
+    JSON to pull the image with, or ""; datasets: that it reads, with their digests.
     """
 
     name: str
@@ -278,6 +279,7 @@ class LeaseWanted:
     image: str = ""
     next_log: int = 0
     registry_auth: str = field(default="", repr=False)
+    datasets: tuple[DatasetMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,21 @@ class BlobsPort(Protocol):
         """The content from an offset in pieces of at most 1 MiB. NotFoundError."""
 
 
-class ArtifactsPort(Protocol):
+class GivenPort(Protocol):
+    """What attempts are given to begin with. worker: who asks, "" where anyone may; unit: the
+    attempt; digest: `sha256:<64 hex digits>`.
+    """
+
+    async def size(self, worker: str, unit: str, digest: str) -> int:
+        """Bytes of what the attempt is to begin with. ForbiddenError where that is something
+        else, or is not wanted on the worker; NotFoundError where it is gone.
+        """
+
+    def read(self, unit: str, digest: str, *, offset: int) -> AsyncIterator[bytes]:
+        """The content, of which `size` was asked, from an offset in pieces of at most 1 MiB."""
+
+
+class ArtifactsPort(GivenPort, Protocol):
     """What attempts leave, such as their checkpoints. worker: who asks, "" where anyone may; unit:
     the attempt; digest: `sha256:<64 hex digits>` of the whole; size: its bytes.
     """
@@ -200,14 +214,6 @@ class ArtifactsPort(Protocol):
         """Go on with it at `offset`; what was written before an `abort` stays. The errors of
         `find`, ConflictError where it is at another offset, StoreError where there is no room.
         """
-
-    async def size(self, worker: str, unit: str, digest: str) -> int:
-        """Bytes of what the attempt is to begin with. ForbiddenError where that is something
-        else, or is not wanted on the worker; NotFoundError where it is gone.
-        """
-
-    def read(self, unit: str, digest: str, *, offset: int) -> AsyncIterator[bytes]:
-        """The content, of which `size` was asked, from an offset in pieces of at most 1 MiB."""
 
 
 class AgentSession(Protocol):

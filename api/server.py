@@ -29,6 +29,7 @@ from .ports import (
     AgentsPort,
     ArtifactsPort,
     BlobsPort,
+    GivenPort,
     IdentityPort,
     ImagesPort,
     JobsPort,
@@ -71,6 +72,7 @@ class GrpcServer:
         agents: AgentsPort,
         images: ImagesPort | None = None,
         artifacts: ArtifactsPort | None = None,
+        dataset_files: GivenPort | None = None,
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
@@ -91,7 +93,7 @@ class GrpcServer:
         add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
         identities = fleet.identities if fleet else None
-        agent = AgentServicer(agents, blobs, images, identities, artifacts)
+        agent = AgentServicer(agents, blobs, images, identities, artifacts, dataset_files)
         add_agent(agent, self._agents.server if self._agents else server)
         services = [CUMULUS] if self._agents else [CUMULUS, AGENT]
         if join is not None:

@@ -24,10 +24,19 @@ from ..frames import AgentFrame, Heartbeat, LogBatch, NodeReport, NodeUsage
 from ..gen.cumulus.v1 import agent_pb2 as pb
 from ..gen.cumulus.v1 import agent_pb2_grpc
 from ..interceptor import Context
-from ..ports import AgentSession, AgentsPort, ArtifactsPort, BlobsPort, IdentityPort, ImagesPort
+from ..ports import (
+    AgentSession,
+    AgentsPort,
+    ArtifactsPort,
+    BlobsPort,
+    GivenPort,
+    IdentityPort,
+    ImagesPort,
+)
 from . import checks
 from .artifacts import ArtifactHandlers
 from .caller import Caller
+from .given import given
 from .images import ImageHandlers
 
 FIRST_SECONDS: Final = 30.0
@@ -46,7 +55,9 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         images: ImagesPort | None = None,
         identities: IdentityPort | None = None,
         artifacts: ArtifactsPort | None = None,
+        datasets: GivenPort | None = None,
     ) -> None:
+        self._datasets = datasets
         self._agents = agents
         self._blobs = blobs
         self._images = ImageHandlers(images)
@@ -144,6 +155,18 @@ class AgentServicer(agent_pb2_grpc.AgentServicer):
         """What an attempt that is wanted on this worker begins with, from an offset."""
         await Caller(self._identities, context).admit(request.worker)
         chunks: Any = self._artifacts.get(request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    async def GetDataset(  # noqa: N802
+        self, request: pb.GetBlobRequest, context: Context
+    ) -> AsyncIterator[pb.BlobChunk]:
+        """A dataset that an attempt wanted on this worker reads, from an offset."""
+        await Caller(self._identities, context).admit(request.worker)
+        if self._datasets is None:
+            raise NotFoundError("this controller keeps no datasets")
+        chunks: Any = given(self._datasets, request)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from ...crd_like_specs.errors import NotFoundError, ValidationError
+from ...crd_like_specs.errors import NotFoundError
 from ..gen.cumulus.v1 import agent_pb2 as pb
 from ..ports import ArtifactsPort
 from . import checks
+from .given import given
 
 
 class ArtifactHandlers:
@@ -56,19 +57,10 @@ class ArtifactHandlers:
 
     async def get(self, request: pb.GetBlobRequest) -> AsyncIterator[pb.BlobChunk]:
         """One, from an offset."""
-        digest, unit = checks.digest(request.digest), checks.name(request.unit, "unit")
-        offset = checks.at_least_zero(request.offset, "offset")
-        artifacts = self._port()
-        size = await artifacts.size(request.worker, unit, digest)
-        if offset > size:
-            raise ValidationError(f"offset {offset} is beyond the {size} bytes of {digest}")
-        if offset == size:
-            yield pb.BlobChunk(total=size)
-            return
-        pieces: Any = artifacts.read(unit, digest, offset=offset)
-        async with aclosing(pieces):
-            async for data in pieces:
-                yield pb.BlobChunk(data=data, total=size)
+        chunks: Any = given(self._port(), request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
 
     def _port(self) -> ArtifactsPort:
         if self._artifacts is None:

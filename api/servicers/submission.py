@@ -46,7 +46,7 @@ def _job(start: pb.SubmitStart) -> Job:
     message = res.Job()
     message.CopyFrom(start.job)
     if not message.metadata.name:
-        message.metadata.name = _name(start.idempotency_key)
+        message.metadata.name = unique_name(start.idempotency_key, current().viewer.owner)
     current().job_id = message.metadata.name
     job = job_from_proto(message)
     if job.spec.code is not None and job.spec.code.path is not None:
@@ -55,9 +55,9 @@ def _job(start: pb.SubmitStart) -> Job:
     return job
 
 
-def _name(key: str) -> str:
+def unique_name(key: str, owner: str) -> str:
     """A name for a job that was given none; equal keys of one owner give equal names."""
-    of_owner = f"{current().viewer.owner}\0{key}" if current().viewer.owner else key
+    of_owner = f"{owner}\0{key}" if owner else key
     unique = hashlib.sha256(of_owner.encode()).hexdigest() if key else uuid.uuid4().hex
     return f"job-{unique[:12]}"
 

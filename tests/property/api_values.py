@@ -48,6 +48,20 @@ codes = (
     | st.builds(job.Code, digest=digests)
     | st.builds(job.Code, files=maps.map(lambda files: {**files, "main.py": ""}))
 )
+mounts = st.lists(
+    st.builds(
+        job_datasets.DatasetMount,
+        name=names,
+        digest=st.just("") | digests,
+        path=st.just("") | st.from_regex(r"/data-[a-z]{1,4}", fullmatch=True),
+        size=st.integers(0, I63),
+        extracted=st.integers(0, I63),
+        format=st.sampled_from(["", "file", "tar.gz"]),
+        filename=texts,
+    ),
+    max_size=3,
+    unique_by=lambda mount: mount.path,
+).map(tuple)
 SECONDS = st.integers(1, 30 * 86400)
 common = {
     "env": st.dictionaries(
@@ -93,31 +107,32 @@ common = {
         size=st.integers(0, 1 << 40),
         experiment=st.sampled_from(["", "night-3", "A.b_c"]),
     ),
-    "datasets": st.lists(
-        st.builds(
-            job_datasets.DatasetMount,
-            name=names,
-            digest=st.just("") | digests,
-            path=st.just("") | st.from_regex(r"/data-[a-z]{1,4}", fullmatch=True),
-            size=st.integers(0, I63),
-            extracted=st.integers(0, I63),
-            format=st.sampled_from(["", "file", "tar.gz"]),
-            filename=texts,
-        ),
-        max_size=3,
-        unique_by=lambda mount: mount.path,
-    ).map(tuple),
+    "datasets": mounts,
     "stop_after_disconnect": st.just(0) | st.integers(job.LEAST_DISCONNECT, 86400),
 }
+secret_names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,3}[A-Za-z0-9]", fullmatch=True)
+
+
+def secrets(env: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    mount = st.builds(
+        job_secrets.SecretMount, name=secret_names, file=st.just("") | secret_names, env=env
+    )
+    return st.lists(mount, max_size=2, unique_by=lambda one: one.target).map(tuple)
+
+
 specs = st.builds(
     job.JobSpec,
     code=codes,
+    runtime=st.sampled_from(["", "torch"]),
+    secrets=secrets(st.just("")),
     requirements=st.lists(texts, max_size=3).map(tuple),
     args=st.lists(json_values, max_size=3) | st.dictionaries(texts, json_values, max_size=3),
     **common,
 ) | st.builds(
     job.JobSpec,
     image=st.text(string.ascii_lowercase, min_size=1, max_size=9),
+    user=st.sampled_from(["", "0", "1000:100", "nobody"]),
+    secrets=secrets(st.just("")),
     command=st.lists(texts, max_size=3).map(tuple),
     args=st.lists(texts, max_size=3),
     **common,

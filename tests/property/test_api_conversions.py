@@ -25,6 +25,7 @@ from .api_values import (
     lease_statuses,
     leases,
     maps,
+    mounts,
     names,
     sources,
     texts,
@@ -132,6 +133,7 @@ controller_frames = (
             image=texts,
             next_log=counts,
             registry_auth=texts,
+            datasets=mounts,
         ),
         max_size=2,
     ).map(lambda wanted: frames.Wanted(tuple(wanted)))

@@ -152,7 +152,7 @@ class Wanted(_message.Message):
     def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ..., images: _Optional[_Iterable[_Union[ImageWanted, _Mapping[str, object]]]] = ...) -> None: ...
 
 class LeaseWanted(_message.Message):
-    __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log", "registry_auth")
+    __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log", "registry_auth", "datasets")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +161,7 @@ class LeaseWanted(_message.Message):
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     NEXT_LOG_FIELD_NUMBER: _ClassVar[int]
     REGISTRY_AUTH_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
     name: str
     spec: _resources_pb2.LeaseSpec
     code_digest: str
@@ -169,7 +170,8 @@ class LeaseWanted(_message.Message):
     image: str
     next_log: int
     registry_auth: str
-    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping[str, object]]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ..., registry_auth: _Optional[str] = ...) -> None: ...
+    datasets: _containers.RepeatedCompositeFieldContainer[_resources_pb2.DatasetMount]
+    def __init__(self, name: _Optional[str] = ..., spec: _Optional[_Union[_resources_pb2.LeaseSpec, _Mapping[str, object]]] = ..., code_digest: _Optional[str] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., image: _Optional[str] = ..., next_log: _Optional[int] = ..., registry_auth: _Optional[str] = ..., datasets: _Optional[_Iterable[_Union[_resources_pb2.DatasetMount, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ImageWanted(_message.Message):
     __slots__ = ("id", "names")

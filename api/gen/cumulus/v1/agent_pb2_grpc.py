@@ -70,6 +70,11 @@ class AgentStub:
                 request_serializer=cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.SerializeToString,
                 response_deserializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
                 _registered_method=True)
+        self.GetDataset = channel.unary_stream(
+                '/cumulus.v1.Agent/GetDataset',
+                request_serializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+                response_deserializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
+                _registered_method=True)
         self.Renew = channel.unary_unary(
                 '/cumulus.v1.Agent/Renew',
                 request_serializer=cumulus_dot_v1_dot_agent__pb2.RenewRequest.SerializeToString,
@@ -127,6 +132,13 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDataset(self, request, context):
+        """A dataset that a lease wanted on the asking worker names, from any offset.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Renew(self, request, context):
         """A certificate for the time after the one that the call is made with.
         """
@@ -171,6 +183,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.PutArtifact,
                     request_deserializer=cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.FromString,
                     response_serializer=cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.SerializeToString,
+            ),
+            'GetDataset': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetDataset,
+                    request_deserializer=cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.FromString,
+                    response_serializer=cumulus_dot_v1_dot_agent__pb2.BlobChunk.SerializeToString,
             ),
             'Renew': grpc.unary_unary_rpc_method_handler(
                     servicer.Renew,
@@ -367,6 +384,33 @@ class Agent:
             '/cumulus.v1.Agent/PutArtifact',
             cumulus_dot_v1_dot_agent__pb2.PutArtifactRequest.SerializeToString,
             cumulus_dot_v1_dot_agent__pb2.ArtifactReceived.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cumulus.v1.Agent/GetDataset',
+            cumulus_dot_v1_dot_agent__pb2.GetBlobRequest.SerializeToString,
+            cumulus_dot_v1_dot_agent__pb2.BlobChunk.FromString,
             options,
             channel_credentials,
             insecure,
