@@ -16,7 +16,16 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from pydantic_core import PydanticUndefined
 
-from ..crd_like_specs import checkpoint, job, job_datasets, lease, outputs, source, worker
+from ..crd_like_specs import (
+    checkpoint,
+    job,
+    job_datasets,
+    job_secrets,
+    lease,
+    outputs,
+    source,
+    worker,
+)
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.meta import Condition, Model, ObjectMeta
 from ..crd_like_specs.wording import describe
@@ -33,7 +42,7 @@ MODELS: Final[dict[str, type[Model]]] = {
         for model in (
             *(checkpoint.Checkpoint, checkpoint.Snapshot),
             *(outputs.OutputsSpec, outputs.KeptOutputs),
-            job_datasets.DatasetMount,
+            *(job_datasets.DatasetMount, job_secrets.SecretMount),
             *(job.Code, job.Gpu, job.Resources, job.Retry, job.JobSpec, job.Attempt),
             *(job.WorkerReason, job.JobStatus, job.Job),
             *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
@@ -55,6 +64,7 @@ _SPARSE: Final = {
     "Checkpoint",
     "OutputsSpec",
     "DatasetMount",
+    "SecretMount",
 }
 
 

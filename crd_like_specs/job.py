@@ -15,8 +15,10 @@ from pydantic import Field, field_validator, model_validator
 
 from .checkpoint import Checkpoint, Snapshot
 from .constraints import Constraint
-from .identity import DIGEST_PATTERN
+from .container_user import check_user
+from .identity import DIGEST_PATTERN, NAME_PATTERN
 from .job_datasets import DatasetMount, check_mounts
+from .job_secrets import SecretMount, check_secrets
 from .json_values import check_json
 from .meta import API_VERSION, Condition, Model, ObjectMeta
 from .outputs import KeptOutputs, OutputsSpec
@@ -149,7 +151,11 @@ class JobSpec(Model):
     job, so that it can be tried elsewhere; 0: never, it runs to its end;
     checkpoint: what is kept of /checkpoint from one attempt to the next, see `checkpoint.py`;
     outputs: what is kept of /results when an attempt ends, see `outputs.py`;
-    datasets: what it finds to read, and where, see `job_datasets.py`.
+    datasets: what it finds to read, and where, see `job_datasets.py`;
+    runtime: the job image that `code` runs in, one of those the controller has (`runtimes` in its
+    configuration), its own where it is not given; user: that an image runs as, `UID[:GID]` or a name
+    it knows, 1000:1000 where it is not given; root, and every name, is for tokens that may;
+    secrets: what it finds below /run/secrets, see `job_secrets.py`.
     """
 
     code: Code | None = None
@@ -174,6 +180,15 @@ class JobSpec(Model):
     checkpoint: Checkpoint = Checkpoint()
     outputs: OutputsSpec = OutputsSpec()
     datasets: tuple[DatasetMount, ...] = ()
+    runtime: Annotated[str, Field(pattern=NAME_PATTERN)] | Literal[""] = ""
+    user: str = Field(default="", max_length=80)
+    secrets: tuple[SecretMount, ...] = ()
+
+    @field_validator("user")
+    @classmethod
+    def _is_user(cls, user: str) -> str:
+        check_user(user)
+        return user
 
     @field_validator("args")
     @classmethod
@@ -208,6 +223,13 @@ class JobSpec(Model):
             raise ValueError("args of an image job are a list of strings appended to command")
         if self.image is not None and not all(isinstance(a, str) for a in self.args):
             raise ValueError("args of an image job are strings")
+        if self.image is not None and self.runtime:
+            raise ValueError("runtime goes with code; an image is its own")
+        if self.code is not None and self.user:
+            raise ValueError("user goes with image; code runs as the job image's own")
+        if self.image is not None and any(one.env for one in self.secrets):
+            raise ValueError("secrets.env goes with code; an image finds its secrets as files only")
+        check_secrets(self.secrets, list(self.env))
         return self
 
     def run_hash(self) -> str:

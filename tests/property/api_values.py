@@ -5,7 +5,16 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from cumulus.crd_like_specs import checkpoint, job, job_datasets, lease, outputs, source, worker
+from cumulus.crd_like_specs import (
+    checkpoint,
+    job,
+    job_datasets,
+    job_secrets,
+    lease,
+    outputs,
+    source,
+    worker,
+)
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from hypothesis import strategies as st

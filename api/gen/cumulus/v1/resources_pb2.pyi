@@ -182,8 +182,18 @@ class DatasetMount(_message.Message):
     filename: str
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ..., path: _Optional[str] = ..., size: _Optional[int] = ..., extracted: _Optional[int] = ..., format: _Optional[str] = ..., filename: _Optional[str] = ...) -> None: ...
 
+class SecretMount(_message.Message):
+    __slots__ = ("name", "file", "env")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    file: str
+    env: str
+    def __init__(self, name: _Optional[str] = ..., file: _Optional[str] = ..., env: _Optional[str] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint", "outputs", "datasets")
+    __slots__ = ("code", "image", "command", "requirements", "args_json", "env", "gpu", "resources", "duration", "retry", "when_unschedulable", "network", "node_selector", "ttl_after_finished", "suspend", "priority", "stop_after_disconnect", "checkpoint", "outputs", "datasets", "runtime", "user", "secrets")
     class EnvEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +228,9 @@ class JobSpec(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     DATASETS_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
     code: Code
     image: str
     command: _containers.RepeatedScalarFieldContainer[str]
@@ -238,7 +251,10 @@ class JobSpec(_message.Message):
     checkpoint: Checkpoint
     outputs: OutputsSpec
     datasets: _containers.RepeatedCompositeFieldContainer[DatasetMount]
-    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetMount, _Mapping[str, object]]]] = ...) -> None: ...
+    runtime: str
+    user: str
+    secrets: _containers.RepeatedCompositeFieldContainer[SecretMount]
+    def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetMount, _Mapping[str, object]]]] = ..., runtime: _Optional[str] = ..., user: _Optional[str] = ..., secrets: _Optional[_Iterable[_Union[SecretMount, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
