@@ -23,7 +23,7 @@ it from."""
 MOST_SECRETS: Final = 32
 """Secrets of one job."""
 
-NAME_OF_SECRET: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
+_PATTERN: Final = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
 
 
 class SecretMount(Model):
@@ -32,8 +32,8 @@ class SecretMount(Model):
     not given; env: variable that main() finds it in too, for jobs with code.
     """
 
-    name: Annotated[str, Field(pattern=NAME_OF_SECRET)]
-    file: Annotated[str, Field(pattern=NAME_OF_SECRET)] | Literal[""] = ""
+    name: Annotated[str, Field(pattern=_PATTERN)]
+    file: Annotated[str, Field(pattern=_PATTERN)] | Literal[""] = ""
     env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | Literal[""] = ""
 
     @property
