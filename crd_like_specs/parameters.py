@@ -18,6 +18,7 @@ import pydantic_core
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from .identity import DIGEST_PATTERN, NAME_PATTERN
+from .job_datasets import DatasetMount
 from .json_values import INTEGERS, check_json
 from .meta import Model
 from .placeholders import as_text
@@ -97,6 +98,10 @@ class Parameter(Model):
             raise ValueError(f"choices go with type choice, which needs some; this is a {kind}")
         if self.path and self.type is not ParameterType.DATASET:
             raise ValueError(f"a {kind} has no path: it goes with dataset")
+        if self.path:
+            DatasetMount(
+                name=self.name.replace("_", "-"), path=self.path
+            )  # its own words, if wrong
         if self.pattern:
             _check_pattern(self.pattern)
         if self.required:

@@ -9,7 +9,7 @@ parameters are: no shell reads it, and no value becomes a second argument.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import pydantic
@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from . import placeholders
 from .errors import Problem, ValidationError
 from .job import LONGEST, Gpu, JobSpec
+from .job_datasets import DatasetMount
 from .meta import API_VERSION, Model, ObjectMeta
 from .parameters import Parameter, ParameterType, Value
 from .units import Bytes, Cpus, Fraction, Seconds
@@ -79,13 +80,16 @@ class ResourcesOverride(Model):
 
 class Overrides(Model):
     """What one run has otherwise than its template says. gpu: its share; resources: limits;
-    duration: seconds; env: variables, beside the template's own or instead of them.
+    duration: seconds; env: variables, beside the template's own or instead of them; datasets: beside
+    the template's own; experiment: of its outputs.
     """
 
     gpu: GpuOverride | None = None
     resources: ResourcesOverride | None = None
     duration: Seconds | None = Field(default=None, ge=1, le=LONGEST)
     env: dict[VariableName, str] = Field(default_factory=dict)
+    datasets: tuple[DatasetMount, ...] = ()
+    experiment: str = ""
 
 
 class TemplateSpec(Model):
@@ -145,6 +149,8 @@ def instantiate(
     overrides = overrides or Overrides()
     problems: list[Problem] = []
     values = _values(template, params, problems)
+    mounts = _mounts(template.spec.parameters, values)
+    values |= {name: mount.path for name, mount in mounts.items()}
     problems += _beyond(overrides, template.spec)
     if problems:
         raise ValidationError(problems)
@@ -156,12 +162,15 @@ def instantiate(
         "command": tuple(placeholders.fill(one, values) for one in job.command),
         "env": {key: placeholders.fill(one, values) for key, one in job.env.items()}
         | overrides.env,
+        "datasets": (*job.datasets, *mounts.values(), *overrides.datasets),
     }
     if overrides.duration is not None:
         changed["duration"] = overrides.duration
     if overrides.resources is not None:
         given = _given(overrides.resources)
         changed["resources"] = job.resources.model_copy(update=given)
+    if overrides.experiment:
+        changed["outputs"] = job.outputs.model_copy(update={"experiment": overrides.experiment})
     if overrides.gpu is not None:
         changed["gpu"] = _gpu(job.gpu, overrides.gpu)
     try:
@@ -211,6 +220,19 @@ def _values(
     return values
 
 
+def _mounts(
+    parameters: Sequence[Parameter], values: Mapping[str, Value]
+) -> dict[str, DatasetMount]:
+    """Where each dataset that is given comes to lie, by its parameter's name."""
+    found = {}
+    for one in parameters:
+        given = values.get(one.name)
+        if one.type is ParameterType.DATASET and isinstance(given, str) and given:
+            key = "digest" if given.startswith("sha256:") else "name"
+            found[one.name] = DatasetMount.model_validate({key: given, "path": one.path})
+    return found
+
+
 def _wanted(parameter: Parameter) -> str:
     said = f", {parameter.description}" if parameter.description else ""
     return f"expected a {parameter.type.value}{said}"
@@ -237,6 +259,11 @@ def _beyond(overrides: Overrides, spec: TemplateSpec) -> Iterator[Problem]:
             yield Problem(
                 f"{asked} is given, the template allows at most {allowed}", f"overrides.{path}"
             )
+    if bounds.datasets is not None and len(overrides.datasets) > bounds.datasets:
+        yield Problem(
+            f"{len(overrides.datasets)} are given, the template allows {bounds.datasets} at most",
+            "overrides.datasets",
+        )
     for name in overrides.env:
         if bounds.env is not None and name not in bounds.env:
             allowed = ", ".join(bounds.env) or "no variable"

@@ -139,6 +139,7 @@ def test_every_problem_is_told_at_once() -> None:
             {"image": "a"},
             "the minimum 2 is above the maximum 1",
         ),
+        ([{"name": "x", "type": "dataset", "path": "/etc"}], {"image": "a"}, "is taken"),
         ([{"name": "x", "path": "/a"}], {"image": "a"}, "a string has no path"),
     ],
 )
@@ -180,6 +181,28 @@ def test_overrides_replace_only_what_they_name() -> None:
     assert spec.gpu is not None
     assert (spec.gpu.memory, spec.gpu.count, spec.gpu.type) == (500, 2, "nvidia")
     assert instantiate(made, {}, Overrides.model_validate({"gpu": {"count": 0}})).gpu is None
+
+
+def test_a_dataset_is_mounted_and_its_placeholder_is_where() -> None:
+    made = template(
+        [
+            {"name": "data", "type": "dataset", "required": True},
+            {"name": "more", "type": "dataset", "path": "/data/more"},
+        ],
+        {"image": "any", "command": ["run", "{{data}}/x", "{{more}}"]},
+        bounds={"datasets": 0},
+    )
+    spec = instantiate(made, {"data": "cats"})
+    assert spec.command == ("run", "/datasets/cats/x", "")
+    assert [(one.name, one.path) for one in spec.datasets] == [("cats", "/datasets/cats")]
+    digest = f"sha256:{'ab' * 32}"
+    spec = instantiate(made, {"data": "cats", "more": digest})
+    assert (spec.command[2], spec.datasets[1].digest) == ("/data/more", digest)
+    assert "params.data: is missing" in problems(made, {})
+    assert "expected a dataset's name" in problems(made, {"data": "../x"})
+    assert "expected a dataset's name" in problems(made, {"data": "cats\n"})
+    said = problems(made, {"data": "cats"}, datasets=[{"name": "dogs"}])
+    assert said == "overrides.datasets: 1 are given, the template allows 0 at most"
 
 
 @given(value=st.text(max_size=60).filter(lambda text: "\0" not in text) | st.just("{{x}} {{y}}"))
