@@ -55,7 +55,7 @@ class Submissions:
 
         job: a Job, a mapping such as a file holds, or the path of a file with exactly one Job.
         idempotency_key: sent twice, also by another process, it is one job. ConflictError where
-        the name belongs to a job with another spec.
+        the key or the name belongs to a job with another spec.
         """
         wanted, code = sources.one_job(job)
         return await self._stored(wanted, code, idempotency_key)

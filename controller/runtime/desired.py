@@ -145,7 +145,8 @@ class Desired:
     async def submit(self, job: Job, *, idempotency_key: str, viewer: Viewer = EVERYTHING) -> Job:
         """Like apply, but never changes what an existing job runs: the same again, or a conflict.
 
-        A key means something among its owner's jobs only.
+        A key means something among its owner's jobs only, and stands for one run: ConflictError
+        where it comes with another, whose result would not be what the caller waits for.
         """
         job = _with_key(job, idempotency_key)
         if not idempotency_key:
@@ -155,6 +156,13 @@ class Desired:
             known = self._records.job_with_key(idempotency_key, viewer.owner)
             if known is None:
                 return await self._submit(job, viewer)
+            again = await self._admission.admit(job, keep=False)
+            if again.spec.run_hash() != known.spec.run_hash():
+                raise ConflictError(
+                    f"the idempotency key {idempotency_key!r} was given to another run, of job "
+                    f"{known.metadata.name!r}: take another key, or the same code and arguments",
+                    job_id=known.metadata.uid,
+                )
             _log(known, "submitted again, its idempotency key is known")
             return known
 

@@ -27,8 +27,9 @@ class Options:
     result: "json", or "arrays" for arrays (numpy, or what converts to it) that come back as
     arrays, bit by bit, in dicts, lists and tuples; trust_result: let the result be any Python
     object, unpickled here: only for jobs whose code you trust;
-    idempotency_key: the same call with the same key is one job, also from another process; a map
-    numbers its inputs behind it, so that one begun again takes up what is done;
+    idempotency_key: the same call with the same key is one job, also from another process, and
+    another call with it a ConflictError; a map numbers its inputs behind it, so that one begun
+    again takes up what is done;
     progress: show what the job does on stderr, None where that is a terminal or a notebook;
     spec: any further field of a job's spec, as in a file.
     """

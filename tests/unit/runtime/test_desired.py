@@ -36,10 +36,21 @@ async def test_what_belongs_to_the_server_is_made_anew(kit: Kit) -> None:
     assert kit.queue.take(T) == "train"
 
 
-async def test_a_key_gives_the_job_it_made_whatever_is_asked_now(kit: Kit) -> None:
+async def test_a_key_gives_the_job_it_made_under_whatever_name_it_is_asked_again(kit: Kit) -> None:
     first = await kit.submit("one", key="k")
-    assert await kit.submit("two", key="k", duration=5) == first
+    assert await kit.submit("two", key="k", priority=3) == first
     assert kit.records.job("two") is None
+
+
+async def test_a_key_that_comes_with_another_run_is_a_conflict_that_names_the_job(
+    kit: Kit,
+) -> None:
+    first = await kit.submit("one", key="k")
+    with pytest.raises(ConflictError, match=r"key 'k' was given to another run, of job 'one'") as e:
+        await kit.submit("two", key="k", duration=5)
+    assert e.value.job_id == first.metadata.uid
+    assert kit.records.job("two") is None
+    assert await kit.submit("one", key="k") == first
 
 
 async def test_one_key_used_twice_at_once_makes_one_job(threaded_kit: Kit) -> None:
