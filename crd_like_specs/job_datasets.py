@@ -13,11 +13,9 @@ from typing import Any, Final
 
 from pydantic import Field, field_validator, model_validator
 
+from .dataset import FOLDER
 from .identity import DIGEST_PATTERN, NAME_PATTERN
 from .meta import Model
-
-DATASETS_DIR: Final = "/datasets"
-"""Below it lie datasets whose mount says no other path."""
 
 ENV_DATASETS: Final = "CUMULUS_DATASETS"
 """Environment variable of a job with its datasets: a JSON object, name → folder."""
@@ -87,7 +85,7 @@ class DatasetMount(Model):
         if isinstance(given, dict) and not given.get("path"):
             name = given.get("name") or str(given.get("digest") or "").removeprefix("sha256:")[:12]
             if name:
-                return {**given, "path": f"{DATASETS_DIR}/{name}"}
+                return {**given, "path": f"{FOLDER}/{name}"}
         return given
 
     @model_validator(mode="after")
@@ -139,7 +137,7 @@ def _check_path(path: str) -> None:
         if _within(path, taken):
             raise ValueError(
                 f"{path} is given, expected a path outside of {taken}, which is taken: "
-                f"such as {DATASETS_DIR}/{parts[-1]}"
+                f"such as {FOLDER}/{parts[-1]}"
             )
 
 
