@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ...api.frames import ServerInfo
+from ...crd_like_specs.errors import ValidationError
 from ...crd_like_specs.job import Job
 from ..errors import JobFailedError
 from ..progress.display import Watch, showing
 from ..progress.view import JobView, ManyView
 from ..stream import Event
 from . import mapping
+from .checks import check_call
 from .code import FunctionCode, check_python, pack_function
 from .options import Options, function_job, job_name
 from .pickling import carries_bytecode
@@ -100,6 +102,8 @@ async def map_over(
     return_exceptions: bool,
 ) -> AsyncGenerator[Any, None]:
     """See `AsyncCumulusClient.map`. A tuple among the inputs is one call's arguments."""
+    if concurrency < 1:
+        raise ValidationError(f"concurrency: {concurrency} is out of range: expected at least 1")
     code = _code(function)
     name = job_name(code.name)
     view = ManyView(code.name, len(inputs) if isinstance(inputs, Sized) else 0)
@@ -137,6 +141,7 @@ async def _prepared(
     name: str = "",
 ) -> Call:
     """Packed with what its arguments need, and known to run on the Python that jobs have here."""
+    check_call(code.name, code.signature, args, kwargs)
     given, pickled = encode_call(args, kwargs, result=options.result_kind)
     if pickled:
         code = code.with_modules_of(pickled)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from inspect import Signature
 from pathlib import Path
 from typing import Any, Final
 
 from ...crd_like_specs.errors import ValidationError
-from . import modules, pickling, reach
+from . import checks, modules, pickling, reach
 from .tainted import sdk_users
 
 _MAIN: Final = b"from _cumulus_call import main  # noqa: F401\n"
@@ -31,7 +32,7 @@ _HERE: Final = ".".join(map(str, sys.version_info[:2]))
 @dataclass(frozen=True, slots=True)
 class FunctionCode:
     """zip: ready to send; digest: of it; name: of the function; python: `3.11` where only that
-    version can run it, "" for any; files: of the zip.
+    version can run it, "" for any; files: of the zip; signature: None where it is not known.
     """
 
     zip: bytes = field(repr=False)
@@ -39,6 +40,7 @@ class FunctionCode:
     name: str
     python: str
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    signature: Signature | None = field(default=None, repr=False, compare=False)
     _wider: dict[frozenset[str], FunctionCode] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -50,7 +52,8 @@ class FunctionCode:
             return self
         names = frozenset(more)
         if names not in self._wider:
-            self._wider[names] = _packed({**more, **self.files}, self.name, self.python)
+            wider = _packed({**more, **self.files}, self.name, self.python)
+            self._wider[names] = replace(wider, signature=self.signature)
         return self._wider[names]
 
 
@@ -62,7 +65,8 @@ def pack_function(function: Callable[..., Any], known: FunctionCode | None = Non
         return known
     files, pickled = function_files(function)
     python = _HERE if pickling.carries_bytecode(pickled) else ""
-    return _packed(files, _name(function), python)
+    code = _packed(files, _name(function), python)
+    return replace(code, signature=checks.signature_of(function))
 
 
 def function_files(
@@ -78,8 +82,10 @@ def function_files(
         pickled = dumps(function)
         baked = dumps(call) if call else b""
     except pickling.FAILURES as e:
+        where = checks.culprit(function, dumps)
+        why = f"{where}: {e}" if where else str(e)
         raise ValidationError(
-            f"function {name!r} cannot be sent: {e}; make what it uses inside the function, or "
+            f"function {name!r} cannot be sent: {why}; make what it uses inside the function, or "
             "give it as an argument"
         ) from e
     files = {

@@ -8,13 +8,13 @@ process, and its zip is uploaded once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import pickle
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from types import CodeType, ModuleType
 from typing import Any, Final
 from weakref import WeakSet
@@ -43,10 +43,13 @@ def _dumped(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-@cache
+@functools.cache
 def _pickler() -> Any:
-    """cloudpickle's, with the sets of code sorted."""
+    """cloudpickle's, with the sets of code sorted, and functions with a cache by value where a
+    plain function would be.
+    """
     import cloudpickle  # noqa: PLC0415 (the SDK is imported far more often than functions travel)
+    from cloudpickle import cloudpickle as inner  # noqa: PLC0415 (same)
 
     theirs = cloudpickle.Pickler.dispatch_table
 
@@ -55,7 +58,13 @@ def _pickler() -> Any:
         stable = tuple(_stable(a) if a is code.co_consts else a for a in arguments)
         return made, stable, *more
 
-    table = ChainMap({CodeType: reduced}, theirs)
+    def cached(function: Any) -> str | tuple[Any, ...]:
+        found = inner._lookup_module_and_qualname(function)  # noqa: SLF001 (no public way)
+        if found and found[0].__name__ not in inner.list_registry_pickle_by_value():
+            return str(found[1])
+        return _Cache(**function.cache_parameters()), (function.__wrapped__,)
+
+    table = ChainMap({CodeType: reduced, _Cached: cached}, theirs)
     return type("Pickler", (cloudpickle.Pickler,), {"dispatch_table": table})
 
 
@@ -67,6 +76,22 @@ class _Sorted:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return frozenset, (sorted(map(_stable, self._items), key=repr),)
+
+
+_Cached: Final = type(functools.cache(len))
+
+
+class _Cache:
+    """Stands for `functools.lru_cache(maxsize, typed)`, and becomes it."""
+
+    def __init__(self, maxsize: int | None, typed: bool) -> None:
+        self._settings = (maxsize, typed)
+
+    def __call__(self, function: Any) -> Any:
+        return functools.lru_cache(*self._settings)(function)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.lru_cache, self._settings
 
 
 def _stable(constant: Any) -> Any:

@@ -62,6 +62,8 @@ def _of_object(one: Any, *, local: bool) -> Iterator[Any]:
         yield from getattr(one, "__dict__", {}).values()
     elif (func := getattr(one, "func", None)) is not None and isinstance(func, FunctionType):
         yield func  # a decorated function: only this of it travels
+    elif isinstance(wrapped := getattr(one, "__wrapped__", None), FunctionType):
+        yield wrapped  # one with a cache
 
 
 def _filled(cell: Any) -> bool:

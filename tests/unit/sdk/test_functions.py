@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cumulus.crd_like_specs.errors import ValidationError
+from cumulus.sdk.functions.checks import check_call
 from cumulus.sdk.functions.code import FunctionCode, check_python, pack_function
 from cumulus.sdk.functions.options import Options, function_job
 from cumulus.sdk.functions.packager import CodePackager
@@ -20,7 +21,7 @@ from cumulus.sdk.functions.values import decode_result, encode_call
 from cumulus.sdk.remote_function import RemoteFunction
 from run_job import Job as Run
 
-from .packed import by_value, names
+from .packed import by_value, called, names
 
 OFFSET = 40
 
@@ -123,6 +124,68 @@ def test_what_cannot_travel_is_named() -> None:
         )
     with pytest.raises(ValidationError, match="expected something to call"):
         pack_function(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("guard = threading.Lock()\ndef f(): return guard", "'guard', which 'f' uses"),
+        (
+            "guard = threading.Lock()\ndef deep(): return guard\ndef f(): return deep()",
+            "'guard', which 'deep' uses",
+        ),
+        ("def f(held=threading.Lock()): return held", "'held', which 'f' uses"),
+        ("def outer(held):\n  return lambda: held\nf = outer(threading.Lock())", "'held', which"),
+        (
+            "kinds = functools.singledispatch(len)\ndef f(): return kinds",
+            "'kinds', which 'f' uses",
+        ),
+    ],
+)
+def test_what_cannot_travel_is_found_among_what_a_function_uses(source: str, where: str) -> None:
+    function = by_value(f"import functools, threading\n{source}", "f")
+    with pytest.raises(ValidationError, match=rf"cannot be sent: {where}"):
+        pack_function(function)
+
+
+def test_functions_with_a_cache_travel_with_what_they_import(folder: Path, job: Run) -> None:
+    (folder / "units.py").write_text(
+        "from functools import cache\nONE = 1\n@cache\ndef plus(x): return x + ONE\n"
+    )
+    function = by_value(
+        "from functools import cache, lru_cache\n"
+        "from units import plus\n"
+        "@lru_cache(maxsize=7)\n"
+        "def fib(n):\n"
+        "    import units\n"
+        "    return n * units.ONE if n < 2 else fib(n - 1) + fib(n - 2)\n"
+        "@cache\n"
+        "def twice(n): return 2 * n\n"
+        "def f(): return [fib(40), twice(3), fib.cache_info().maxsize, fib.__name__, plus(1)]",
+        "f",
+    )
+    assert called(job, function) == [102334155, 6, 7, "fib", 2]
+    units: Any = importlib.import_module("units")
+    assert pack_function(units.plus).python == ""  # by reference, as its module travels
+
+
+def test_a_call_that_a_function_would_refuse_is_told_before_it_is_sent() -> None:
+    def train(rate: float, *, epochs: int = 1) -> float:
+        return rate * epochs
+
+    code = pack_function(train)
+    check_call(code.name, code.signature, [1.0], {"epochs": 2})
+    for args, kwargs, said in (
+        ([], {}, "missing a required argument: 'rate'"),
+        ([1, 2], {}, "too many positional arguments"),
+        ([1], {"epoch": 2}, "got an unexpected keyword argument 'epoch'"),
+        ([1], {"trust_result": True}, r"give it as options=Options\(trust_result=\.\.\.\)"),
+    ):
+        with pytest.raises(TypeError, match=rf"^train\(rate.*{said}") as caught:
+            check_call(code.name, code.signature, args, kwargs)
+        assert isinstance(caught.value, ValidationError)
+    for function in (max, type("Callable", (), {"__call__": lambda _self, x: x})(), int):
+        assert pack_function(function).signature is None  # only calling them tells
 
 
 def test_another_python_is_told_before_anything_is_sent() -> None:

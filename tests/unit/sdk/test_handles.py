@@ -170,3 +170,24 @@ def test_ctrl_c_ends_the_waiting_and_not_the_job(server: FakeServer) -> None:
 
 def phases(server: FakeServer) -> set[str]:
     return {job.status.phase.value for job in server.objects.values()}
+
+
+def test_a_map_that_could_run_nothing_and_a_call_without_its_arguments_are_refused(
+    server: FakeServer,
+) -> None:
+    def needs(_one: int) -> None: ...
+
+    with CumulusClient(server.address) as client:
+        for concurrency in (0, -1):
+            with pytest.raises(ValidationError, match=r"^concurrency: .*expected at least 1$"):
+                list(client.map(work, [1], concurrency=concurrency))
+        decorated = remote(client)(needs)
+        for call in (
+            lambda: client.run(needs),
+            lambda: client.spawn(needs),
+            lambda: decorated(),  # type: ignore[call-arg]
+            lambda: list(decorated.map([()])),
+        ):
+            with pytest.raises(TypeError, match="missing a required argument: '_one'"):
+                call()
+    assert not server.called("Submit")
