@@ -53,6 +53,7 @@ class Listeners:
         self._http = HttpServer(
             build_app(
                 jobs=jobs,
+                blobs=blobs,
                 overview=overview,
                 probes=probes,
                 registry=registry,

@@ -26,7 +26,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 LOGIN: Final = "/ui/login"
 
-OPEN_PATHS: Final = ("/healthz", "/readyz")
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/jobrunner/health", "/runner/health")
 """Probes: they carry no tokens."""
 
 OPEN_PREFIXES: Final = (LOGIN, "/ui/static/")

@@ -1,7 +1,7 @@
 """The HTTP application: every router of this folder, behind one guard. No I/O of its own.
 
-Tests call it without a socket; `server.HttpServer` is it on a port. To add an API: a file here with
-a `router(ports…)`, and a line below; `guard.viewer(request)` tells whose jobs may be shown, and
+Tests call it without a socket; `server.HttpServer` is it on a port. To add an API: a folder here with
+a `face(ports…)`, and a line below; `guard.viewer(request)` tells whose jobs may be shown, and
 errors of our tree become answers by the one table.
 """
 
@@ -12,9 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from ..auth import Tokens
 from ..overview import OverviewPort
-from ..ports import JobsPort
+from ..ports import BlobsPort, JobsPort
 from . import dashboard, login
-from . import jobs as job_paths
 from . import probes as probe_paths
 from .answers import add_errors
 from .assets import Assets
@@ -23,11 +22,13 @@ from .live import Streams
 from .probes import Probes
 from .render import Pages
 from .sessions import Sessions
+from .v1.face import face as v1_face
 
 
 def build_app(
     *,
     jobs: JobsPort,
+    blobs: BlobsPort,
     overview: OverviewPort,
     probes: Probes,
     registry: CollectorRegistry,
@@ -45,8 +46,9 @@ def build_app(
     add_errors(app)
     app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now, local=local)
     app.include_router(probe_paths.router(probes, registry))
-    app.include_router(job_paths.router(jobs))
     app.include_router(assets.router())
     app.include_router(login.router(pages, sessions, overview))
     app.include_router(dashboard.router(jobs, overview, pages, app.state.streams))
+    streams = app.state.api_streams = Streams(app.state.streams.stopping)
+    app.mount("/v1", v1_face(jobs_port=jobs, blobs=blobs, open_streams=streams))
     return app

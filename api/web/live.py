@@ -37,11 +37,11 @@ def event(kind: str, data: Any, id_: str = "") -> str:
 
 
 class Streams:
-    """Those that are open. stopping: set when they are to end."""
+    """Those that are open. stopping: set when they are to end, also by another one's `end`."""
 
-    def __init__(self) -> None:
+    def __init__(self, stopping: asyncio.Event | None = None) -> None:
         self.count = 0
-        self.stopping = asyncio.Event()
+        self.stopping = stopping or asyncio.Event()
 
     def end(self) -> None:
         """End them all: the controller stops."""

@@ -147,6 +147,7 @@ def app_over(jobs: FakeJobs, tokens: Tokens | None = None, *, local: bool = Fals
     """The whole application."""
     return build_app(
         jobs=jobs,  # type: ignore[arg-type]  # the verbs that read are all that pages use
+        blobs=jobs,  # type: ignore[arg-type]  # no page asks for code
         overview=jobs.overview,
         probes=Probes(list, list),
         registry=CollectorRegistry(),

@@ -64,6 +64,7 @@ class House:
         probes = Probes(lambda: (), lambda: ())
         app = build_app(
             jobs=jobs,
+            blobs=self.kit.blobs,
             overview=self.kit.overview,
             probes=probes,
             registry=CollectorRegistry(),

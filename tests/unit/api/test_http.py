@@ -17,7 +17,7 @@ from cumulus.crd_like_specs.job import Phase
 from dashboard_kit import FakeOverview
 from prometheus_client import CollectorRegistry, Counter
 
-from .fakes import UID, FakeJobs, a_job
+from .fakes import UID, FakeBlobs, FakeJobs, a_job
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
 
@@ -31,6 +31,7 @@ class Side:
         self.registry = CollectorRegistry()
         self.app = build_app(
             jobs=self.jobs,
+            blobs=FakeBlobs(),
             overview=FakeOverview(),
             probes=Probes(lambda: self.against["healthy"], lambda: self.against["ready"]),
             registry=self.registry,

@@ -1,0 +1,76 @@
+"""What handlers of every API need: whose eyes, which roles, writes that come to their end. Pure.
+
+Which role may do what is said once, by the name of the RPC that does the same (`auth.allowed`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from fastapi import Depends, Request
+from loguru import logger
+from pydantic import BaseModel
+
+from ...crd_like_specs.errors import CumulusError, Problem, ValidationError
+from ..auth import allowed, require
+from ..ports import JobsPort
+from .guard import holder, viewer
+
+T = TypeVar("T")
+
+_RUNNING: Final[set[asyncio.Task[Any]]] = set()  # a loop keeps weak references only
+
+
+def may(method: str, service: str = "Cumulus") -> Any:
+    """Dependency of a route: ForbiddenError for roles that may not call this RPC."""
+
+    def check(request: Request) -> None:
+        known = holder(request)
+        role = known.role if known else None
+        require(role, allowed(f"/cumulus.v1.{service}/{method}"), f"call {method}")
+
+    return Depends(check)
+
+
+def seen(jobs: JobsPort, request: Request) -> JobsPort:
+    """The jobs as the one who asks sees them."""
+    return jobs.seen_by(viewer(request))
+
+
+async def finish(write: Coroutine[Any, Any, T]) -> T:
+    """Let a write come to its end though its token ends meanwhile, which cancels the caller."""
+    task = asyncio.ensure_future(write)
+    _RUNNING.add(task)
+    task.add_done_callback(_RUNNING.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_report_alone)
+        raise
+
+
+def _report_alone(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        unforeseen = None if isinstance(error, CumulusError) else error
+        log = logger.opt(exception=unforeseen)
+        log.warning("a write failed after its caller had gone: {}", error)
+
+
+async def body_of(request: Request, limit: int) -> bytes:
+    """The whole body. limit: bytes; ValidationError for more."""
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > limit:
+            raise ValidationError([Problem(f"the body is larger than {limit} bytes", "body")])
+    return bytes(data)
+
+
+def takes(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
+    """Documentation of a body that is read by hand, as JSON or YAML of this model."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    content = {kind: {"schema": schema} for kind in ("application/json", "application/yaml")}
+    return {"requestBody": {"required": required, "content": content}}

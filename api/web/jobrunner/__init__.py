@@ -1,0 +1,1 @@
+"""`/jobrunner`: what users of the Slurm job runner call. Translating only."""

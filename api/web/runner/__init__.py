@@ -1,0 +1,1 @@
+"""`/runner`: what users of the distributed workload runner call. Translating only."""
