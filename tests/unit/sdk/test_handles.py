@@ -185,7 +185,7 @@ def test_a_map_that_could_run_nothing_and_a_call_without_its_arguments_are_refus
         for call in (
             lambda: client.run(needs),
             lambda: client.spawn(needs),
-            lambda: decorated(),  # type: ignore[call-arg]
+            decorated,
             lambda: list(decorated.map([()])),
         ):
             with pytest.raises(TypeError, match="missing a required argument: '_one'"):
