@@ -14,6 +14,7 @@ from ..crd_like_specs.errors import ValidationError
 from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.lease import Lease
 from ..crd_like_specs.source import Source
+from ..crd_like_specs.template import Template
 from ..crd_like_specs.worker import Worker
 from . import frames as f
 from .gen.cumulus.v1 import cumulus_pb2 as pb
@@ -24,7 +25,7 @@ EnumT = TypeVar("EnumT", bound=Enum)
 
 _STREAMS = {number: f.LogStream[name] for name, number in pb.LogRecord.Stream.items() if number}
 
-KINDS = ("Job", "Lease", "Worker", "Source")
+KINDS = ("Job", "Lease", "Worker", "Source", "Template")
 
 
 def job_to_proto(job: Job) -> res.Job:
@@ -65,6 +66,8 @@ def resource_to_proto(resource: f.Resource) -> res.Resource:
         return res.Resource(lease=lease_to_proto(resource))
     if isinstance(resource, Source):
         return res.Resource(source=to_message(resource, res.Source))
+    if isinstance(resource, Template):
+        return res.Resource(template=to_message(resource, res.Template))
     return res.Resource(worker=worker_to_proto(resource))
 
 
@@ -79,6 +82,8 @@ def resource_from_proto(message: res.Resource) -> f.Resource:
         return worker_from_proto(message.worker)
     if kind == "source":
         return from_message(message.source, Source)
+    if kind == "template":
+        return from_message(message.template, Template)
     raise ValidationError(f"no resource is given: expected one of {', '.join(KINDS)}")
 
 

@@ -15,9 +15,10 @@ from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.job_datasets import DatasetMount
 from ..crd_like_specs.lease import Lease, LeaseSpec, LeaseStatus
 from ..crd_like_specs.source import Source
+from ..crd_like_specs.template import Template
 from ..crd_like_specs.worker import Worker, WorkerStatus
 
-Resource = Job | Lease | Worker | Source
+Resource = Job | Lease | Worker | Source | Template
 
 
 class LogStream(str, Enum):

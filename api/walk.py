@@ -23,7 +23,9 @@ from ..crd_like_specs import (
     job_secrets,
     lease,
     outputs,
+    parameters,
     source,
+    template,
     worker,
 )
 from ..crd_like_specs.errors import Problem, ValidationError
@@ -48,6 +50,8 @@ MODELS: Final[dict[str, type[Model]]] = {
             *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
             *(worker.Device, worker.WorkerSpec, worker.WorkerStatus, worker.Worker),
             *(source.SourceFile, source.SourceSpec, source.SourceStatus, source.Source),
+            *(parameters.Parameter, template.Bounds, template.TemplateSpec, template.Template),
+            *(template.GpuOverride, template.ResourcesOverride, template.Overrides),
         )
     },
 }
@@ -65,6 +69,9 @@ _SPARSE: Final = {
     "OutputsSpec",
     "DatasetMount",
     "SecretMount",
+    "Parameter",
+    "TemplateSpec",
+    "Overrides",
 }
 
 
@@ -72,17 +79,21 @@ def to_message(model: Model, message: type[MessageT]) -> MessageT:
     """The model as a proto of this type. ValidationError for what the wire cannot carry
     (numbers out of range, NaN in args, text that is not Unicode).
     """
-    args: Any = None
-    spec = model.spec if isinstance(model, job.Job) else model
+    where = _PATHS.get(type(model))
+    exclude: Any = None
+    spec: Any = model
+    if where is not None:
+        exclude = {"args"}
+        for name in reversed(where):
+            exclude = {name: exclude}
+        for name in where:
+            spec = getattr(spec, name)
+    args: str | None = None
     try:
-        if isinstance(spec, job.JobSpec):
+        if where is not None:
             args = json.dumps(spec.args, allow_nan=False, separators=(",", ":"))
-        out = {"args"} if spec is model else {"spec": {"args"}}
-        data = model.model_dump(
-            mode="json", exclude_none=True, exclude=None if args is None else out
-        )
-        if args is not None:
-            _spell_out(data if spec is model else data["spec"], args)
+        data = model.model_dump(mode="json", exclude_none=True, exclude=exclude)
+        _spell_out(data, where, args)
         return message(**data)
     except (ValueError, TypeError) as e:
         raise ValidationError(
@@ -106,11 +117,30 @@ def problems_of(error: pydantic.ValidationError) -> list[Problem]:
     ]
 
 
-def _spell_out(spec: dict[str, Any], args: str) -> None:
+_PATHS: Final[dict[type[Model], tuple[str, ...]]] = {
+    job.JobSpec: (),
+    job.Job: ("spec",),
+    template.TemplateSpec: ("job",),
+    template.Template: ("spec", "job"),
+}
+"""Where in a model the spec of a job is."""
+
+
+def _spell_out(data: dict[str, Any], where: tuple[str, ...] | None, args: str | None) -> None:
+    if where is None:
+        return
+    above = spec = data
+    for name in where:
+        above, spec = spec, spec[name]
     spec["args_json"] = args
     if "files" in spec.get("code", ()):
         spec["code"]["files"] = {"entries": spec["code"]["files"]}
     spec["retry"]["on_nothing"] = not spec["retry"]["on"]
+    for one in above.get("parameters", ()):
+        if "default" in one:
+            one["default_json"] = json.dumps(one.pop("default"))
+    if "env" in above.get("bounds", ()):
+        above["bounds"]["env"] = {"names": above["bounds"]["env"]}
 
 
 class _Field(NamedTuple):
@@ -199,4 +229,24 @@ def _read_on(retry: dict[str, Any]) -> None:
         del retry["on"]
 
 
-_RESHAPE: Final = {"JobSpec": _read_args, "Code": _read_files, "Retry": _read_on}
+def _read_default(parameter: dict[str, Any]) -> None:
+    text = parameter.pop("defaultJson", None)
+    if text is not None:
+        try:
+            parameter["default"] = json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError) as e:
+            raise ValidationError([Problem(f"is not JSON: {e}", path="spec.parameters")]) from e
+
+
+def _read_names(bounds: dict[str, Any]) -> None:
+    if "env" in bounds:
+        bounds["env"] = bounds["env"]["names"]
+
+
+_RESHAPE: Final = {
+    "JobSpec": _read_args,
+    "Code": _read_files,
+    "Retry": _read_on,
+    "Parameter": _read_default,
+    "Bounds": _read_names,
+}

@@ -24,16 +24,18 @@ from .job import Job
 from .lease import Lease
 from .meta import API_VERSION
 from .source import Source
+from .template import Template
 from .wording import clipped, describe
 from .worker import Worker
 from .yaml_nodes import MAX_BYTES, Document, FieldPath, decode, dotted, parse
 
-Resource = Job | Lease | Worker | Source
-KINDS: Final[dict[str, type[Job | Lease | Worker | Source]]] = {
+Resource = Job | Lease | Worker | Source | Template
+KINDS: Final[dict[str, type[Job | Lease | Worker | Source | Template]]] = {
     "Job": Job,
     "Lease": Lease,
     "Worker": Worker,
     "Source": Source,
+    "Template": Template,
 }
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 STDIN: Final = "<stdin>"
@@ -103,7 +105,7 @@ def load_text(text: str, file: str = "<text>") -> list[Resource]:
 
 def dump_yaml(resources: Resource | Iterable[Resource]) -> str:
     """YAML that `load_text` reads back to equal resources; one document each."""
-    given = [resources] if isinstance(resources, Job | Lease | Worker | Source) else list(resources)
+    given = [resources] if isinstance(resources, Resource) else list(resources)
     documents = [resource.to_dict() for resource in given]
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 

@@ -16,6 +16,7 @@ LABEL_FOLDER: Final = "dev.cumulus.folder"  # of the unit, below its agent's sta
 LABEL_PYTHON: Final = "dev.cumulus.python"  # on job images: the version of their Python
 
 NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+TEMPLATE_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
 UID_PATTERN: Final = r"^[0-9a-f]{32}$"
 DIGEST_PATTERN: Final = r"^sha256:[0-9a-f]{64}$"
 

@@ -46,6 +46,9 @@ TOO_LARGE: Final = "OutputsTooLarge"
 NOT_KEPT: Final = "its outputs are not all kept"
 """Begins the message of a lease whose attempt left what was not kept, or only in part."""
 
+INCOMPLETE: Final = "OutputsIncomplete"
+"""Condition of a job whose last attempt left what is not all kept."""
+
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 """Of experiments, and of the outputs in them."""
 
@@ -67,16 +70,18 @@ class OutputsSpec(Model):
 
 class KeptOutputs(Model):
     """What an attempt left in /results and the controller keeps. digest: `sha256:<hex>` of its
-    archive; size: bytes of its files; files: how many; attempt: whose it is; taken_at: POSIX
-    seconds on the worker's clock; experiment: by which they are found.
+    archive, "" where nothing could be kept; size: bytes of its files; files: how many; attempt:
+    whose it is; taken_at: POSIX seconds on the worker's clock; experiment: by which they are
+    found; message: what of it is not kept, and why.
     """
 
-    digest: Annotated[str, Field(pattern=DIGEST_PATTERN)]
+    digest: Annotated[str, Field(pattern=rf"^$|{DIGEST_PATTERN}")] = ""
     size: int = Field(default=0, ge=0)
     files: int = Field(default=0, ge=0)
     attempt: int = Field(default=1, ge=1)
     taken_at: float = 0.0
     experiment: str = ""
+    message: str = ""
 
 
 def is_plain(path: str) -> bool:

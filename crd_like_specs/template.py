@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from . import placeholders
 from .errors import Problem, ValidationError
+from .identity import TEMPLATE_PATTERN
 from .job import LONGEST, Gpu, JobSpec
 from .job_datasets import DatasetMount
 from .meta import API_VERSION, Model, ObjectMeta
@@ -28,15 +29,19 @@ from .yaml_nodes import dotted
 ANNOTATION: Final = "cumulus.dev/template"
 """Annotation of a job with the name of the template that it was made of."""
 
-TEMPLATE_NAME: Final = r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$"
-
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class TemplateMeta(ObjectMeta):
-    """Like that of every resource, but names may hold underscores."""
+    """As of every resource, but for the name, which may hold underscores."""
 
-    name: Annotated[str, Field(pattern=TEMPLATE_NAME, max_length=63)]
+    name: Annotated[str, Field(pattern=TEMPLATE_PATTERN, max_length=63)]
+
+
+# Models tell of their fields in their docstrings: this one of all those it has from its base.
+TemplateMeta.__doc__ = str(ObjectMeta.__doc__).replace(
+    "digits and inner dashes", "digits, inner dashes and underscores"
+)
 
 
 class Bounds(Model):

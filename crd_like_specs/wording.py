@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .identity import DIGEST_PATTERN, NAME_PATTERN
+from .identity import DIGEST_PATTERN, NAME_PATTERN, TEMPLATE_PATTERN
 
 _PATTERNS: Final = {
     NAME_PATTERN: "lower-case letters, digits and inner dashes, at most 63 characters",
+    TEMPLATE_PATTERN: "lower-case letters, digits, inner dashes and underscores, at most 63",
     DIGEST_PATTERN: "sha256: and 64 hex digits",
     "^[A-Za-z_][A-Za-z0-9_]*$": "letters, digits and underscores, no digit first",
 }

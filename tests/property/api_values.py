@@ -176,6 +176,7 @@ kept_outputs = st.builds(
     attempt=st.integers(1, I32),
     taken_at=times,
     experiment=texts,
+    message=texts,
 )
 lease_mounts = st.builds(lease.LeaseMount, source=texts, target=texts)
 # The statuses' many plain fields are drawn by their types, so that a new one is covered at once.

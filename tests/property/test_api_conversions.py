@@ -175,7 +175,7 @@ def test_any_bytes_become_a_value_or_a_validation_error(data: bytes) -> None:
 
 
 def test_models_and_messages_have_the_same_fields() -> None:
-    renamed = {"args": "args_json"}
+    renamed = {"args": "args_json", "default": "default_json"}
     extra = {"Retry": {"on_nothing"}}
     for name, model in MODELS.items():
         message = resources_pb2.DESCRIPTOR.message_types_by_name[name]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cumulus.crd_like_specs import yaml_nodes
-from cumulus.crd_like_specs.codec import dump_yaml, load_bytes, load_sources, load_text
+from cumulus.crd_like_specs.codec import KINDS, dump_yaml, load_bytes, load_sources, load_text
 from cumulus.crd_like_specs.errors import Problem, ValidationError
 from cumulus.crd_like_specs.job import Job
 from cumulus.crd_like_specs.worker import Worker
@@ -85,7 +85,7 @@ apiVersion: cumulus.dev/v2
             "duration as 90m"
         ),
         "f.yaml:9:12: spec.suspend: 'yes' could be text or truth: write true, false or quote it",
-        "f.yaml:11:7: kind: 'Jop' is unknown: expected Job or Lease or Worker or Source",
+        f"f.yaml:11:7: kind: 'Jop' is unknown: expected {' or '.join(KINDS)}",
         "f.yaml:12:13: apiVersion: 'cumulus.dev/v2' is unknown: expected cumulus.dev/v1",
     ]
 

@@ -149,20 +149,22 @@ class OutputsSpec(_message.Message):
     def __init__(self, size: _Optional[str] = ..., experiment: _Optional[str] = ...) -> None: ...
 
 class KeptOutputs(_message.Message):
-    __slots__ = ("digest", "size", "files", "attempt", "taken_at", "experiment")
+    __slots__ = ("digest", "size", "files", "attempt", "taken_at", "experiment", "message")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     TAKEN_AT_FIELD_NUMBER: _ClassVar[int]
     EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     digest: str
     size: int
     files: int
     attempt: int
     taken_at: float
     experiment: str
-    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., attempt: _Optional[int] = ..., taken_at: _Optional[float] = ..., experiment: _Optional[str] = ...) -> None: ...
+    message: str
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., attempt: _Optional[int] = ..., taken_at: _Optional[float] = ..., experiment: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class DatasetMount(_message.Message):
     __slots__ = ("name", "digest", "path", "size", "extracted", "format", "filename")
@@ -619,14 +621,136 @@ class Source(_message.Message):
     status: SourceStatus
     def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[SourceSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[SourceStatus, _Mapping[str, object]]] = ...) -> None: ...
 
+class Parameter(_message.Message):
+    __slots__ = ("name", "type", "description", "required", "default_json", "minimum", "maximum", "pattern", "choices", "path")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_JSON_FIELD_NUMBER: _ClassVar[int]
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    CHOICES_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: str
+    description: str
+    required: bool
+    default_json: str
+    minimum: float
+    maximum: float
+    pattern: str
+    choices: _containers.RepeatedScalarFieldContainer[str]
+    path: str
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., description: _Optional[str] = ..., required: _Optional[bool] = ..., default_json: _Optional[str] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., pattern: _Optional[str] = ..., choices: _Optional[_Iterable[str]] = ..., path: _Optional[str] = ...) -> None: ...
+
+class Bounds(_message.Message):
+    __slots__ = ("cpus", "memory", "pids", "shm", "gpus", "gpu_memory", "duration", "datasets", "env")
+    class Names(_message.Message):
+        __slots__ = ("names",)
+        NAMES_FIELD_NUMBER: _ClassVar[int]
+        names: _containers.RepeatedScalarFieldContainer[str]
+        def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PIDS_FIELD_NUMBER: _ClassVar[int]
+    SHM_FIELD_NUMBER: _ClassVar[int]
+    GPUS_FIELD_NUMBER: _ClassVar[int]
+    GPU_MEMORY_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    cpus: str
+    memory: str
+    pids: int
+    shm: str
+    gpus: int
+    gpu_memory: float
+    duration: str
+    datasets: int
+    env: Bounds.Names
+    def __init__(self, cpus: _Optional[str] = ..., memory: _Optional[str] = ..., pids: _Optional[int] = ..., shm: _Optional[str] = ..., gpus: _Optional[int] = ..., gpu_memory: _Optional[float] = ..., duration: _Optional[str] = ..., datasets: _Optional[int] = ..., env: _Optional[_Union[Bounds.Names, _Mapping[str, object]]] = ...) -> None: ...
+
+class TemplateSpec(_message.Message):
+    __slots__ = ("description", "parameters", "job", "bounds")
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    description: str
+    parameters: _containers.RepeatedCompositeFieldContainer[Parameter]
+    job: JobSpec
+    bounds: Bounds
+    def __init__(self, description: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[Parameter, _Mapping[str, object]]]] = ..., job: _Optional[_Union[JobSpec, _Mapping[str, object]]] = ..., bounds: _Optional[_Union[Bounds, _Mapping[str, object]]] = ...) -> None: ...
+
+class Template(_message.Message):
+    __slots__ = ("api_version", "kind", "metadata", "spec")
+    API_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: TemplateSpec
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[TemplateSpec, _Mapping[str, object]]] = ...) -> None: ...
+
+class Overrides(_message.Message):
+    __slots__ = ("gpu", "resources", "duration", "env", "datasets", "experiment")
+    class EnvEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    GPU_FIELD_NUMBER: _ClassVar[int]
+    RESOURCES_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_FIELD_NUMBER: _ClassVar[int]
+    gpu: GpuOverride
+    resources: ResourcesOverride
+    duration: str
+    env: _containers.ScalarMap[str, str]
+    datasets: _containers.RepeatedCompositeFieldContainer[DatasetMount]
+    experiment: str
+    def __init__(self, gpu: _Optional[_Union[GpuOverride, _Mapping[str, object]]] = ..., resources: _Optional[_Union[ResourcesOverride, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., datasets: _Optional[_Iterable[_Union[DatasetMount, _Mapping[str, object]]]] = ..., experiment: _Optional[str] = ...) -> None: ...
+
+class GpuOverride(_message.Message):
+    __slots__ = ("memory", "count", "type")
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    memory: float
+    count: int
+    type: str
+    def __init__(self, memory: _Optional[float] = ..., count: _Optional[int] = ..., type: _Optional[str] = ...) -> None: ...
+
+class ResourcesOverride(_message.Message):
+    __slots__ = ("cpus", "memory", "pids", "shm")
+    CPUS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PIDS_FIELD_NUMBER: _ClassVar[int]
+    SHM_FIELD_NUMBER: _ClassVar[int]
+    cpus: str
+    memory: str
+    pids: int
+    shm: str
+    def __init__(self, cpus: _Optional[str] = ..., memory: _Optional[str] = ..., pids: _Optional[int] = ..., shm: _Optional[str] = ...) -> None: ...
+
 class Resource(_message.Message):
-    __slots__ = ("job", "lease", "worker", "source")
+    __slots__ = ("job", "lease", "worker", "source", "template")
     JOB_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     job: Job
     lease: Lease
     worker: Worker
     source: Source
-    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ..., source: _Optional[_Union[Source, _Mapping[str, object]]] = ...) -> None: ...
+    template: Template
+    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ..., source: _Optional[_Union[Source, _Mapping[str, object]]] = ..., template: _Optional[_Union[Template, _Mapping[str, object]]] = ...) -> None: ...
