@@ -12,6 +12,7 @@ from enum import Enum
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.worker import Worker
 from .image_seen import ImageSeen
+from .quota import QuotaSeen
 
 
 class ServiceState(str, Enum):
@@ -158,7 +159,7 @@ class Seen:
     kept for jobs ahead of this one. best_fit: fill the fullest worker first, not the first one.
     default_image: id of the job image. image: that of this job. observed: False while the
     platform could not be listed; then absence proves nothing.
-    times: of leases, by name. since: service → POSIX seconds of the controller since when it was
+    quota: of the job's project, None where it has no limits. times: of leases, by name. since: service → POSIX seconds of the controller since when it was
     seen in its present state.
     """
 
@@ -175,3 +176,4 @@ class Seen:
     blob_present: bool = True
     times: Mapping[str, LeaseTimes] = field(default_factory=dict)
     since: Mapping[str, float] = field(default_factory=dict)
+    quota: QuotaSeen | None = None

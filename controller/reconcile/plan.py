@@ -18,6 +18,7 @@ from . import (
     rules_image,
     rules_kept,
     rules_lost,
+    rules_quota,
     rules_run,
     rules_start,
 )
@@ -38,6 +39,7 @@ class Rule:
 LIVE: Final = (
     Rule("admit", rules_start.admit),
     Rule("note-checkpoint", rules_kept.note_checkpoint),
+    Rule("note-outputs", rules_kept.note_outputs),
     Rule("note-service", rules_run.note_service),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("supersede", rules_start.supersede),
@@ -56,6 +58,7 @@ LIVE: Final = (
     Rule("code-missing", rules_start.code_missing),
     Rule("await-lease", rules_start.await_lease),
     Rule("image-missing", rules_image.image_missing),
+    Rule("over-quota", rules_quota.wait_for_quota),
     Rule("find-place", rules_start.find_place),
 )
 """For attempts that are not over. Order matters: an end that was seen beats every wish."""
@@ -64,6 +67,7 @@ OVER: Final = (
     Rule("supersede", rules_start.supersede),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("note-checkpoint", rules_kept.note_checkpoint),
+    Rule("note-outputs", rules_kept.note_outputs),
     Rule("clean-up", rules_end.clean_up),
     Rule("collect", rules_end.collect),
 )

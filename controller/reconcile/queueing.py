@@ -73,6 +73,11 @@ class Lineup:
         """Begin anew."""
         self._made, self._kept, self._hopeless, self.next = [], {}, {}, None
 
+    def passed(self, stop: Order) -> None:
+        """Nobody from `next` on to here waits for room."""
+        if len(self._made) < self._limit and (self.next is None or self.next < stop):
+            self.next = stop
+
     def left(self, order: Order) -> None:
         """Whoever was at this place in the queue left it: what was kept for it is free."""
         if any(claim.order == order for claim in self._made):

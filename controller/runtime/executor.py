@@ -121,7 +121,13 @@ class Executor:
         lease = self._records.leases.get(name)
         if lease is None:
             return
-        await self._records.delete_lease(name)
+        quotas = self._world.quotas
+        try:
+            spent = quotas.settle(lease, self._clock.now())
+            await self._records.delete_lease(name, spent)
+        except BaseException:
+            quotas.unsettle(lease)
+            raise
         self._world.lease_changed(name, lease.spec.job)
         self._signals.wanted_changed(lease.spec.worker)
         self._signals.room_freed()

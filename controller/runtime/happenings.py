@@ -28,7 +28,7 @@ _ENDS: Final = {
 }
 _BAD: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT})
 _STEPS: Final = {Phase.LEASING: "Placed", Phase.STARTING: "Starting", Phase.RUNNING: "Running"}
-_WAITS: Final = frozenset({"WaitingForRoom", "NoWorkers"})
+_WAITS: Final = frozenset({"WaitingForRoom", "NoWorkers", "OverQuota"})
 _LEASES: Final = {
     LeaseState.HELD: "LeaseHeld",
     LeaseState.ENDING: "LeaseEnding",

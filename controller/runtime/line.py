@@ -12,10 +12,13 @@ from typing import Final, Protocol
 
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
+from ..reconcile.asking import Ask
 from ..reconcile.forecast import Forecast
-from ..reconcile.observed import Claims, WorkerSeen
+from ..reconcile.observed import Booking, Claims, WorkerSeen
 from ..reconcile.placement import NOTHING
 from ..reconcile.queueing import Claim, Lineup, Order, Waiting, ahead_of
+from ..reconcile.quota import Held, QuotaSeen, over_quota
+from .quotas import Quotas
 from .records import InLine, Records, in_line
 
 FRESH_SECONDS: Final = 1.0
@@ -39,6 +42,7 @@ class World(Protocol):
     """What the queue must know."""
 
     best_fit: bool
+    quotas: Quotas
 
     def workers(self, now: float) -> Sequence[WorkerSeen]:
         """By name."""
@@ -63,6 +67,10 @@ class Line:
     def moved(self) -> None:
         """A worker or lease is another one now."""
         self._moves += 1
+
+    def quota_moved(self) -> None:
+        """A project with limits was given something back, or has other limits."""
+        self._made_at = float("-inf")
 
     def started(self, lease: Lease) -> None:
         """A job is given this lease."""
@@ -97,6 +105,41 @@ class Line:
         """Room kept for all of the first that wait, in order."""
         return tuple(self._claims(BEHIND_ALL, now))
 
+    def quota_of(self, job: Job, now: float, beside: Sequence[Booking] = ()) -> QuotaSeen | None:
+        """What the plan of a job that has no lease yet is told of its project's quota."""
+        if job.status.phase is not Phase.PENDING or not self._world.quotas.limited(
+            job.metadata.owner
+        ):
+            return None
+        return self._quota(in_line(job), now, beside)
+
+    def within(self, one: InLine, now: float, beside: Sequence[Booking] = ()) -> bool:
+        """Whether its project's quota lets it start. beside: what others of the project are about to
+        be given, whose claims may not be known yet.
+        """
+        if not self._world.quotas.limited(one.owner):
+            return True
+        seen = self._quota(one, now, beside)
+        return seen is None or over_quota(one.ask, seen, now) is None
+
+    def _quota(self, one: InLine, now: float, beside: Sequence[Booking]) -> QuotaSeen | None:
+        ahead = list(self._ahead(one, self._claims(one.order, now)))
+        known = {room.job for room in ahead}
+        ahead += [room for room in beside if room.job not in known]
+        return self._seen(one, ahead, now)
+
+    def _seen(self, one: InLine, ahead: Sequence[Booking], now: float) -> QuotaSeen | None:
+        held = [Held(room.start, room.end, room.milli * len(room.devices)) for room in ahead]
+        return self._world.quotas.seen(one.owner, now, held)
+
+    def _ahead(self, one: InLine, claims: Sequence[Claim]) -> Iterator[Booking]:
+        """What is kept for its project's jobs that are ahead of it."""
+        for claim in claims:
+            if claim.order < one.order:
+                other = self._records.in_line(claim.order[2])
+                if other is not None and other.owner == one.owner:
+                    yield claim.room
+
     def waits(self, one: InLine, now: float) -> bool:
         """Whether it would start now if there was room."""
         return one.since is not None and one.since <= now and not self._world.holds(one.uid)
@@ -112,9 +155,23 @@ class Line:
         start = self._lineup.next
         if start is None or start < stop:
             self._lineup.extend(self._waiting(start, stop, now), workers, now)
+            self._lineup.passed(stop)
         return self._lineup.claims
 
     def _waiting(self, start: Order | None, stop: Order, now: float) -> Iterator[Waiting]:
+        """Those that would start if there was room. Who is over quota is none of them: room that is
+        kept for as many of a project as may run is all that it can use.
+        """
+        over: set[tuple[str, Ask]] = set()
         for one in takewhile(lambda one: one.order < stop, self._records.line(start)):
-            if self.waits(one, now):
-                yield Waiting(one.order, one.name, one.ask)
+            if not self.waits(one, now):
+                continue
+            if self._world.quotas.limited(one.owner):
+                if (one.owner, one.ask) in over:
+                    continue  # claims only add up
+                ahead = list(self._ahead(one, self._lineup.claims))
+                seen = self._seen(one, ahead, now)
+                if seen is not None and over_quota(one.ask, seen, now) is not None:
+                    over.add((one.owner, one.ask))
+                    continue
+            yield Waiting(one.order, one.name, one.ask)

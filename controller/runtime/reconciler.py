@@ -30,7 +30,7 @@ KEPT: Final = "kept"
 Transition = Callable[[Job, Job, str], None]
 
 
-SAME_PLACE: Final = frozenset({"admit", "wait-for-room", "back-off"})
+SAME_PLACE: Final = frozenset({"admit", "wait-for-room", "back-off", "over-quota"})
 """Rules after which a job that waits has not left its place in the queue."""
 
 

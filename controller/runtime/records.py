@@ -47,7 +47,7 @@ def open_records(folder: Path | None) -> Records:
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """A job that is Pending. since: when it may start (POSIX seconds), None where it is not to;
+    """A job that is Pending. owner: its project; since: when it may start (POSIX seconds), None where it is not to;
     fails: it ends where no worker could ever take it.
     """
 
@@ -57,6 +57,7 @@ class InLine:
     ask: Ask
     since: float | None
     fails: bool
+    owner: str = ""
 
 
 def in_line(job: Job) -> InLine:
@@ -67,7 +68,7 @@ def in_line(job: Job) -> InLine:
     order = (-spec.priority, status.submitted_at, meta.name)
     since = status.retry_at if open_ else None
     fails = spec.when_unschedulable == "Fail"
-    return InLine(order, meta.name, meta.uid, ask_of(job.lasting), since, fails)
+    return InLine(order, meta.name, meta.uid, ask_of(job.lasting), since, fails, meta.owner)
 
 
 def over(job: Job) -> bool:
@@ -278,11 +279,11 @@ class Records:
                 self._mirror_lease(name)
         return None
 
-    async def delete_lease(self, name: str) -> None:
-        """Delete the record; nothing happens if there is none."""
+    async def delete_lease(self, name: str, beside: Iterable[Op] = ()) -> None:
+        """Delete the record; nothing happens if there is none. beside: written with that, or not."""
         if name in self.leases:
             with contextlib.suppress(NotFoundError):
-                await self._commit(Delete(LEASES, name))
+                await self._commit(*beside, Delete(LEASES, name))
             self._mirror_lease(name)
 
     async def put_worker(self, worker: Worker, expect: int | None = None) -> Worker:

@@ -93,7 +93,7 @@ class Room:
             heapq.heapify(heads)
             while heads:
                 first, ask, count = heapq.heappop(heads)
-                one = self._next(ask, first)
+                one = self._next(ask, first, given)
                 if one is None:
                     continue
                 if one.order != first:  # others of the heap may come before it
@@ -110,12 +110,16 @@ class Room:
                     await asyncio.sleep(0)
                     given = [(one, room) for one, room in given if self._still_waits(one)]
 
-    def _next(self, ask: Ask, start: Order) -> InLine | None:
-        """The first that asks for it from there on and waits."""
-        now = self._clock.now()
+    def _next(self, ask: Ask, start: Order, given: list[tuple[InLine, Booking]]) -> InLine | None:
+        """The first that asks for it from there on, waits, and is within its project's quota."""
+        now, line, over = self._clock.now(), self._world.line, set[str]()
         for one in self._records.of_kind(ask, start):
-            if self._world.line.waits(one, now):
+            if one.owner in over or not line.waits(one, now):
+                continue
+            beside = [room for other, room in given if other.owner == one.owner]
+            if line.within(one, now, beside):
                 return one
+            over.add(one.owner)  # whoever is behind and asks for the same is over it too
         return None
 
     def _room_for(self, one: InLine, given: list[tuple[InLine, Booking]]) -> Booking | None:

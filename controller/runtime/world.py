@@ -27,6 +27,7 @@ from .contacts import Contacts
 from .discretion import of_owner
 from .lease_clock import LeaseClock
 from .line import Line
+from .quotas import LimitsOf, Quotas, no_limits
 from .records import Records
 from .services_seen import ServicesSeen
 from .silences import KNOWN_SECONDS, Silences
@@ -50,7 +51,7 @@ class Blobs(Protocol):
 class World:
     """See the module docstring. `started`: POSIX seconds when this controller came up; best_fit:
     place jobs where least is left over, not on the first worker with room. images(reference):
-    what is known of an image that a job names. marked: see `Clock.marked`.
+    what is known of an image that a job names. limits: of projects, see `Quotas`. marked: see `Clock.marked`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class World:
         best_fit: bool = False,
         images: Callable[[str], ImageSeen] = ImageSeen,
         marked: Callable[[str], float | None] = lambda _: None,
+        limits: LimitsOf = no_limits,
     ) -> None:
         self._records = records
         self._logs = logs
@@ -79,6 +81,8 @@ class World:
         self._contacts = Contacts(started)
         self._lease_clock = LeaseClock(records.leases.values(), started, marked)
         self._bookings = Bookings(records)
+        self.quotas = Quotas(records.store, records.leases.values(), started, limits)
+        """What projects hold and have used."""
         self._awaits: dict[str, str] = {}
         self._fleet = Fleet()
         self._stale: dict[str, None] = dict.fromkeys(records.workers)
@@ -135,6 +139,8 @@ class World:
         """Call after a lease's record was written or deleted; uid: of its job."""
         lease = self._records.leases.get(name)
         self._lease_clock.changed(name, lease)
+        if self.quotas.changed(name, lease):
+            self.line.quota_moved()
         if lease is None or self._bookings.knows(name, uid):
             self.line.moved()
         else:
@@ -147,6 +153,7 @@ class World:
         """Count it from now on, before its record is durable: nobody else is given the room."""
         if not self._bookings.knows(lease.metadata.name, lease.spec.job):
             self._bookings.take_up(lease)
+            self.quotas.changed(lease.metadata.name, lease)
             self._stale[lease.spec.worker] = None
             self.line.started(lease)
 
@@ -190,6 +197,7 @@ class World:
             or self._blobs.size(code.digest) is not None,
             times=self._lease_clock.times(self._bookings.names(job.metadata.uid)),
             since=self.services.since(job.metadata.uid),
+            quota=self.line.quota_of(job, now),
         )
 
     def image_of(self, job: Job) -> ImageSeen:
