@@ -17,7 +17,9 @@ def dress(command: Any, words: str) -> Any:
     if below:
         for name, one in below.items():
             dress(one, f"{words} {name}")
+    command.rich_markup_mode = None  # plain, as the page above them: it is read by grep too
     if command.help and _AS_IS not in command.help:
+        command.short_help = re.split(r"(?<=\.)\s", command.help.strip(), maxsplit=1)[0]
         command.help = "\n\n".join([filled(command.help), *_examples(words)])
     return command
 

@@ -40,6 +40,16 @@ def test_every_command_explains_itself(words: str, ctl: Ctl) -> None:
         assert f"  {line[:60]}" in ctl.out
 
 
+def test_lists_of_commands_leave_no_sentence_open(ctl: Ctl) -> None:
+    for words in ([], ["auth"], ["auth", "token"], ["config"], ["token"]):
+        assert ctl.bare(*words, "--help") == 0
+        listed = ctl.out.partition("Commands:")[2]
+        assert listed.strip()
+        assert "..." not in listed
+    assert ctl.bare("get", "--help") == 0
+    assert "\u2502" not in ctl.out  # no boxes: it is read by grep, and on narrow terminals
+
+
 def test_no_example_is_of_a_command_that_does_not_exist() -> None:
     assert set(EXAMPLES) <= set(FOUND)
 
