@@ -16,6 +16,13 @@ WAIT_LIMIT: Final = 60.0
 """Seconds that one call waits at most for what is still on its way."""
 
 
+class ArtifactKind(str, Enum):
+    """What of an attempt an agent brings."""
+
+    CHECKPOINT = "checkpoint"
+    OUTPUTS = "outputs"
+
+
 class OutputRole(str, Enum):
     """What a file is, by the job's manifest or by its name."""
 

@@ -37,6 +37,7 @@ from .frames import (
 )
 from .happened import EventQuery, Happened
 from .joining import Joined, NewToken
+from .outputs import ArtifactKind
 from .previews import Preview
 from .viewer import Viewer
 
@@ -59,8 +60,8 @@ class JobsPort(Protocol):
         """Like `apply`, and gives the stored job (with its uid).
 
         The code named by `spec.code.digest` is in the blob store by then. A key seen before
-        gives the job it made for the same owner, whatever its spec is now; "" is no key. ConflictError where the
-        name belongs to a job with another spec.
+        gives the job it made for the same owner, also under another name; "" is no key.
+        ConflictError where the key or the name belongs to a job with another spec.
         """
 
     async def get(self, kind: str, name: str) -> Resource:
@@ -199,17 +200,30 @@ class GivenPort(Protocol):
 
 
 class ArtifactsPort(GivenPort, Protocol):
-    """What attempts leave, such as their checkpoints. worker: who asks, "" where anyone may; unit:
-    the attempt; digest: `sha256:<64 hex digits>` of the whole; size: its bytes.
+    """What attempts leave: their checkpoints and their outputs. worker: who asks, "" where anyone
+    may; unit: the attempt; digest: `sha256:<64 hex digits>` of the whole; size: its bytes.
     """
 
-    async def find(self, worker: str, unit: str, digest: str, size: int) -> Received:
+    async def find(
+        self,
+        worker: str,
+        unit: str,
+        digest: str,
+        size: int,
+        kind: ArtifactKind = ArtifactKind.CHECKPOINT,
+    ) -> Received:
         """How much of it is here. ForbiddenError where the attempt is not on that worker,
         NotFoundError where it is over, ValidationError for more than the job may keep.
         """
 
     async def receive(
-        self, worker: str, unit: str, digest: str, size: int, offset: int
+        self,
+        worker: str,
+        unit: str,
+        digest: str,
+        size: int,
+        offset: int,
+        kind: ArtifactKind = ArtifactKind.CHECKPOINT,
     ) -> BlobWriter:
         """Go on with it at `offset`; what was written before an `abort` stays. The errors of
         `find`, ConflictError where it is at another offset, StoreError where there is no room.

@@ -32,7 +32,6 @@ from .listeners import Listeners
 from .platforms.swarm import SwarmPlatform
 from .runtime.agents import Agents
 from .runtime.artifact_gate import ArtifactGate
-from .runtime.artifacts import Artifacts
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
 from .runtime.desired import Admission, Desired
@@ -43,6 +42,7 @@ from .runtime.health import Health
 from .runtime.history import History
 from .runtime.image_spool import ImageSpool
 from .runtime.images import Images
+from .runtime.left import Left
 from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
@@ -102,7 +102,7 @@ class Controller:
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
         self.history = History(self.records, self.world, clock)
-        artifacts = Artifacts(data / "artifacts")
+        self._left = Left(data)
         self.agents = Agents(
             self.records,
             self.world,
@@ -115,10 +115,10 @@ class Controller:
             images=self.images,
             job_image=config.image,
             told=telling.lease,
-            artifacts=artifacts,
+            left=self._left,
         )
         executor = Executor(
-            self.records, self.world, platform, self.logs, clock, self, note, artifacts
+            self.records, self.world, platform, self.logs, clock, self, note, self._left
         )
         reconciler = Reconciler(
             self.records,
@@ -134,8 +134,7 @@ class Controller:
         self.observer = PlatformObserver(
             platform, self.world, self.records, clock, self.loop.add, changed
         )
-        self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add, artifacts)
-        self._artifacts = artifacts
+        self.upkeep = Upkeep(self.records, blobs, self.logs, clock, self.loop.add, self._left)
         self.beside = AgentBeside(config, platform)
         self.security = Security(
             config,
@@ -171,7 +170,7 @@ class Controller:
             blobs=blobs,
             agents=self.agents,
             images=self.images,
-            artifacts=ArtifactGate(self.records, artifacts),
+            artifacts=ArtifactGate(self.records, self._left),
             overview=Overview(self.records, self.world, self.history, clock),
             probes=Probes(self.health.unhealthy, self.health.unready),
             registry=self.metrics.registry,
@@ -182,10 +181,7 @@ class Controller:
     def _transition(self, old: Job, new: Job, rule: str) -> None:
         self.metrics.transition(old, new, rule)
         self.history.transition(old, new)
-        # What its status names no more is of no use to anybody.
-        kept = {snapshot.digest for snapshot in new.status.checkpoints}
-        gone = {snapshot.digest for snapshot in old.status.checkpoints} - kept
-        self._artifacts.drop(new.metadata.uid, gone)
+        self._left.transition(old, new)
 
     def _overran(self, seconds: float) -> None:
         self.metrics.overrun(seconds)

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from ...crd_like_specs.errors import NotFoundError
+from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ..gen.cumulus.v1 import agent_pb2 as pb
+from ..outputs import ArtifactKind
 from ..ports import ArtifactsPort
 from . import checks
 from .given import given
@@ -29,6 +30,7 @@ class ArtifactHandlers:
             checks.name(request.unit, "unit"),
             checks.digest(request.digest),
             checks.at_least_zero(request.size, "size"),
+            _kind(request),
         )
         return pb.ArtifactReceived(size=found.size, complete=found.complete)
 
@@ -43,6 +45,7 @@ class ArtifactHandlers:
             checks.digest(wanted.digest),
             checks.at_least_zero(wanted.size, "size"),
             offset,
+            _kind(wanted),
         )
         size = offset
         try:
@@ -66,3 +69,11 @@ class ArtifactHandlers:
         if self._artifacts is None:
             raise NotFoundError("this controller keeps nothing of what attempts leave")
         return self._artifacts
+
+
+def _kind(request: pb.FindArtifactRequest) -> ArtifactKind:
+    if request.kind == pb.ArtifactKind.OUTPUTS:
+        return ArtifactKind.OUTPUTS
+    if request.kind == pb.ArtifactKind.CHECKPOINT:
+        return ArtifactKind.CHECKPOINT
+    raise ValidationError(f"artifacts of kind {request.kind} are not known here")

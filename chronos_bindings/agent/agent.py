@@ -32,10 +32,13 @@ from .image_client import GrpcImages
 from .image_ports import ImageStore, NoImages
 from .images import Images
 from .keeper import Keeper
+from .kept import Kept
 from .lease_task import Tools
 from .log_pumps import LogPumps
 from .node_facts import Conditions
+from .outputs import Outputs
 from .ports import Clock, DeviceMemory, LocalRuntime, NodeFacts, Preparer
+from .saving import Saver
 from .shares import Shares
 from .staging import Staging
 from .status_file import StatusFile
@@ -124,14 +127,12 @@ class Agent:
             artifacts,
             machine.job_user,
         )
-        self.checkpoints = Checkpoints(
-            self.staging.root,
-            data / "outbox",
-            archives,
-            artifacts,
+        saver = Saver(data / "outbox", artifacts, clock, contact=lambda: self.keeper.contact)
+        changed, root = self._kept, self.staging.root
+        self.kept = Kept(
+            Checkpoints(root, archives, saver, changed=changed),
+            Outputs(root, saver, changed=changed),
             clock,
-            contact=lambda: self.keeper.contact,
-            changed=self._checkpoint_changed,
         )
         self.shares = Shares(machine.partitioner)
         self.images = (
@@ -157,7 +158,7 @@ class Agent:
                 machine.mounts_of,
                 self.images or NoImages(),
                 machine.memory,
-                self.checkpoints,
+                self.kept,
             ),
             Deadlines(data / DEADLINES, clock),
             changed=lambda urgent: self.stream.report_changed(urgent=urgent),
@@ -178,7 +179,7 @@ class Agent:
                 self._watch_facts(),
                 self._talk(),
                 self._tell_usage(),
-                self.checkpoints.run(),
+                self.kept.run(),
                 *([self.images.run()] if self.images else []),
             )
         ]
@@ -192,7 +193,7 @@ class Agent:
             await asyncio.gather(*loops, return_exceptions=True)
             await self.pumps.stop()
             await self.keeper.stop()
-            await self.checkpoints.stop()
+            await self.kept.stop()
             await self.shares.close()
 
     def report(self) -> NodeReport:
@@ -228,7 +229,7 @@ class Agent:
     def _hear_echo(self, at: float) -> None:
         self.keeper.set_heard(at)
 
-    def _checkpoint_changed(self, unit: str) -> None:
+    def _kept(self, unit: str) -> None:
         self.keeper.kept(unit)
 
     # What the machine says

@@ -1,4 +1,5 @@
-"""A job's checkpoint taken from its folder as an archive. File I/O, blocks; see `archive_layout`.
+"""A job's checkpoint taken from its folder as an archive, and what `archive_outputs` shares with
+that. File I/O, blocks; see `archive_layout`.
 
 The folder belongs to the job, which may run, and may be hostile: nothing in it is reached by a
 path that it could exchange for a link.
@@ -73,23 +74,25 @@ def committed(folder: Path) -> Commit | None:
     return Commit(entry, (seen.st_ino, seen.st_mtime_ns))
 
 
-def is_empty(folder: Path) -> bool:
-    """True where there is nothing to keep; names that begin with a dot are the job's own affair."""
+def is_empty(folder: Path, *, keep_all: bool = False) -> bool:
+    """True where there is nothing to keep; names that begin with a dot are the job's own affair,
+    unless all is kept.
+    """
     try:
         with os.scandir(folder) as entries:
-            return all(entry.name.startswith(".") for entry in entries)
+            return all(entry.name.startswith(".") and not keep_all for entry in entries)
     except FileNotFoundError:
         return True
 
 
-def used(folder: Path, most: int) -> int:
+def used(folder: Path, most: int, most_entries: int = MOST_FILES * (COPIES + 1)) -> int:
     """Bytes of disk that the folder takes; counting ends beyond `most`, or at too many entries."""
     total = entries = 0
     try:
         for _, fd, entry in _entries(os.open(folder, _FOLDER), keep_all=True):
             entries += 1
             total += os.stat(entry.name, dir_fd=fd, follow_symlinks=False).st_blocks * 512
-            if total > most or entries > MOST_FILES * (COPIES + 1):
+            if total > most or entries > most_entries:
                 return max(total, most + 1)
     except OSError:
         return total  # the job is just changing it: the next look counts anew
@@ -103,7 +106,28 @@ def take(folder: Path, archive: Path, *, limit: int, entry: str | None = None) -
     limit: bytes. Permanent("CheckpointTooLarge") beyond it; Temporary("CheckpointChanged") where
     it changed meanwhile, "CheckpointUnreadable" where the disk fails.
     """
-    maker = _Maker(limit)
+    maker = Maker(limit)
+    only = None if entry is None else (entry, MARKER)
+    digest = write(folder, archive, maker, only=only)
+    if not maker.names:
+        return None
+    if entry is not None and entry not in maker.names:
+        raise Temporary(f"{entry!r} is committed and not there", reason="CheckpointChanged")
+    return Taken(digest, maker.size, maker.files, maker.left_out)
+
+
+def write(
+    folder: Path,
+    archive: Path,
+    maker: Maker,
+    *,
+    only: Collection[str] | None = None,
+    keep_all: bool = False,
+) -> str:
+    """Write the archive of what the maker adds, and give its digest. only: names in the folder,
+    None for all; keep_all: those too that begin with a dot. Temporary where it changed meanwhile,
+    or the disk fails, and whatever the maker raises.
+    """
     try:
         with archive.open("wb") as raw:
             hashing = _Hashing(raw)
@@ -115,31 +139,33 @@ def take(folder: Path, archive: Path, *, limit: int, entry: str | None = None) -
                 encoding=UTF8,
                 errors=ESCAPED,
             ) as tar:
-                only = None if entry is None else (entry, MARKER)
-                for name, fd, found in _entries(os.open(folder, _FOLDER), only=only):
-                    maker.add(tar, name, fd, found)
+                found = _entries(
+                    os.open(folder, _FOLDER), only=only, keep_all=keep_all, closed=maker.closed
+                )
+                for name, fd, entry in found:
+                    maker.add(tar, name, fd, entry)
     except (FileNotFoundError, NotADirectoryError) as e:
         raise Temporary(f"it changed while it was read: {e}", reason="CheckpointChanged") from e
     except OSError as e:
         raise Temporary(
             f"it cannot be read: {e.strerror or e}: {e.filename}", reason="CheckpointUnreadable"
         ) from e
-    if not maker.names:
-        return None
-    if entry is not None and entry not in maker.names:
-        raise Temporary(f"{entry!r} is committed and not there", reason="CheckpointChanged")
-    return Taken(hashing.digest, maker.size, maker.files, maker.left_out)
+    return hashing.digest
 
 
-class _Maker:
-    """Adds what is found to an archive, and counts."""
+class Maker:
+    """Adds what is found to an archive, and counts. closed: folders that it does not want to see
+    the inside of.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.names: set[str] = set()
+        self.closed: set[str] = set()
         self.size = self.files = self.left_out = 0
 
     def add(self, tar: tarfile.TarFile, name: str, folder: int, found: os.DirEntry[str]) -> None:
+        """One entry. folder: descriptor of the one that it is in."""
         info = tarfile.TarInfo(name)
         seen = os.stat(found.name, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(seen.st_mode):
@@ -153,7 +179,7 @@ class _Maker:
                 return
             tar.addfile(info)
         elif stat.S_ISREG(seen.st_mode):
-            self._add_file(tar, info, found.name, folder)
+            self.add_file(tar, info, found.name, folder)
         else:
             self.left_out += 1
             return
@@ -164,9 +190,8 @@ class _Maker:
                 reason=TOO_LARGE,
             )
 
-    def _add_file(
-        self, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str, folder: int
-    ) -> None:
+    def add_file(self, tar: tarfile.TarFile, info: tarfile.TarInfo, name: str, folder: int) -> None:
+        """One that is, or was just now, a file."""
         fd = os.open(name, _FILE, dir_fd=folder)
         with os.fdopen(fd, "rb", buffering=0) as file:
             before = os.fstat(fd)
@@ -194,6 +219,7 @@ def _entries(
     *,
     only: Collection[str] | None = None,
     keep_all: bool = False,
+    closed: Collection[str] = (),
 ) -> Iterator[tuple[str, int, os.DirEntry[str]]]:
     """(name, descriptor of its folder, entry) of all below, in the order of names; closes `top`."""
     with _closing(top):
@@ -204,13 +230,13 @@ def _entries(
                 continue
             name = f"{prefix}{entry.name}"
             yield name, top, entry
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and name not in closed:
                 if depth == MOST_DEPTH:
                     raise Permanent(
                         f"it has more than {MOST_DEPTH} folders in one another", reason=TOO_LARGE
                     )
                 inner = os.open(entry.name, _FOLDER, dir_fd=top)
-                yield from _entries(inner, f"{name}/", depth + 1, keep_all=keep_all)
+                yield from _entries(inner, f"{name}/", depth + 1, keep_all=keep_all, closed=closed)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What attempts leave, to the controller and from it, over the agent's bulk channel. I/O.
 
-Called by `checkpoints` and `staging`. An upload that broke off goes on where it was: the
+Called by `saving` and `staging`. An upload that broke off goes on where it was: the
 controller says how much it has. One piece is read at a time, so that memory stays small.
 """
 
@@ -17,12 +17,17 @@ import grpc.aio
 from ...api.gen.cumulus.v1 import agent_pb2 as pb
 from ...api.gen.cumulus.v1 import agent_pb2_grpc
 from ...api.options import CHUNK_BYTES
+from ...api.outputs import ArtifactKind
 from ...crd_like_specs.errors import Permanent, Temporary
 from .transfer import Metadata, Transfer, raise_if_cancelled
 
 NOT_KEPT: Final = "CheckpointNotKept"
 MISSING: Final = "CheckpointMissing"
 
+_KINDS: Final = {
+    ArtifactKind.CHECKPOINT: pb.ArtifactKind.CHECKPOINT,
+    ArtifactKind.OUTPUTS: pb.ArtifactKind.OUTPUTS,
+}
 _FOR_GOOD: Final = (
     grpc.StatusCode.NOT_FOUND,
     grpc.StatusCode.PERMISSION_DENIED,
@@ -52,7 +57,12 @@ class GrpcArtifacts:
         await transfer.fetch(digest, dest)
 
     async def send(
-        self, unit: str, digest: str, path: Path, arrived: Callable[[int], None] = lambda _: None
+        self,
+        unit: str,
+        digest: str,
+        path: Path,
+        arrived: Callable[[int], None] = lambda _: None,
+        kind: ArtifactKind = ArtifactKind.CHECKPOINT,
     ) -> None:
         """Returns once the controller has it for good. unit: the attempt that left it.
 
@@ -60,7 +70,9 @@ class GrpcArtifacts:
         controller does not take it, Temporary for all else; done again it goes on.
         """
         size = (await asyncio.to_thread(path.stat)).st_size
-        wanted = pb.FindArtifactRequest(worker=self._worker, unit=unit, digest=digest, size=size)
+        wanted = pb.FindArtifactRequest(
+            worker=self._worker, unit=unit, digest=digest, size=size, kind=_KINDS[kind]
+        )
         try:
             found = await self._stub.FindArtifact(wanted, metadata=self._metadata)
             if found.complete:

@@ -41,13 +41,10 @@ def make(unit: Path, spec: LeaseSpec, archive: Path | None, owner: int | None) -
     """
     folder = unit / FOLDER
     folder.mkdir(mode=0o700)
-    gives = owner if owner is not None and os.geteuid() == 0 else None
     if archive is not None:
+        gives = owner if os.geteuid() == 0 else None
         lay_out(archive, folder, limit=spec.checkpoint_size, owner=gives)
-    if gives is not None:
-        os.chown(folder, gives, gives)
-    elif owner not in (None, os.geteuid()):
-        folder.chmod(0o777)  # an agent that is not root; the folder's path can't be guessed
+    give(folder, owner)
     write(
         unit,
         Notes(
@@ -57,6 +54,14 @@ def make(unit: Path, spec: LeaseSpec, archive: Path | None, owner: int | None) -
             base=spec.checkpoint,
         ),
     )
+
+
+def give(folder: Path, owner: int | None) -> None:
+    """Let the job write into the folder. owner: user that it runs as, None: the agent's own."""
+    if owner is not None and os.geteuid() == 0:
+        os.chown(folder, owner, owner)
+    elif owner not in (None, os.geteuid()):
+        folder.chmod(0o777)  # an agent that is not root; the folder's path can't be guessed
 
 
 def read(unit: Path) -> Notes | None:

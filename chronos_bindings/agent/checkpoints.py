@@ -1,45 +1,35 @@
 """Brings what jobs keep in /checkpoint to the controller: while they run, and at their end. I/O.
 
-Made by `agent`; asked by `lease_task`, and by `keeper` for what the controller is told. While a job
-runs, only what it has committed is taken, at its interval: a worker that dies loses that much. When
-nothing of it runs any more, the newest state is taken, for which its lease waits in state Saving;
-its share is given back by then, so that nobody else does.
-
-Archives are made one at a time and sent a few at a time: a large one delays another, never a lease.
+One half of `kept.Kept`, which `lease_task` and `keeper` ask. While a job runs, only what it has
+committed is taken, at its interval: a worker that dies loses that much. When nothing of it runs any
+more, the newest state is taken, for which its lease waits in state Saving; its share is given back
+by then, so that nobody else does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
 
+from ...api.outputs import ArtifactKind
 from ...crd_like_specs.checkpoint import COPIES, NOT_KEPT, Snapshot
 from ...crd_like_specs.errors import Permanent, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.units import show_bytes
 from . import archive, checkpoint_folder
-from .archive import Commit
+from .archive import Commit, Taken
 from .blob_cache import BlobCache
 from .checkpoint_folder import FOLDER, Notes
-from .ports import ArtifactSink, Clock
-
-LOOK_SECONDS: Final = 1.0
-"""Between looks at what is committed, and at how large the folders are."""
-
-PATIENCE: Final = 120.0
-"""Seconds in contact without any progress after which a last checkpoint is given up."""
+from .saving import Progress, Saver, or_else, stopped
 
 _SLACK: Final = 16 << 20  # bytes beyond the copies: folders and blocks take room too
-_FIRST_RETRY: Final = 0.5
-_RETRY_CEILING: Final = 5.0
 _RETRY_WHILE_RUNNING: Final = 10.0
-_SENDING: Final = 2
 
 
 @dataclass(eq=False)
@@ -58,68 +48,20 @@ class _Unit:
     last_words: bool = False
 
 
-@dataclass(eq=False)
-class _Progress:
-    """Since when nothing has gone on, monotonic seconds. sent: bytes, the most that ever were."""
-
-    clock: Clock
-    at: float = field(init=False)
-    sent: int = 0
-
-    def __post_init__(self) -> None:
-        self.at = self.clock.monotonic()
-
-    @property
-    def idle(self) -> float:
-        """Seconds without progress."""
-        return self.clock.monotonic() - self.at
-
-    def arrived(self, sent: int) -> None:
-        """More bytes than ever before are progress; the same ones again are not."""
-        if sent > self.sent:
-            self.sent, self.at = sent, self.clock.monotonic()
-
-    @contextlib.contextmanager
-    def not_counting(self) -> Iterator[None]:
-        """What this takes is nobody's fault: the archive is being made, or others are before it."""
-        began = self.clock.monotonic()
-        try:
-            yield
-        finally:
-            self.at += self.clock.monotonic() - began
-
-
 class Checkpoints:
-    """`checkpoint_port.Keeping`. root: the staging folder; outbox: a folder of its own on the same
-    disk as the cache, emptied here; sink: to the controller; contact: whether it can be reached.
+    """root: the staging folder; cache: where archives of checkpoints are, for attempts to come;
     changed: told the unit of which something new is known.
     """
 
     def __init__(
-        self,
-        root: Path,
-        outbox: Path,
-        cache: BlobCache,
-        sink: ArtifactSink,
-        clock: Clock,
-        *,
-        contact: Callable[[], bool],
-        changed: Callable[[str], None],
+        self, root: Path, cache: BlobCache, saver: Saver, *, changed: Callable[[str], None]
     ) -> None:
         self._root = root
-        self._outbox = outbox
         self._cache = cache
-        self._sink = sink
-        self._clock = clock
-        self._contact = contact
+        self._saver = saver
+        self._clock = saver.clock
         self._changed = changed
         self._units: dict[str, _Unit] = {}
-        self._taking = asyncio.Semaphore(1)
-        self._sending = asyncio.Semaphore(_SENDING)
-        outbox.mkdir(parents=True, exist_ok=True)
-        outbox.chmod(0o700)
-        for left in outbox.iterdir():
-            left.unlink()
         for folder in root.iterdir():  # of an agent before this one
             self.follow(folder.name)
 
@@ -141,7 +83,9 @@ class Checkpoints:
         known.last_words = True
         before, known.task = known.task, None
         known.task = asyncio.create_task(self._finish(known, before, done))
-        known.task.add_done_callback(lambda task: _or_else(task, unit, done))
+        known.task.add_done_callback(
+            lambda task: or_else(task, unit, lambda why: done(f"{NOT_KEPT}: {why}"))
+        )
         return True
 
     def forget(self, unit: str) -> None:
@@ -167,20 +111,15 @@ class Checkpoints:
 
     # By itself
 
-    async def run(self) -> None:
-        """Look at the folders for ever."""
-        while True:
-            await self._clock.sleep_until(self._clock.monotonic() + LOOK_SECONDS)
-            for unit in list(self._units.values()):
-                if not unit.last_words:
-                    await self._look(unit)
+    async def look(self) -> None:
+        """See what is newly committed, and how large the folders are."""
+        for unit in list(self._units.values()):
+            if not unit.last_words:
+                await self._look(unit)
 
     async def stop(self) -> None:
         """What is under way is broken off; the agent after this one takes it up again."""
-        tasks = [unit.task for unit in self._units.values() if unit.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stopped([unit.task for unit in self._units.values() if unit.task is not None])
 
     async def _look(self, unit: _Unit) -> None:
         folder = self._root / unit.name / FOLDER
@@ -195,15 +134,15 @@ class Checkpoints:
         if busy or unit.last_words or self._clock.monotonic() < unit.next_at:
             return
         commit = archive.committed(folder)
-        if commit is not None and commit.key != unit.key and self._contact():
+        if commit is not None and commit.key != unit.key and self._saver.contact():
             unit.next_at = self._clock.monotonic() + unit.notes.interval
             unit.task = asyncio.create_task(self._while_running(unit, commit))
-            unit.task.add_done_callback(lambda task: _or_else(task, unit.name, lambda _: None))
+            unit.task.add_done_callback(lambda task: or_else(task, unit.name, lambda _: None))
 
     async def _while_running(self, unit: _Unit, commit: Commit) -> None:
         log = logger.bind(lease=unit.name)
         try:
-            await self._keep(unit, commit, _Progress(self._clock))
+            await self._keep(unit, commit)
             unit.key = commit.key
         except Permanent as e:
             unit.key = commit.key  # the next one may do
@@ -221,65 +160,36 @@ class Checkpoints:
             before.cancel()  # what is sent of the same content goes on where it was
             with contextlib.suppress(asyncio.CancelledError):
                 await before
-        progress, pause = _Progress(self._clock), _FIRST_RETRY
-        message = ""
-        while True:
-            try:
-                commit = archive.committed(self._root / unit.name / FOLDER)
-                await self._keep(unit, commit, progress)
-            except Permanent as e:
-                message = e.message
-            except Temporary as e:
-                if progress.idle < PATIENCE:
-                    away = (
-                        progress.not_counting() if not self._contact() else contextlib.nullcontext()
-                    )
-                    with away:
-                        await self._clock.sleep_until(self._clock.monotonic() + pause)
-                    pause = min(2 * pause, _RETRY_CEILING)
-                    continue
-                message = f"{e.message} (given up after {PATIENCE:.0f} s)"
-            break
+
+        async def keep(progress: Progress) -> None:
+            commit = archive.committed(self._root / unit.name / FOLDER)
+            await self._keep(unit, commit, progress)
+
+        message = await self._saver.insist(keep)
         if message:
             message = f"{NOT_KEPT}: {message}"
             logger.bind(lease=unit.name).warning(message)
         done(message)
 
-    async def _keep(self, unit: _Unit, commit: Commit | None, progress: _Progress) -> None:
+    async def _keep(
+        self, unit: _Unit, commit: Commit | None, progress: Progress | None = None
+    ) -> None:
         """Take what is committed, or all, and see it safe. Permanent, Temporary."""
-        folder, entry = self._root / unit.name, commit.entry if commit is not None else None
-        file = self._outbox / unit.name
-        try:
-            with progress.not_counting():
-                async with self._taking:
-                    taken = await asyncio.to_thread(
-                        archive.take, folder / FOLDER, file, limit=unit.notes.size, entry=entry
-                    )
-            known = (unit.notes.base, unit.notes.last.digest if unit.notes.last else "")
-            if taken is None or taken.digest in known:
-                return
-            with progress.not_counting():
-                await self._sending.acquire()
-            try:
-                await self._sink.send(unit.name, taken.digest, file, progress.arrived)
-            finally:
-                self._sending.release()
-            kept = Snapshot(
-                digest=taken.digest,
-                size=taken.size,
-                files=taken.files,
-                attempt=unit.notes.attempt,
-                taken_at=self._clock.wall(),
-            )
-            await asyncio.to_thread(self._note, unit, kept, file)
-        except OSError as e:
-            raise Temporary(
-                f"it cannot be kept here: {e.strerror}: {e.filename}", reason="StagingFailed"
-            ) from e
-        finally:
-            file.unlink(missing_ok=True)
+        entry = commit.entry if commit is not None else None
+        taken = await self._saver.save(
+            unit.name,
+            ArtifactKind.CHECKPOINT,
+            lambda file: archive.take(
+                self._root / unit.name / FOLDER, file, limit=unit.notes.size, entry=entry
+            ),
+            lambda taken, file: self._note(unit, taken, file),
+            known=(unit.notes.base, unit.notes.last.digest if unit.notes.last else ""),
+            progress=progress,
+        )
+        if taken is None:
+            return
         logger.bind(lease=unit.name).info(
-            "checkpoint is kept: {} files, {}", kept.files, show_bytes(kept.size)
+            "checkpoint is kept: {} files, {}", taken.files, show_bytes(taken.size)
         )
         if taken.left_out:
             logger.bind(lease=unit.name).warning(
@@ -288,8 +198,15 @@ class Checkpoints:
         unit.trouble = ""
         self._changed(unit.name)
 
-    def _note(self, unit: _Unit, kept: Snapshot, file: Path) -> None:
+    def _note(self, unit: _Unit, taken: Taken, file: Path) -> None:
         """On disk before anyone is told, so that a restarted agent does not send it again."""
+        kept = Snapshot(
+            digest=taken.digest,
+            size=taken.size,
+            files=taken.files,
+            attempt=unit.notes.attempt,
+            taken_at=self._clock.wall(),
+        )
         notes = unit.notes.model_copy(update={"last": kept})
         checkpoint_folder.write(self._root / unit.name, notes)
         unit.notes = notes
@@ -298,11 +215,3 @@ class Checkpoints:
     def _tell(self, unit: _Unit, trouble: str) -> None:
         unit.trouble = trouble
         self._changed(unit.name)
-
-
-def _or_else(task: asyncio.Task[None], unit: str, done: Callable[[str], None]) -> None:
-    """A bug of ours must not hold a lease for ever."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        logger.bind(lease=unit).opt(exception=error).error("keeping a checkpoint broke")
-        done(f"{NOT_KEPT}: {type(error).__name__}: {error}")

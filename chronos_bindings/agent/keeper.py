@@ -204,7 +204,7 @@ class Keeper:
             self._leases[name].look()
 
     def kept(self, name: str) -> None:
-        """Something about this unit's checkpoint is new."""
+        """Something about what is kept of this unit is new."""
         if name in self._leases:
             self._leases[name].poke()
             self._report_changed(True)
@@ -232,8 +232,10 @@ class Keeper:
         unit, status = self._units.get(record.name), record.status()
         checkpoints = self._tools.checkpoints
         kept, trouble = checkpoints.last(record.name), checkpoints.trouble(record.name)
-        if kept is not None or trouble:
-            said = {"checkpoint": kept, "message": status.message or trouble}
+        left = checkpoints.outputs(record.name)
+        if kept is not None or left is not None or trouble:
+            message = status.message or trouble
+            said = {"checkpoint": kept, "outputs": left, "message": message}
             status = status.model_copy(update=said)
         if unit is None or unit.exit_code is None:
             return status

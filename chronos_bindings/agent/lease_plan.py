@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ...crd_like_specs.checkpoint import TOO_LARGE
 from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
 from .lease_record import Record, Step, Verb, View, Wait
 
@@ -82,7 +81,8 @@ def begins(record: Record, view: View) -> Step | None:
     if spec is not None and spec.revoked:
         return Step(Verb.END, "revoked", spec.revoked, spec.grace, spec.notice)
     if view.excess and view.running:
-        return Step(Verb.END, "too-large", TOO_LARGE, EXPIRY_GRACE, message=view.excess)
+        why = view.excess
+        return Step(Verb.END, "too-large", why.reason, EXPIRY_GRACE, message=why.message)
     return None
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 
 from ...api.frames import LeaseWanted
 from ...crd_like_specs.lease import LeaseMount, LeaseState, LeaseStatus
+from .checkpoint_port import Excess
 
 
 class Verb(str, Enum):
@@ -118,7 +119,7 @@ class View:
     least once since this agent started. contact: the controller can be heard now. contact_at: the
     last moment of which the controller is known to have heard this agent. running, since
     `running_since`: what the runtime last said of the unit. epoch: the partitioner's, now. excess:
-    why its /checkpoint is too large to go on, "" where it is not.
+    why a folder of it is too large to go on, None where none is.
     """
 
     mono: float
@@ -130,7 +131,7 @@ class View:
     running: bool = False
     running_since: float = 0.0
     epoch: int = 0
-    excess: str = ""
+    excess: Excess | None = None
 
 
 @dataclass(frozen=True, slots=True)

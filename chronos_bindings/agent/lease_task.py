@@ -14,7 +14,6 @@ from typing import Final
 
 from loguru import logger
 
-from ...crd_like_specs.checkpoint import CHECKPOINT_DIR
 from ...crd_like_specs.errors import DriverError, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import LeaseMount
@@ -229,8 +228,8 @@ class LeaseTask:
         env = dict(self._tools.env_of(spec.devices, spec.memory_milli))
         taken = await shares.take(spec.devices, spec.memory_milli, left)
         mounts = self._tools.mounts_of(spec.devices)
-        if (folder := self._tools.staging.checkpoint(self.record.name)) is not None:
-            mounts = (*mounts, LeaseMount(source=str(folder), target=CHECKPOINT_DIR))
+        own = self._tools.staging.writable(self.record.name)
+        mounts = (*mounts, *(LeaseMount(source=str(at), target=to) for at, to in own))
         record = replace(
             after.succeeded(self.record), backend=shares.backend, env=env, mounts=mounts
         )

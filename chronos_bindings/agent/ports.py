@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ...api.outputs import ArtifactKind
 from ...crd_like_specs.worker import WorkerStatus
 
 
@@ -129,7 +130,12 @@ class ArtifactSink(Protocol):
     """Where what an attempt leaves goes to."""
 
     async def send(
-        self, unit: str, digest: str, path: Path, arrived: Callable[[int], None]
+        self,
+        unit: str,
+        digest: str,
+        path: Path,
+        arrived: Callable[[int], None],
+        kind: ArtifactKind,
     ) -> None:
         """Returns once it is kept for good. arrived: told the bytes sent so far, after each piece.
 

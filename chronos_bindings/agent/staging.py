@@ -5,6 +5,7 @@
     <root>/<unit>/job/requirements.txt  merged requirements, where there are any
     <root>/<unit>/job/warning.json      shortly before the end
     <root>/<unit>/checkpoint            what an attempt before it left; see `checkpoint_folder`
+    <root>/<unit>/outputs               what it finds at /results, empty; see `outputs_folder`
     <root>/<unit>/env                   link to a prepared environment, or an empty folder
 
 A folder appears whole or not at all (built aside, then renamed), so that one that is there needs
@@ -27,9 +28,11 @@ from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from ...api.frames import LeaseWanted
+from ...crd_like_specs.checkpoint import CHECKPOINT_DIR
 from ...crd_like_specs.errors import DriverError, Permanent, Temporary
 from ...crd_like_specs.identity import parse_unit
-from . import checkpoint_folder, requirements
+from ...crd_like_specs.outputs import OUTPUTS_DIR
+from . import checkpoint_folder, outputs_folder, requirements
 from .blob_cache import BlobCache
 from .ports import ArtifactSource
 
@@ -81,10 +84,14 @@ class Staging:
             await asyncio.to_thread(_io, self._build, lease, folder, code, archive)
         return await asyncio.to_thread(_io, self._requirements, folder)
 
-    def checkpoint(self, unit: str) -> Path | None:
-        """Its /checkpoint folder, None where it has none."""
-        folder = self._folder(unit) / checkpoint_folder.FOLDER
-        return folder if folder.is_dir() else None
+    def writable(self, unit: str) -> tuple[tuple[Path, str], ...]:
+        """Its folders that the job writes to, each with where it finds it."""
+        unit_folder = self._folder(unit)
+        known = (
+            (unit_folder / checkpoint_folder.FOLDER, CHECKPOINT_DIR),
+            (unit_folder / outputs_folder.FOLDER, OUTPUTS_DIR),
+        )
+        return tuple((folder, target) for folder, target in known if folder.is_dir())
 
     def is_pausable(self, unit: str) -> bool:
         """Whether its job said that it asks whether to pause."""
@@ -134,6 +141,8 @@ class Staging:
                 path.chmod(0o755)
             if lease.spec.checkpoint_size and self._archives:
                 checkpoint_folder.make(aside, lease.spec, archive, self._owner)
+            if lease.spec.outputs_size:
+                outputs_folder.make(aside, lease.spec, self._owner)
             aside.rename(folder)
         except (OSError, DriverError) as e:
             shutil.rmtree(aside, ignore_errors=True)

@@ -22,6 +22,7 @@ from loguru import logger
 from ...crd_like_specs.checkpoint import CHECKPOINT_DIR, ENV_CHECKPOINT_DIR
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Permanent, Temporary
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
+from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
 from . import process_unit as unit
@@ -49,6 +50,7 @@ _FOLDERS: Final = (
     ("CUMULUS_JOB_DIR", "/job"),
     ("CUMULUS_ENV_DIR", "/env"),
     (ENV_CHECKPOINT_DIR, CHECKPOINT_DIR),
+    (ENV_OUTPUTS, OUTPUTS_DIR),
 )
 T = TypeVar("T")
 

@@ -260,6 +260,7 @@ class Case:
             attempts=kept[-MAX_ATTEMPTS_KEPT:],
             conditions=self.status.conditions,
             checkpoints=() if redefined else self.status.checkpoints,
+            outputs=self.status.outputs,
         )
         return Plan(rule, (), status, retry_at or self.now)
 

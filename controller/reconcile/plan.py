@@ -39,6 +39,7 @@ class Rule:
 LIVE: Final = (
     Rule("admit", rules_start.admit),
     Rule("note-checkpoint", rules_kept.note_checkpoint),
+    Rule("note-outputs", rules_kept.note_outputs),
     Rule("note-service", rules_run.note_service),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("supersede", rules_start.supersede),
@@ -66,6 +67,7 @@ OVER: Final = (
     Rule("supersede", rules_start.supersede),
     Rule("follow-generation", rules_start.follow_generation),
     Rule("note-checkpoint", rules_kept.note_checkpoint),
+    Rule("note-outputs", rules_kept.note_outputs),
     Rule("clean-up", rules_end.clean_up),
     Rule("collect", rules_end.collect),
 )

@@ -1,10 +1,12 @@
-"""The rule by which a job remembers what its attempts left for the next one. Pure."""
+"""The rules by which a job remembers what its attempts left: for the next one, and in /results. Pure."""
 
 from __future__ import annotations
 
 from ...crd_like_specs.checkpoint import CHECKPOINT_LOST, HISTORY, NOT_KEPT, Snapshot
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
+from ...crd_like_specs.outputs import HISTORY as OUTPUTS_HISTORY
+from ...crd_like_specs.outputs import INCOMPLETE
 from .actions import Plan
 from .case import Case
 
@@ -30,6 +32,24 @@ def note_checkpoint(case: Case) -> Plan | None:
     if (known, conditions) == (case.status.checkpoints, case.status.conditions):
         return None
     return case.wait("note-checkpoint", case.now, checkpoints=known, conditions=conditions)
+
+
+def note_outputs(case: Case) -> Plan | None:
+    """What attempts left in /results, as the controller has it, and what of it is not kept."""
+    known = {kept.attempt: kept for kept in case.status.outputs}
+    for lease in case.seen.leases:
+        if lease.status.outputs is not None:
+            known[lease.spec.attempt] = lease.status.outputs
+    newest = tuple(kept for _, kept in sorted(known.items()))[-OUTPUTS_HISTORY:]
+    if newest == case.status.outputs:
+        return None
+    others = tuple(c for c in case.status.conditions if c.type != INCOMPLETE)
+    message = newest[-1].message
+    told = Condition(
+        type=INCOMPLETE, status=True, reason="NotKept", message=message, since=case.now
+    )
+    conditions = (*others, told) if message else others
+    return case.wait("note-outputs", case.now, outputs=newest, conditions=conditions)
 
 
 def _said(case: Case) -> list[Snapshot]:

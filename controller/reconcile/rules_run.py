@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...crd_like_specs.checkpoint import TOO_LARGE
+from ...crd_like_specs import checkpoint, outputs
 from ...crd_like_specs.identity import NETWORK_EGRESS_CONFIG, NETWORK_ISOLATED_CONFIG
 from ...crd_like_specs.job import GRACE_SECONDS, Cause, Phase
-from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState
+from ...crd_like_specs.lease import DISCONNECTED, EXPIRED, LeaseState, LeaseStatus
 from . import share_words
 from .actions import CollectLogs, Plan, PutLease, RemoveService
 from .case import DRAINED, SUSPENDED, Case
@@ -27,6 +27,8 @@ from .timing import (
 )
 
 LAST_SIGNAL: Final = 64
+
+_TOO_LARGE: Final = (checkpoint.TOO_LARGE, outputs.TOO_LARGE)
 
 JOB_NETWORKS: Final = (NETWORK_ISOLATED_CONFIG, NETWORK_EGRESS_CONFIG)
 UNPREPARED: Final = "WorkerUnprepared"
@@ -267,16 +269,17 @@ def _timed_out(case: Case) -> Plan:
 
 
 def _too_large(case: Case) -> bool:
-    return case.lease is not None and case.lease.status.reason == TOO_LARGE
+    return case.lease is not None and case.lease.status.reason in _TOO_LARGE
 
 
 def _ended_for_size(case: Case) -> Plan:
+    seen = case.lease.status if case.lease is not None else LeaseStatus()
     return case.end(
-        "checkpoint-too-large",
+        "too-much-kept",
         Phase.FAILED,
         cause=Cause.ERROR,
-        reason=TOO_LARGE,
-        message=case.lease.status.message if case.lease is not None else "",
+        reason=seen.reason,
+        message=seen.message,
     )
 
 

@@ -210,6 +210,7 @@ def _take(case: Case, found: Placement) -> Plan:
             checkpoint=newest.digest if newest and spec.checkpoint.size else "",
             checkpoint_size=spec.checkpoint.size,
             checkpoint_interval=spec.checkpoint.interval,
+            outputs_size=spec.outputs.size,
         ),
     )
     return case.act(

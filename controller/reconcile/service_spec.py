@@ -15,6 +15,7 @@ from ...crd_like_specs.identity import (
 )
 from ...crd_like_specs.job import GRACE_SECONDS, Job
 from ...crd_like_specs.lease import Lease
+from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ...crd_like_specs.worker import Worker
 from .actions import Mount, ServiceSpec
 
@@ -42,7 +43,7 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         mounts=(
             *(_staged(unit_dir) if code else ()),
             *_given(lease),
-            *_checkpoint(lease, unit_dir),
+            *_writable(lease, unit_dir),
         ),
         cpus=spec.resources.cpus,
         memory=spec.resources.memory,
@@ -69,11 +70,11 @@ def _given(lease: Lease) -> tuple[Mount, ...]:
     )
 
 
-def _checkpoint(lease: Lease, unit_dir: str) -> tuple[Mount, ...]:
-    """The one folder that a job may write to and that outlives it, where its agent has made it."""
-    mine = f"{unit_dir}/checkpoint"
-    made = any((m.source, m.target) == (mine, CHECKPOINT_DIR) for m in lease.status.mounts)
-    return (Mount(mine, CHECKPOINT_DIR, writable=True),) if made else ()
+def _writable(lease: Lease, unit_dir: str) -> tuple[Mount, ...]:
+    """The folders that a job may write to and that outlive it, where its agent has made them."""
+    own = ((f"{unit_dir}/checkpoint", CHECKPOINT_DIR), (f"{unit_dir}/outputs", OUTPUTS_DIR))
+    made = {(mount.source, mount.target) for mount in lease.status.mounts}
+    return tuple(Mount(*folder, writable=True) for folder in own if folder in made)
 
 
 def _data_limit(lease: Lease) -> int:
@@ -95,6 +96,8 @@ def _env(job: Job, lease: Lease) -> dict[str, str]:
         # Images of CUDA ask for all devices; the lease alone says which a job sees.
         "NVIDIA_VISIBLE_DEVICES": "void",
     }
+    if any(mount.target == OUTPUTS_DIR for mount in lease.status.mounts):
+        env[ENV_OUTPUTS] = OUTPUTS_DIR
     if any(mount.target == CHECKPOINT_DIR for mount in lease.status.mounts):
         env[ENV_CHECKPOINT_DIR] = CHECKPOINT_DIR
         env[ENV_CHECKPOINT_SIZE] = str(lease.spec.checkpoint_size)

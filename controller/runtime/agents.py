@@ -26,10 +26,10 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import EXPIRED, Lease, LeaseState, LeaseStatus
 from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.worker import Worker
-from .artifacts import Artifacts
 from .clock import Clock
 from .images import Images
 from .lease_reports import bounded, has_looked, log_lease, observed, of_former_boot
+from .left import Left
 from .logs import Logs
 from .readiness import READY, with_ready
 from .records import Records
@@ -42,7 +42,7 @@ class Agents:
     """look(unit): list the platform soon; add(key): put a job on the queue; room(): jobs that
     wait may fit now; overrun(seconds): a lease ended so long after its time. images: what the
     controller can give to workers; job_image: name that the job image is to bear there; told: of
-    each lease that came to another state, as it was and is; artifacts: what attempts left.
+    each lease that came to another state, as it was and is; left: what attempts left.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Agents:
         images: Images | None = None,
         job_image: str = "",
         told: Callable[[Lease, Lease], None] = lambda _old, _new: None,
-        artifacts: Artifacts | None = None,
+        left: Left | None = None,
     ) -> None:
         self._told = told
         self._records = records
@@ -72,7 +72,7 @@ class Agents:
         self._overrun = overrun
         self._images = images
         self._job_image = job_image
-        self._artifacts = artifacts
+        self._left = left
         self._sessions: dict[str, Session] = {}
 
     # AgentsPort
@@ -262,14 +262,10 @@ class Agents:
         self._add(new.spec.job_name)
 
     def _with_what_is_here(self, lease: Lease, seen: LeaseStatus) -> LeaseStatus:
-        """An agent is believed that it sent a checkpoint where there is one of its job."""
-        said, artifacts = seen.checkpoint, self._artifacts
-        if said is None:
-            return seen
-        if artifacts is None or artifacts.size(lease.spec.job, said.digest) is None:
-            return seen.model_copy(update={"checkpoint": None})
-        mine = said.model_copy(update={"attempt": lease.spec.attempt})
-        return seen.model_copy(update={"checkpoint": mine})
+        """Without anything to keep it in nothing was brought, whatever the agent says."""
+        if self._left is None:
+            return seen.model_copy(update={"checkpoint": None, "outputs": None})
+        return self._left.confirmed(lease, seen, self._job_of(lease))
 
     def _note_overrun(self, lease: Lease) -> None:
         """By its agent's own measure, however late it is told. Only a lease that came to its own

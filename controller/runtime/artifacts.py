@@ -1,4 +1,5 @@
 """What attempts leave, such as their checkpoints: files on the controller's disk, by job and digest.
+`output_archives` is it for outputs.
 
     <folder>/<uid of the job>/<hex digest>        whole and checked
     <folder>/<uid of the job>/<hex digest>.part   on its way, also over a break
@@ -26,6 +27,8 @@ from ...crd_like_specs.identity import DIGEST_PATTERN, UID_PATTERN
 
 PIECE: Final = 1 << 20
 PART: Final = ".part"
+INDEX: Final = ".json"
+"""Of what is in an artifact, beside it, where there is one."""
 UNTOLD: Final = 2
 """Newest artifacts of a job that stay although its status does not name them (yet)."""
 SPARE: Final = 1 << 30
@@ -94,7 +97,7 @@ class Artifacts:
         have been told of yet; what is on its way stays.
         """
         kept = {digest.removeprefix("sha256:") for digest in digests}
-        others = [p for p in self._of(uid).glob("*") if p.suffix != PART and p.name not in kept]
+        others = [p for p in self._of(uid).glob("*") if not p.suffix and p.name not in kept]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         self.drop(uid, [f"sha256:{path.name}" for path in others[UNTOLD:]])
 
@@ -116,6 +119,11 @@ class Artifacts:
     def uids(self) -> list[str]:
         """Jobs that have anything here."""
         return [p.name for p in self._folder.iterdir() if re.fullmatch(UID_PATTERN, p.name)]
+
+    def check(self, part: Path) -> None:
+        """Called in a thread with an upload that came whole, before it is kept. ValidationError where
+        it must not be; here anything may.
+        """
 
     def kept(self, uid: str, digest: str, size: int) -> None:
         """An upload is complete."""
@@ -156,6 +164,7 @@ class Artifacts:
 def _unlink(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+        path.with_suffix(INDEX).unlink(missing_ok=True)
 
 
 class ArtifactUpload:
@@ -205,6 +214,7 @@ class ArtifactUpload:
                 f"{self._file.tell()} bytes of digest {found} came, "
                 f"{self._size} of {self._digest} were announced"
             )
+        self._artifacts.check(self._part)
         self._part.replace(self._part.with_suffix(""))
         for folder in (self._part.parent, self._part.parent.parent):
             handle = os.open(folder, os.O_RDONLY)  # a name is durable with its folder

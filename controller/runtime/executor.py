@@ -24,10 +24,10 @@ from ..reconcile.actions import (
     ReleaseLease,
     RemoveService,
 )
-from .artifacts import Artifacts
 from .clock import Clock
 from .happenings import of_job
 from .lease_clock import lengthened
+from .left import Left
 from .logs import Logs
 from .records import Records
 from .world import World
@@ -45,7 +45,7 @@ class Signals(Protocol):
 
 class Executor:
     """platform: where services run; signals: told after each change that others act upon; note:
-    keeps an event; artifacts: what attempts left.
+    keeps an event; left: what attempts left.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Executor:
         clock: Clock,
         signals: Signals,
         note: Callable[[Happened], None] = lambda _: None,
-        artifacts: Artifacts | None = None,
+        left: Left | None = None,
     ) -> None:
         self._note = note
         self._records = records
@@ -66,7 +66,7 @@ class Executor:
         self._logs = logs
         self._clock = clock
         self._signals = signals
-        self._artifacts = artifacts
+        self._left = left
 
     async def do(self, action: Action) -> None:
         """Carry out one action; returns when it is durable or the platform has accepted it."""
@@ -145,8 +145,8 @@ class Executor:
         if job is not None and job.metadata.uid == uid:
             asked = job.metadata.deletion_timestamp is not None
             self._note(of_job(job, "Deleted", "" if asked else "its time to live is over"))
-        if self._artifacts is not None:
-            self._artifacts.delete(uid)
+        if self._left is not None:
+            self._left.delete(uid)
 
     async def _collect_logs(self, name: str) -> None:
         assert parse_unit(name) is not None

@@ -8,10 +8,10 @@ from typing import Final
 
 from loguru import logger
 
-from .artifacts import Artifacts
 from .blobs import Blobs
 from .clock import Clock
 from .documents import JOBS, expiry_hour
+from .left import Left
 from .logs import Logs
 from .records import Records
 
@@ -31,14 +31,14 @@ class Upkeep:
         logs: Logs,
         clock: Clock,
         add: Callable[[str], None],
-        artifacts: Artifacts | None = None,
+        left: Left | None = None,
     ) -> None:
         self._records = records
         self._blobs = blobs
         self._logs = logs
         self._clock = clock
         self._add = add
-        self._artifacts = artifacts
+        self._left = left
         self._swept: int | None = None
 
     async def run(self) -> None:
@@ -69,15 +69,15 @@ class Upkeep:
         if dropped:
             logger.info("dropped {} code blobs that no job names", dropped)
 
-        self._sweep_artifacts()
+        self._sweep_left()
 
-    def _sweep_artifacts(self) -> None:
+    def _sweep_left(self) -> None:
         """Of jobs that are gone; a crash may have come before they were deleted."""
-        if self._artifacts is None:
+        if self._left is None:
             return
-        for uid in self._artifacts.uids():
+        for uid in self._left.uids():
             if not self._is_known(uid):
-                self._artifacts.delete(uid)
+                self._left.delete(uid)
 
     # Asked from a thread, as the store allows
 

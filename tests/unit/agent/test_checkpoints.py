@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import LeaseWanted
+from cumulus.api.outputs import ArtifactKind
 from cumulus.chronos_bindings.agent.blob_cache import BlobCache
-from cumulus.chronos_bindings.agent.checkpoints import PATIENCE, Checkpoints
+from cumulus.chronos_bindings.agent.checkpoints import Checkpoints
+from cumulus.chronos_bindings.agent.kept import Kept as Both
+from cumulus.chronos_bindings.agent.outputs import Outputs
+from cumulus.chronos_bindings.agent.saving import PATIENCE, Saver
 from cumulus.chronos_bindings.agent.staging import Staging
 from cumulus.crd_like_specs.errors import DriverError, Permanent, Temporary
 from cumulus.crd_like_specs.lease import LeaseState
@@ -26,11 +30,17 @@ class Sink:
 
     def __init__(self) -> None:
         self.took: list[tuple[str, str, bytes]] = []
+        self.kinds: list[ArtifactKind] = []
         self.fails: list[DriverError] = []
         self.down: DriverError | None = None
 
     async def send(
-        self, unit: str, digest: str, path: Path, arrived: Callable[[int], None]
+        self,
+        unit: str,
+        digest: str,
+        path: Path,
+        arrived: Callable[[int], None],
+        kind: ArtifactKind,
     ) -> None:
         if self.fails:
             raise self.fails.pop(0)
@@ -38,6 +48,7 @@ class Sink:
             raise self.down
         arrived(path.stat().st_size)
         self.took.append((unit, digest, path.read_bytes()))
+        self.kinds.append(kind)
 
     async def fetch(self, unit: str, digest: str, dest: Path) -> None:
         for _, known, data in self.took:
@@ -48,34 +59,31 @@ class Sink:
 
 
 class Kept(World):
-    """A world whose jobs have a /checkpoint."""
+    """A world whose jobs have a /checkpoint, and a /results where they ask for it."""
 
     def __init__(self, tmp_path: Path) -> None:
         super().__init__(tmp_path)
         self.sink = Sink()
         self.heard = True
 
-    def make_staging(self) -> tuple[Staging, Checkpoints]:
+    def make_staging(self) -> tuple[Staging, Both]:
         archives = BlobCache(self.path / "checkpoints", None)
         blobs = BlobCache(self.path / "blobs", self.blobs)
         staging = Staging(self.path / "staging", blobs, archives, self.sink)
-        self.checkpoints = Checkpoints(
-            staging.root,
-            self.path / "outbox",
-            archives,
-            self.sink,
+        saver = Saver(self.path / "outbox", self.sink, self.clock, contact=lambda: self.heard)
+        self.both = Both(
+            Checkpoints(staging.root, archives, saver, changed=self._news),
+            Outputs(staging.root, saver, changed=self._news),
             self.clock,
-            contact=lambda: self.heard,
-            changed=self._news,
         )
-        return staging, self.checkpoints
+        return staging, self.both
 
     def also(self) -> list[Coroutine[Any, Any, None]]:
-        return [self.checkpoints.run()]
+        return [self.both.run()]
 
     async def crash(self) -> None:
         await super().crash()
-        await self.checkpoints.stop()
+        await self.both.stop()
 
     def _news(self, name: str) -> None:
         self.keeper.kept(name)

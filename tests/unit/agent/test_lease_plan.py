@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from cumulus.api.frames import LeaseWanted
 from cumulus.chronos_bindings.agent.lease_after import ended, released, saved, saving
+from cumulus.chronos_bindings.agent.checkpoint_port import Excess
 from cumulus.chronos_bindings.agent.lease_plan import next_step
 from cumulus.chronos_bindings.agent.lease_record import Record, Step, Verb, View, Wait
 from cumulus.crd_like_specs.identity import unit_name
@@ -60,8 +61,8 @@ CASES: dict[str, tuple[dict[str, Any], View, Verb | float | None]] = {
     "notice ends with the lease": (NOTICED | {"deadline": NOW + 12}, view(12, **RUNS), Verb.TERM),
     "and so does the grace": (NOTICED | {"deadline": NOW + 12, "termed": True}, view(13, **RUNS), Verb.KILL),
     "without notice at once": (ENDING | {"warned": True}, view(**RUNS), Verb.TERM),
-    "too large": (HELD, view(lease=wanted(), running=True, excess="much"), Verb.END),
-    "too large, but nothing runs": (HELD, view(lease=wanted(), excess="much"), NOW + 500),
+    "too large": (HELD, view(lease=wanted(), running=True, excess=Excess("CheckpointTooLarge", "much")), Verb.END),
+    "too large, but nothing runs": (HELD, view(lease=wanted(), excess=Excess("CheckpointTooLarge", "much")), NOW + 500),
     "the share first": (OVER | {"partitions": ("p",)}, view(), Verb.RELEASE),
     "then what it left": (OVER, view(), Verb.SAVE),
     "also while it is wanted": (OVER, view(lease=REVOKED), Verb.SAVE),

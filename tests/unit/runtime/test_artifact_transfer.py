@@ -14,7 +14,7 @@ from cumulus.api.gen.cumulus.v1 import agent_pb2_grpc
 from cumulus.api.server import GrpcServer
 from cumulus.chronos_bindings.agent.artifact_client import GrpcArtifacts
 from cumulus.controller.runtime.artifact_gate import ArtifactGate
-from cumulus.controller.runtime.artifacts import Artifacts
+from cumulus.controller.runtime.left import Left
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.lease import LeaseState
@@ -31,13 +31,14 @@ class Both:
 
     def __init__(self, kit: Kit, folder: Path) -> None:
         self.kit = kit
-        self.artifacts = Artifacts(folder / "artifacts")
+        self.left = Left(folder)
+        self.artifacts = self.left.checkpoints
         jobs: Any = None  # nothing here asks for them
         self.server = GrpcServer(
             jobs=jobs,
             blobs=kit.blobs,
             agents=kit.agents,
-            artifacts=ArtifactGate(kit.records, self.artifacts),
+            artifacts=ArtifactGate(kit.records, self.left),
             listen="127.0.0.1:0",
         )
         self.file = folder / "left"

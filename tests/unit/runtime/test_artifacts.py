@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cumulus.controller.runtime.artifact_gate import ArtifactGate
 from cumulus.controller.runtime.artifacts import UNTOLD, Artifacts
+from cumulus.controller.runtime.left import Left
 from cumulus.crd_like_specs.errors import (
     ConflictError,
     CumulusError,
@@ -125,9 +126,9 @@ async def test_nothing_else_ever_becomes_a_path(artifacts: Artifacts, bad: str) 
 
 
 class Gate:
-    def __init__(self, kit: Kit, artifacts: Artifacts) -> None:
-        self.kit, self.artifacts = kit, artifacts
-        self.gate = ArtifactGate(kit.records, artifacts)
+    def __init__(self, kit: Kit, left: Left) -> None:
+        self.kit, self.artifacts = kit, left.checkpoints
+        self.gate = ArtifactGate(kit.records, left)
 
     async def hold(self, **fields: Any) -> Lease:
         of = lease(checkpoint_size=1 << 20, **fields)
@@ -136,8 +137,8 @@ class Gate:
 
 
 @pytest.fixture
-def gate(kit: Kit, artifacts: Artifacts) -> Gate:
-    return Gate(kit, artifacts)
+def gate(kit: Kit, tmp_path: Path) -> Gate:
+    return Gate(kit, Left(tmp_path))
 
 
 async def test_a_worker_brings_what_its_own_attempts_left(gate: Gate) -> None:

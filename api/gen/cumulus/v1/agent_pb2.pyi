@@ -8,6 +8,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ArtifactKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHECKPOINT: _ClassVar[ArtifactKind]
+    OUTPUTS: _ClassVar[ArtifactKind]
+CHECKPOINT: ArtifactKind
+OUTPUTS: ArtifactKind
+
 class AgentMessage(_message.Message):
     __slots__ = ("state", "heartbeat", "logs", "look_now", "usage")
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -210,16 +217,18 @@ class BlobChunk(_message.Message):
     def __init__(self, data: _Optional[bytes] = ..., total: _Optional[int] = ...) -> None: ...
 
 class FindArtifactRequest(_message.Message):
-    __slots__ = ("worker", "unit", "digest", "size")
+    __slots__ = ("worker", "unit", "digest", "size", "kind")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     worker: str
     unit: str
     digest: str
     size: int
-    def __init__(self, worker: _Optional[str] = ..., unit: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+    kind: ArtifactKind
+    def __init__(self, worker: _Optional[str] = ..., unit: _Optional[str] = ..., digest: _Optional[str] = ..., size: _Optional[int] = ..., kind: _Optional[_Union[ArtifactKind, str]] = ...) -> None: ...
 
 class PutArtifactRequest(_message.Message):
     __slots__ = ("start", "data")

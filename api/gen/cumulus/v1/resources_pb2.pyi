@@ -742,15 +742,57 @@ class ResourcesOverride(_message.Message):
     def __init__(self, cpus: _Optional[str] = ..., memory: _Optional[str] = ..., pids: _Optional[int] = ..., shm: _Optional[str] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("job", "lease", "worker", "source", "template")
+    __slots__ = ("job", "lease", "worker", "source", "dataset", "template")
     JOB_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
     TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     job: Job
     lease: Lease
     worker: Worker
     source: Source
+    dataset: Dataset
     template: Template
-    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ..., source: _Optional[_Union[Source, _Mapping[str, object]]] = ..., template: _Optional[_Union[Template, _Mapping[str, object]]] = ...) -> None: ...
+    def __init__(self, job: _Optional[_Union[Job, _Mapping[str, object]]] = ..., lease: _Optional[_Union[Lease, _Mapping[str, object]]] = ..., worker: _Optional[_Union[Worker, _Mapping[str, object]]] = ..., source: _Optional[_Union[Source, _Mapping[str, object]]] = ..., dataset: _Optional[_Union[Dataset, _Mapping[str, object]]] = ..., template: _Optional[_Union[Template, _Mapping[str, object]]] = ...) -> None: ...
+
+class DatasetSpec(_message.Message):
+    __slots__ = ("digest", "size", "filename", "format", "pinned")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    size: int
+    filename: str
+    format: str
+    pinned: bool
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., filename: _Optional[str] = ..., format: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
+
+class DatasetStatus(_message.Message):
+    __slots__ = ("files", "extracted_bytes", "last_used_at", "used_by")
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    EXTRACTED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LAST_USED_AT_FIELD_NUMBER: _ClassVar[int]
+    USED_BY_FIELD_NUMBER: _ClassVar[int]
+    files: int
+    extracted_bytes: int
+    last_used_at: float
+    used_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, files: _Optional[int] = ..., extracted_bytes: _Optional[int] = ..., last_used_at: _Optional[float] = ..., used_by: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("api_version", "kind", "metadata", "spec", "status")
+    API_VERSION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: DatasetSpec
+    status: DatasetStatus
+    def __init__(self, api_version: _Optional[str] = ..., kind: _Optional[str] = ..., metadata: _Optional[_Union[Metadata, _Mapping[str, object]]] = ..., spec: _Optional[_Union[DatasetSpec, _Mapping[str, object]]] = ..., status: _Optional[_Union[DatasetStatus, _Mapping[str, object]]] = ...) -> None: ...
