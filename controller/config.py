@@ -38,7 +38,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ..api.auth import Holder, Role
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.identity import NAME_PATTERN
-from ..crd_like_specs.units import Bytes
+from ..crd_like_specs.job import LONGEST
+from ..crd_like_specs.units import Bytes, Seconds
 from ..crd_like_specs.wording import describe
 from ..crd_like_specs.yaml_nodes import dotted
 from .gitops.settings import SourceConfig
@@ -179,6 +180,13 @@ class RegistryConfig(_Section):
         return self
 
 
+class RunnerConfig(_Section):
+    """The jobs of `/runner`. stale_after: how long they may run; network: whether they reach out."""
+
+    stale_after: Seconds = Field(default=3600, ge=1, le=LONGEST)
+    network: Literal["None", "Egress"] = "None"
+
+
 def _each_once(entries: tuple[RegistryConfig, ...]) -> tuple[RegistryConfig, ...]:
     servers = [entry.server for entry in entries]
     twice = sorted({server for server in servers if servers.count(server) > 1})
@@ -224,6 +232,7 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     advertise: Host = ""
     tokens_file: Path | None = None
+    runner: RunnerConfig = RunnerConfig()
     insecure: bool = False
 
     @property

@@ -12,6 +12,7 @@ from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, ImagesPort, JobsPo
 from ..api.server import GrpcServer
 from ..api.web.app import build_app
 from ..api.web.probes import Probes
+from ..api.web.runner.models import RunnerOptions
 from ..api.web.server import HttpServer
 from .config import Config
 from .runtime.overview import Overview
@@ -59,6 +60,7 @@ class Listeners:
                 registry=registry,
                 tokens=tokens,
                 local=is_loopback(config.listen.http),
+                runner=RunnerOptions(config.runner.stale_after, config.runner.network),
             ),
             listen=config.listen.http,
             certificate=str(tls.certificate) if tls else None,

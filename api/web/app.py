@@ -17,10 +17,13 @@ from . import dashboard, login
 from . import probes as probe_paths
 from .answers import add_errors
 from .assets import Assets
+from .detailed import Detailed
 from .guard import Guard
 from .live import Streams
 from .probes import Probes
 from .render import Pages
+from .runner.face import face as runner_face
+from .runner.models import RunnerOptions
 from .sessions import Sessions
 from .v1.face import face as v1_face
 
@@ -34,9 +37,10 @@ def build_app(
     registry: CollectorRegistry,
     tokens: Tokens | None = None,
     local: bool = False,
+    runner: RunnerOptions | None = None,
 ) -> FastAPI:
     """The application. tokens: None lets everybody in (loopback only); local: only this machine can
-    reach it. `app.state.streams` are the open streams, to be ended before a server can stop.
+    reach it; runner: None for the defaults. `app.state.streams` are the open streams, to be ended before a server can stop.
     """
     app = FastAPI(title="cumulus", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(tokens) if tokens is not None else None
@@ -45,10 +49,12 @@ def build_app(
     app.state.streams = Streams()
     add_errors(app)
     app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now, local=local)
+    app.add_middleware(Detailed, below=("/jobrunner/", "/runner/"))
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(assets.router())
     app.include_router(login.router(pages, sessions, overview))
     app.include_router(dashboard.router(jobs, overview, pages, app.state.streams))
     streams = app.state.api_streams = Streams(app.state.streams.stopping)
     app.mount("/v1", v1_face(jobs_port=jobs, blobs=blobs, open_streams=streams))
+    app.mount("/runner", runner_face(jobs_port=jobs, overview=overview, options=runner))
     return app

@@ -6,14 +6,18 @@ Which role may do what is said once, by the name of the RPC that does the same (
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
+import pydantic
 from fastapi import Depends, Request
 from loguru import logger
 from pydantic import BaseModel
 
 from ...crd_like_specs.errors import CumulusError, Problem, ValidationError
+from ...crd_like_specs.wording import describe
+from ...crd_like_specs.yaml_nodes import dotted
 from ..auth import allowed, require
 from ..ports import JobsPort
 from .guard import holder, viewer
@@ -57,6 +61,22 @@ def _report_alone(task: asyncio.Task[Any]) -> None:
         unforeseen = None if isinstance(error, CumulusError) else error
         log = logger.opt(exception=unforeseen)
         log.warning("a write failed after its caller had gone: {}", error)
+
+
+@contextmanager
+def as_given(*names: str) -> Iterator[None]:
+    """What our models refuse of what was translated is said as an error of the one who asked.
+    names: of their fields that the last part of a path stands for, in turn `theirs`, `ours`.
+    """
+    known = dict(zip(names[1::2], names[::2], strict=True))
+    try:
+        yield
+    except pydantic.ValidationError as error:
+        found = [
+            Problem(describe(one), known.get(str(one["loc"][-1]), dotted(one["loc"])))
+            for one in error.errors(include_url=False)
+        ]
+        raise ValidationError(found) from error
 
 
 async def body_of(request: Request, limit: int) -> bytes:

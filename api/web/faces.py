@@ -42,6 +42,12 @@ class ErrorBody(BaseModel):
     error: ErrorFields
 
 
+class DetailedError(ErrorBody):
+    """Every answer that is an error; detail: its message, where older clients look for it."""
+
+    detail: str
+
+
 _WORDS: Final = {
     400: "What was sent is wrong; `problems` names each field.",
     401: "No valid token was given.",
@@ -74,7 +80,11 @@ class Face(FastAPI):
     """
 
     def __init__(
-        self, title: str, description: str, error: type[BaseModel] = ErrorBody, **options: Any
+        self,
+        title: str,
+        description: str,
+        error: type[BaseModel] = ErrorBody,
+        **options: Any,
     ) -> None:
         super().__init__(
             title=title,
