@@ -28,6 +28,7 @@ from .looking import Look, Looker
 from .plan import SyncPlan, plan
 from .rows import Failure, clipped, count, rows
 from .settings import SourceConfig
+from .settling import Settler
 
 READY: Final = "Ready"
 """Condition: the last look was carried through."""
@@ -71,6 +72,7 @@ class Syncing:
         self._looker = Looker(config, values)
         self._inventory = Inventory(records.store, config.name, self._rules.owner)
         self._applier = Applier(desired, blobs, self._inventory, self._looker, self._rules.owner)
+        self._settler = Settler(desired, self._rules.owner)
         self._first = True
         self._record: Source | None = None
 
@@ -151,11 +153,12 @@ class Syncing:
         collected, is not taken for one that never ran.
         """
         inventory = self._inventory.entries()
-        declared = [one for reading in look.readings for one in reading.jobs]
+        readings = await self._settler.settled(look.readings)
+        declared = [one for reading in readings for one in reading.jobs]
         live = await self._live({*inventory, *(one.name for one in declared)})
         finished = self._inventory.finished(declared)
         return await asyncio.to_thread(
-            plan, look.readings, live, inventory, finished, self._rules, look.tree.gone
+            plan, readings, live, inventory, finished, self._rules, look.tree.gone
         )
 
     async def _live(self, names: Iterable[str]) -> dict[str, Job]:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from loguru import logger
 
+from ...api.datasets import DatasetsPort
 from ...api.frames import Applied, Outcome, Resource
 from ...api.happened import Happened
 from ...api.viewer import EVERYTHING, Viewer
@@ -25,6 +26,7 @@ from ...crd_like_specs.packing import digest, pack, with_digest
 from ...crd_like_specs.worker import Worker, WorkerSpec
 from .blobs import Blobs
 from .clock import Clock
+from .dataset_refs import as_known, settled
 from .documents import IDEMPOTENCY
 from .happenings import of_job
 from .records import Records, over
@@ -34,10 +36,13 @@ _ASKED: Final = {"cancellation_timestamp": "CancelAsked", "deletion_timestamp": 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What this controller can run at all. platform: `swarm`, `process` or `fake`."""
+    """What this controller can run at all. platform: `swarm`, `process` or `fake`; datasets: those
+    that jobs may name, None where there are none.
+    """
 
     platform: str
     blobs: Blobs
+    datasets: DatasetsPort | None = None
 
     async def admit(self, job: Job, *, keep: bool) -> Job:
         """The job as it may be stored: its code packed and named by digest.
@@ -156,7 +161,7 @@ class Desired:
             known = self._records.job_with_key(idempotency_key, viewer.owner)
             if known is None:
                 return await self._submit(job, viewer)
-            again = await self._admission.admit(job, keep=False)
+            again = await self._admission.admit(as_known(job, known), keep=False)
             if again.spec.run_hash() != known.spec.run_hash():
                 raise ConflictError(
                     f"the idempotency key {idempotency_key!r} was given to another run, of job "
@@ -165,6 +170,11 @@ class Desired:
                 )
             _log(known, "submitted again, its idempotency key is known")
             return known
+
+    async def settled(self, job: Job, viewer: Viewer) -> Job:
+        """The job, admitted, with what its datasets stand for now. ValidationError."""
+        old = self._records.job(job.metadata.name) if job.spec.datasets else None
+        return await settled(job, self._admission.datasets, viewer, old)
 
     async def cancel(self, name: str, *, viewer: Viewer = EVERYTHING) -> Job:
         """Mark for cancelling; a finished job stays as it is."""
@@ -213,6 +223,7 @@ class Desired:
         over_uid: str | None = None,
     ) -> Applied:
         job = await self._admission.admit(job, keep=not dry_run)
+        job = await self.settled(job, viewer)
         while True:
             old = self._records.job(job.metadata.name)
             if over_uid is not None and over_uid != (old.metadata.uid if old else ""):
