@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any, TypeVar
 
+from ..crd_like_specs.dataset import Dataset
 from ..crd_like_specs.errors import ValidationError
 from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.lease import Lease
@@ -25,7 +26,7 @@ EnumT = TypeVar("EnumT", bound=Enum)
 
 _STREAMS = {number: f.LogStream[name] for name, number in pb.LogRecord.Stream.items() if number}
 
-KINDS = ("Job", "Lease", "Worker", "Source", "Template")
+KINDS = ("Job", "Lease", "Worker", "Source", "Template", "Dataset")
 
 
 def job_to_proto(job: Job) -> res.Job:
@@ -58,6 +59,16 @@ def worker_from_proto(message: res.Worker) -> Worker:
     return from_message(message, Worker)
 
 
+def dataset_to_proto(dataset: Dataset) -> res.Dataset:
+    """The whole data set."""
+    return to_message(dataset, res.Dataset)
+
+
+def dataset_from_proto(message: res.Dataset) -> Dataset:
+    """The inverse."""
+    return from_message(message, Dataset)
+
+
 def resource_to_proto(resource: f.Resource) -> res.Resource:
     """Wrapped in the oneof of its kind."""
     if isinstance(resource, Job):
@@ -66,6 +77,8 @@ def resource_to_proto(resource: f.Resource) -> res.Resource:
         return res.Resource(lease=lease_to_proto(resource))
     if isinstance(resource, Source):
         return res.Resource(source=to_message(resource, res.Source))
+    if isinstance(resource, Dataset):
+        return res.Resource(dataset=dataset_to_proto(resource))
     if isinstance(resource, Template):
         return res.Resource(template=to_message(resource, res.Template))
     return res.Resource(worker=worker_to_proto(resource))
@@ -82,6 +95,8 @@ def resource_from_proto(message: res.Resource) -> f.Resource:
         return worker_from_proto(message.worker)
     if kind == "source":
         return from_message(message.source, Source)
+    if kind == "dataset":
+        return dataset_from_proto(message.dataset)
     if kind == "template":
         return from_message(message.template, Template)
     raise ValidationError(f"no resource is given: expected one of {', '.join(KINDS)}")

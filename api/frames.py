@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..crd_like_specs.dataset import Dataset
 from ..crd_like_specs.job import Job, WorkerReason
 from ..crd_like_specs.job_datasets import DatasetMount
 from ..crd_like_specs.lease import Lease, LeaseSpec, LeaseStatus
@@ -18,7 +19,7 @@ from ..crd_like_specs.source import Source
 from ..crd_like_specs.template import Template
 from ..crd_like_specs.worker import Worker, WorkerStatus
 
-Resource = Job | Lease | Worker | Source | Template
+Resource = Job | Lease | Worker | Source | Template | Dataset
 
 
 class LogStream(str, Enum):

@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from ..crd_like_specs import (
     checkpoint,
+    dataset,
     job,
     job_datasets,
     job_secrets,
@@ -50,6 +51,7 @@ MODELS: Final[dict[str, type[Model]]] = {
             *(lease.LeaseSpec, lease.LeaseMount, lease.LeaseStatus, lease.Lease),
             *(worker.Device, worker.WorkerSpec, worker.WorkerStatus, worker.Worker),
             *(source.SourceFile, source.SourceSpec, source.SourceStatus, source.Source),
+            *(dataset.DatasetSpec, dataset.DatasetStatus, dataset.Dataset),
             *(parameters.Parameter, template.Bounds, template.TemplateSpec, template.Template),
             *(template.GpuOverride, template.ResourcesOverride, template.Overrides),
         )

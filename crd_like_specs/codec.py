@@ -19,6 +19,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel
 
+from .dataset import Dataset
 from .errors import Problem, ValidationError
 from .job import Job
 from .lease import Lease
@@ -29,13 +30,14 @@ from .wording import clipped, describe
 from .worker import Worker
 from .yaml_nodes import MAX_BYTES, Document, FieldPath, decode, dotted, parse
 
-Resource = Job | Lease | Worker | Source | Template
-KINDS: Final[dict[str, type[Job | Lease | Worker | Source | Template]]] = {
+Resource = Job | Lease | Worker | Source | Template | Dataset
+KINDS: Final[dict[str, type[Job | Lease | Worker | Source | Template | Dataset]]] = {
     "Job": Job,
     "Lease": Lease,
     "Worker": Worker,
     "Source": Source,
     "Template": Template,
+    "Dataset": Dataset,
 }
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 STDIN: Final = "<stdin>"

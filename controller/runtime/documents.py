@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from ...crd_like_specs.dataset import Dataset
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Model, ObjectMeta
 from ...crd_like_specs.source import Source
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.worker import Worker
 from ..store import Record
 
@@ -18,13 +20,15 @@ JOBS: Final = "jobs"
 LEASES: Final = "leases"
 WORKERS: Final = "workers"
 SOURCES: Final = "sources"
+TEMPLATES: Final = "templates"
+DATASETS: Final = "datasets"
 INVENTORY: Final = "inventory"
 """What each source made, see `gitops/inventory.py`."""
 FINISHED: Final = "finished"
 """Which runs of its jobs have finished."""
 IDEMPOTENCY: Final = "cumulus.dev/idempotency-key"
 
-AnyResource = TypeVar("AnyResource", Job, Lease, Worker, Source)
+AnyResource = TypeVar("AnyResource", Job, Lease, Worker, Source, Dataset, Template)
 Tables = Mapping[str, Mapping[str, Callable[[dict[str, Any]], Iterable[str]]]]
 
 
@@ -46,12 +50,23 @@ def _open(doc: dict[str, Any]) -> Iterable[str]:
     return ("1",) if changed and meta.get("cancellationTimestamp") is None else ()
 
 
+def _reads(doc: dict[str, Any]) -> Iterable[str]:
+    """Digests of the data sets that a job needs which is not over."""
+    mounts = doc["spec"].get("datasets", ())
+    return {one["digest"] for one in mounts if one["digest"]} if mounts and _open(doc) else ()
+
+
 def _expires(doc: dict[str, Any]) -> Iterable[str]:
     """The hour in which a finished job may be collected, so that a sweep reads only those."""
     if _open(doc):
         return ()  # asked with every write: only finished jobs are worth decoding
     job = Job.model_validate(doc)
     return (str(expiry_hour(job.status.finished_at + job.spec.ttl_after_finished)),)
+
+
+def _code(spec: dict[str, Any]) -> Iterable[str]:
+    """Digest of the code that a job runs."""
+    return filter(None, ((spec.get("code") or {}).get("digest"),))
 
 
 def expiry_hour(when: float) -> int:
@@ -66,9 +81,18 @@ INDEXES: Final[Tables] = {
         "phase": lambda doc: (doc["status"]["phase"],),
         "open": _open,
         "expires": _expires,
-        "code": lambda doc: filter(None, ((doc["spec"].get("code") or {}).get("digest"),)),
+        "code": lambda doc: _code(doc["spec"]),
+        "reads": _reads,
+        "experiment": lambda doc: {
+            kept["experiment"] for kept in doc["status"].get("outputs", ()) if kept["digest"]
+        },
         "key": lambda doc: filter(None, (doc["metadata"]["annotations"].get(IDEMPOTENCY),)),
     },
+    DATASETS: {
+        "owner": lambda doc: filter(None, (owner_of(doc),)),
+        "digest": lambda doc: (doc["spec"]["digest"],),
+    },
+    TEMPLATES: {"code": lambda doc: _code(doc["spec"]["job"])},
     INVENTORY: {"source": lambda doc: (doc["source"],), "job": lambda doc: (doc["job"],)},
     FINISHED: {"source": lambda doc: (doc["source"],)},
 }
@@ -81,12 +105,16 @@ def document(resource: Model) -> dict[str, Any]:
     return doc
 
 
-def typed(table: str, record: Record) -> Job | Lease | Worker | Source:
+def typed(table: str, record: Record) -> Job | Lease | Worker | Source | Dataset | Template:
     """The record as the resource its table holds."""
     if table == JOBS:
         return decoded(Job, record)
     if table == SOURCES:
         return decoded(Source, record)
+    if table == TEMPLATES:
+        return decoded(Template, record)
+    if table == DATASETS:
+        return decoded(Dataset, record)
     return decoded(Lease, record) if table == LEASES else decoded(Worker, record)
 
 

@@ -8,28 +8,51 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from ... import __version__
 from ...api.frames import Page, Resource, ServerInfo, WatchItem, WatchType, Why, WorkerUse
 from ...api.viewer import EVERYTHING, Viewer
+from ...crd_like_specs.dataset import Dataset
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.job import Job, Phase
 from ...crd_like_specs.source import Source
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
 from ..reconcile.outlook import explain
 from ..store import Event, EventType, Record
 from .clock import Clock
 from .discretion import Discretion
-from .documents import JOBS, LEASES, SOURCES, WORKERS, decoded, owner_of, typed
+from .documents import (
+    DATASETS,
+    JOBS,
+    LEASES,
+    SOURCES,
+    TEMPLATES,
+    WORKERS,
+    decoded,
+    owner_of,
+    typed,
+)
 from .records import Records
 from .selectors import Matches, parse_selector
 from .world import World
 
-TABLES: Final = {"Job": JOBS, "Lease": LEASES, "Worker": WORKERS, "Source": SOURCES}
+TABLES: Final = {
+    "Job": JOBS,
+    "Lease": LEASES,
+    "Worker": WORKERS,
+    "Source": SOURCES,
+    "Dataset": DATASETS,
+    "Template": TEMPLATES,
+}
 ACTIVE: Final = tuple(phase for phase in Phase if not phase.terminal)
 WATCH_PIECE: Final = 500
+READERS: Final = 8
+"""Jobs that are named with a data set which they need."""
+
 LIST_PIECE: Final = 200
 """Records read in one go; others have their turn in between."""
 
@@ -208,7 +231,24 @@ class Views:
         if table == SOURCES:
             record = self._records.store.get(SOURCES, name)
             return None if record is None else self._shown(decoded(Source, record))
+        if table == TEMPLATES:
+            record = self._records.store.get(TEMPLATES, name)
+            return None if record is None else decoded(Template, record)
+        if table == DATASETS:
+            record = self._records.store.get(DATASETS, name)
+            return None if record is None else self._dataset(decoded(Dataset, record))
         return self._records.leases.get(name) if table == LEASES else self._worker(name)
+
+    def _dataset(self, dataset: Dataset) -> Dataset:
+        """With the jobs that need it now."""
+        readers = sorted(self._records.store.ids_by(JOBS, "reads", dataset.spec.digest))
+        own = (n for n in readers if self._is_of(n, dataset.metadata.owner))
+        status = dataset.status.model_copy(update={"used_by": tuple(islice(own, READERS))})
+        return dataset.model_copy(update={"status": status})
+
+    def _is_of(self, job: str, owner: str) -> bool:
+        record = self._records.store.get(JOBS, job)
+        return record is not None and owner_of(record.doc) == owner
 
     def _worker(self, name: str) -> Worker | None:
         """With the time its agent was last heard, which is not worth a record each second."""
@@ -220,8 +260,8 @@ class Views:
 
 
 def _eyes(table: str, viewer: Viewer) -> Viewer:
-    """Workers are everybody's."""
-    return EVERYTHING if table == WORKERS else viewer
+    """Workers and templates are everybody's."""
+    return EVERYTHING if table in (WORKERS, TEMPLATES) else viewer
 
 
 def _phases(phase: str) -> tuple[Phase, ...]:

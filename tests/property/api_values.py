@@ -7,6 +7,7 @@ from typing import Any
 
 from cumulus.crd_like_specs import (
     checkpoint,
+    dataset,
     job,
     job_datasets,
     job_secrets,
@@ -15,6 +16,7 @@ from cumulus.crd_like_specs import (
     source,
     worker,
 )
+from cumulus.crd_like_specs.archives.entries import Format
 from cumulus.crd_like_specs.instants import Instant
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
 from hypothesis import strategies as st
@@ -245,5 +247,20 @@ sources = st.builds(
             drawn(source.SourceFile, state=st.sampled_from(source.FileState)), max_size=2
         ).map(tuple),
         conditions=st.lists(conditions, max_size=2).map(tuple),
+    ),
+)
+
+datasets = st.builds(
+    dataset.Dataset,
+    metadata=metas,
+    spec=drawn(
+        dataset.DatasetSpec,
+        digest=digests,
+        size=st.integers(0, I63),
+        format=st.sampled_from(Format),
+        filename=st.sampled_from(("data", "photos.tar.gz")),
+    ),
+    status=drawn(
+        dataset.DatasetStatus, files=st.integers(0, I63), extracted_bytes=st.integers(0, I63)
     ),
 )

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from .api_values import (
     I63,
     counts,
+    datasets,
     jobs,
     lease_specs,
     lease_statuses,
@@ -51,7 +52,7 @@ def shaped(**spec: Any) -> job.Job:
 @example(shaped(code=job.Code(path="")))
 @example(shaped(retry=job.Retry(limit=3, on=())))
 @example(shaped(args={"": [None, 1, 1.0, True, -(2**63), -0.0, 1e300, "\u2028"]}))
-@given(jobs | leases | workers | sources)
+@given(jobs | leases | workers | sources | datasets)
 def test_every_resource_comes_back_equal(resource: frames.Resource) -> None:
     message = over_the_wire(convert.resource_to_proto(resource))
     back = convert.resource_from_proto(message)
