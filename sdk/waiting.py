@@ -15,7 +15,8 @@ from enum import Enum
 from ..api.frames import Resource
 from ..crd_like_specs.errors import ValidationError
 from ..crd_like_specs.job import Job, Phase
-from ..crd_like_specs.lease import Lease
+from ..crd_like_specs.source import Source
+from ..crd_like_specs.worker import Worker
 
 
 class Answer(Enum):
@@ -69,7 +70,7 @@ class Goal:
         if self.finished:
             return Answer.MET if ended else Answer.NOT_YET
         if self.condition:
-            met = not isinstance(seen, Lease) and any(
+            met = isinstance(seen, Job | Worker | Source) and any(
                 c.type == self.condition and c.status is self.value for c in seen.status.conditions
             )
         else:

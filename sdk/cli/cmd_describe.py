@@ -28,7 +28,8 @@ EVENTS = 20
 def describe(
     ctx: typer.Context,
     kind: Annotated[
-        str, typer.Argument(help="job, lease, worker or source.", autocompletion=session.kinds)
+        str,
+        typer.Argument(help="job, lease, worker, source or dataset.", autocompletion=session.kinds),
     ],
     name: Annotated[
         str, typer.Argument(help="Name, or a job's uid.", autocompletion=session.names)

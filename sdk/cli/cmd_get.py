@@ -24,7 +24,13 @@ app = typer.Typer()
 
 RECENT = 3600.0  # seconds for which a finished job is listed without --all
 
-_KINDS = {"job": "Job", "lease": "Lease", "worker": "Worker", "source": "Source"}
+_KINDS = {
+    "job": "Job",
+    "lease": "Lease",
+    "worker": "Worker",
+    "source": "Source",
+    "dataset": "Dataset",
+}
 
 
 def kind_of(word: str) -> str:
@@ -32,7 +38,7 @@ def kind_of(word: str) -> str:
     found = _KINDS.get(word.lower().removesuffix("s"))
     if found is None:
         raise ValidationError(
-            f"there is no kind {word!r}: expected jobs, leases, workers or sources"
+            f"there is no kind {word!r}: expected jobs, leases, workers, sources or datasets"
         )
     return found
 
@@ -41,7 +47,10 @@ def kind_of(word: str) -> str:
 def get(
     ctx: typer.Context,
     kind: Annotated[
-        str, typer.Argument(help="jobs, leases, workers or sources.", autocompletion=session.kinds)
+        str,
+        typer.Argument(
+            help="jobs, leases, workers, sources or datasets.", autocompletion=session.kinds
+        ),
     ],
     name: Annotated[
         str,
@@ -59,7 +68,7 @@ def get(
         bool, typer.Option("--all", help="Jobs that finished more than an hour ago too.")
     ] = False,
 ) -> None:
-    """List jobs, leases, workers or sources."""
+    """List jobs, leases, workers, sources or datasets."""
     wanted = kind_of(kind)
     if watch:
         view = _View(wanted, format_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...api.frames import Resource, Why, WorkerUse
+from ...crd_like_specs.dataset import Dataset
 from ...crd_like_specs.instants import show_instant
 from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
@@ -18,7 +19,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import kept, output, sources, using
+from . import datasets, kept, output, sources, using
 
 Fields = list[tuple[str, str]]
 
@@ -44,6 +45,9 @@ def text(
         fields += _lease(obj, now)
     elif isinstance(obj, Source):
         fields += sources.described(obj, _when(obj.status.last_sync, now))
+    elif isinstance(obj, Dataset):
+        used, made = obj.status.last_used_at, meta.creation_timestamp
+        fields += datasets.described(obj, _when(used, now), _when(made, now))
     else:
         fields += _worker(obj, now, leases)
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
@@ -56,7 +60,7 @@ def text(
         parts += [using.devices(obj, leases, own[0] if own else None), using.jobs(own)]
     if isinstance(obj, Source):
         parts.append(output.table(sources.files(obj)))
-    if not isinstance(obj, Lease):
+    if isinstance(obj, Job | Worker | Source):
         parts.append(_conditions(obj.status.conditions, now))
     return "\n".join(part for part in parts if part)
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from ...api.frames import Resource
+from ...crd_like_specs.dataset import Dataset
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState
 from ...crd_like_specs.meta import API_VERSION
@@ -19,7 +20,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import sources
+from . import datasets, sources
 
 
 class Format(str, Enum):
@@ -39,12 +40,14 @@ _HEADERS = {
     "Lease": ["NAME", "JOB", "ATTEMPT", "WORKER", "DEVICES", "SHARE", "STATE", "ENDS-IN"],
     "Worker": ["NAME", "STATUS", "DEVICES", "FREE", "CPUS", "MEMORY", "SEEN"],
     "Source": sources.HEADER,
+    "Dataset": datasets.HEADER,
 }
 _WIDE = {
     "Job": ["UID", "OWNER", "EXIT", "REASON", "MESSAGE"],
     "Lease": ["BACKEND", "REASON", "MESSAGE"],
     "Worker": ["PLATFORM", "PARTITIONER", "AGENT", "DEVICE-NAMES"],
     "Source": sources.WIDE,
+    "Dataset": datasets.WIDE,
 }
 
 
@@ -86,6 +89,9 @@ def row(obj: Resource, now: float, *, wide: bool = False, leases: Sequence[Lease
         return _lease(obj, now, wide=wide)
     if isinstance(obj, Source):
         return sources.row(obj, ago(obj.status.last_sync, now), wide=wide)
+    if isinstance(obj, Dataset):
+        used, age = obj.status.last_used_at, obj.metadata.creation_timestamp
+        return datasets.row(obj, ago(used, now), ago(age, now), wide=wide)
     return _worker(obj, now, leases, wide=wide)
 
 

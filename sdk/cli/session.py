@@ -59,11 +59,15 @@ def worker_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, "Worker", incomplete)
 
 
+def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of existing data sets, as `job_names`."""
+    return _names(ctx, "Dataset", incomplete)
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of objects, for completion."""
-    return [
-        kind for kind in ("jobs", "leases", "workers", "sources") if kind.startswith(incomplete)
-    ]
+    there = ("jobs", "leases", "workers", "sources", "datasets")
+    return [kind for kind in there if kind.startswith(incomplete)]
 
 
 def names(ctx: typer.Context, incomplete: str) -> list[str]:
