@@ -12,7 +12,7 @@ than guessed by users. A claim is no state: it is computed anew from what there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,8 +109,16 @@ class Lineup:
                 return
         self.came(order)
 
-    def extend(self, waiting: Iterable[Waiting], workers: Sequence[WorkerSeen], now: float) -> None:
-        """Go on with these, in order, from `next` on, until there are enough claims."""
+    def extend(
+        self,
+        waiting: Iterable[Waiting],
+        workers: Sequence[WorkerSeen],
+        now: float,
+        within: Callable[[Waiting, Booking], bool] = lambda *_: True,
+    ) -> None:
+        """Go on with these, in order, from `next` on, until there are enough claims. within: whether
+        a job's quota lets it have this room; who could start there but may not is given no claim.
+        """
         for one in waiting:
             if len(self._made) >= self._limit:
                 return
@@ -124,6 +132,8 @@ class Lineup:
             seen, start = found
             name = seen.worker.metadata.name
             room = booked(one.ask, one.name, name, start.devices, clamped(start, now))
+            if not within(one, room):
+                continue
             self._kept.setdefault(name, []).append(room)
             self._made.append(Claim(one.order, room, start.after))
 

@@ -10,11 +10,11 @@ Whole numbers throughout: amounts are micro-GPU-seconds, thousandths of a device
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...crd_like_specs.instants import show_clock
+from ...crd_like_specs.instants import show_clock, show_instant
 from .asking import Ask
 from .timing import SOON
 
@@ -86,6 +86,27 @@ def over_quota(ask: Ask, seen: QuotaSeen, now: float) -> Over | None:
         return None
     found = (at for at in sorted(set(_moments(ask, booked, now))) if booked.takes(ask, at))
     return Over(booked.why(ask), next(found, None), never=_never(ask, seen, now))
+
+
+def within_quota(ask: Ask, seen: QuotaSeen, now: float, at: float) -> bool:
+    """Whether it may start then, as things are now."""
+    return _Booked(seen, now).takes(ask, at)
+
+
+def no_longer(seen: QuotaSeen, mine: Held, seconds: int, now: float) -> str:
+    """Why what is held (and among `seen.held`) cannot last so many seconds longer; "" where it can."""
+    limit, booked = seen.limits.gpu, _Booked(seen, now)
+    if limit is None:
+        return ""
+    for day, amount in by_day(mine.end, mine.end + seconds, mine.milli):
+        used = booked.spent.get(day, 0)
+        if amount and used + amount > limit:
+            when = "today" if day == int(now // DAY) else f"on {show_day(day)}"
+            return (
+                f"project {seen.project} has used {hours(used)} of {hours(limit)} GPU-hours {when}, "
+                f"and {hours(amount)} more are asked for"
+            )
+    return ""
 
 
 def _never(ask: Ask, seen: QuotaSeen, now: float) -> bool:
@@ -169,8 +190,8 @@ class _Booked:
         assert limit is not None, "without a limit no day is full"
         today = int(self._now // DAY)
         wanted = dict(by_day(self._now, self._now + ask.duration, ask.milli * ask.count))[day]
-        used, begins = self.spent.get(day, 0), show_clock(day * DAY, self._now)
-        when = "today" if day == today else f"of the day from {begins} on"
+        used = self.spent.get(day, 0)
+        when = "today" if day == today else f"on {show_day(day)}"
         text = f"project {self.project} has used {hours(used)} of {hours(limit)} GPU-hours {when}"
         if wanted > limit:
             return f"{text}, and {hours(wanted)} of them are asked for"
@@ -183,8 +204,6 @@ def hours(amount: int) -> str:
     return f"{-(-amount // MILLI_GPU_HOUR) / 1000:g}"
 
 
-def total(held: Iterable[Held], day: int) -> int:
-    """Micro-GPU-seconds of a day that these come to."""
-    return sum(
-        amount for one in held for d, amount in by_day(one.start, one.end, one.milli) if d == day
-    )
+def show_day(day: int) -> str:
+    """`2026-12-01`, of a day of the epoch."""
+    return show_instant(day * DAY)[:10]

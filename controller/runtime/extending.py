@@ -20,11 +20,13 @@ from ..reconcile.asking import ask_of
 from ..reconcile.extending import refusal
 from ..reconcile.fleet import named
 from ..reconcile.placement import could_ever
+from ..reconcile.quota import no_longer
 from .bookings import booking
 from .clock import Clock
 from .discretion import Discretion
 from .events import Events
 from .happenings import of_job
+from .quotas import held_by
 from .records import Records, over
 from .world import World
 
@@ -115,6 +117,9 @@ class Extending:
             raise _no(job, f"runs on worker {name}, which is gone")
         kept = Discretion(self._records, viewer).claims(self._world.line.kept(now))
         why = refusal(booking(lease), seen, kept.get(name, ()), seconds, now)
+        quota = self._world.quotas.seen(job.metadata.owner, now)
+        if not why and quota is not None:
+            why = no_longer(quota, held_by(lease, now), seconds, now)
         if why:
             raise _no(job, f"cannot be extended by {format_seconds(seconds)}: {why}")
 

@@ -17,7 +17,7 @@ from ..reconcile.forecast import Forecast
 from ..reconcile.observed import Booking, Claims, WorkerSeen
 from ..reconcile.placement import NOTHING
 from ..reconcile.queueing import Claim, Lineup, Order, Waiting, ahead_of
-from ..reconcile.quota import Held, QuotaSeen, over_quota
+from ..reconcile.quota import Held, QuotaSeen, over_quota, within_quota
 from .quotas import Quotas
 from .records import InLine, Records, in_line
 
@@ -154,9 +154,21 @@ class Line:
             self._made_at, self._moves = now, 0
         start = self._lineup.next
         if start is None or start < stop:
-            self._lineup.extend(self._waiting(start, stop, now), workers, now)
+
+            def within(one: Waiting, room: Booking) -> bool:
+                return self._may_have(one, room, now)
+
+            self._lineup.extend(self._waiting(start, stop, now), workers, now, within)
             self._lineup.passed(stop)
         return self._lineup.claims
+
+    def _may_have(self, one: Waiting, room: Booking, now: float) -> bool:
+        """Whether its project's quota lets a job have this room, beside what is kept ahead of it."""
+        known = self._records.in_line(one.name)
+        if known is None or not self._world.quotas.limited(known.owner):
+            return True
+        seen = self._seen(known, list(self._ahead(known, self._lineup.claims)), now)
+        return seen is None or within_quota(one.ask, seen, now, room.start)
 
     def _waiting(self, start: Order | None, stop: Order, now: float) -> Iterator[Waiting]:
         """Those that would start if there was room. Who is over quota is none of them: room that is

@@ -26,6 +26,7 @@ from cumulus.controller.runtime.logs import Logs
 from cumulus.controller.runtime.loop import Loop
 from cumulus.controller.runtime.operations import Operations
 from cumulus.controller.runtime.overview import Overview
+from cumulus.controller.runtime.projects import Projects
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import Records
@@ -58,6 +59,7 @@ class Kit:
         self.platform = FakePlatform(
             self.clock.now, nodes=("node-n1", "node-n2"), images={"job": IMAGE}
         )
+        self.projects = Projects(self.store, self.clock.now)
         self.world = World(
             self.records,
             self.logs,
@@ -66,7 +68,9 @@ class Kit:
             default_image=IMAGE,
             started=T,
             marked=self.clock.marked,
+            limits=self.projects.limits,
         )
+        self.projects.used = self.world.quotas.use
         self.world.services.listed([], self.world.services.listing_begins(), T)
         self.events = Events(self.clock)
         self.telling = Telling(self.events, self.records)

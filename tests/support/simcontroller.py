@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from cumulus.controller.reconcile.quota import Limits
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.desired import Admission, Desired
@@ -48,6 +49,11 @@ class SimController:
     store: Store
     rng: random.Random
 
+    def limits(self, project: str) -> Limits | None:
+        """Of a project; nobody has any."""
+        del project
+        return None
+
     def start(self) -> None:
         clock = self.clock
         self.records = Records(self.store)
@@ -60,6 +66,7 @@ class SimController:
             default_image="sha256:" + "0" * 64,
             started=clock.now(),
             marked=clock.marked,
+            limits=self.limits,
         )
         self.queue = KeyQueue()
         self.room = Room(self.records, self.world, clock, self.queue.add)

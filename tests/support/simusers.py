@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cumulus.api.viewer import EVERYTHING
+from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.crd_like_specs.job import Job
 from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.crd_like_specs.worker import WorkerSpec
@@ -19,6 +19,10 @@ class Users(SimController):
 
     names: int
     """How many jobs were submitted so far."""
+
+    def viewer(self) -> Viewer:
+        """Who submits."""
+        return EVERYTHING
 
     async def user(self) -> None:
         existing = self.records.open_jobs()
@@ -38,7 +42,9 @@ class Users(SimController):
                     retry={"limit": self.rng.choice([0, 2]), "backoff": 1},
                 ),
             )
-            await self.desired.submit(job, idempotency_key=f"key-{self.names}")
+            await self.desired.submit(
+                job, idempotency_key=f"key-{self.names}", viewer=self.viewer()
+            )
         elif what == "cancel":
             await self.desired.cancel(name)
         elif what == "delete":
