@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...crd_like_specs.job import JobSpec
-from ...crd_like_specs.units import format_bytes, format_cpus, format_seconds
+from ...crd_like_specs.units import format_bytes, format_cpus, format_seconds, show_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """cpus: thousandths of a core; memory: bytes; milli: thousandths of each of `count` devices
     (count 0: no GPU); kind: of device, lower case, "" any; duration: seconds; labels: what
-    `nodeSelector` says, by key; image: brings its own image; isolated: may have no network.
+    `nodeSelector` says, by key; image: brings its own image; isolated: may have no network; data: bytes of its
+    datasets as they are unpacked; datasets: their digests, sorted.
     """
 
     cpus: int
@@ -28,6 +29,8 @@ class Ask:
     labels: tuple[tuple[str, str], ...]
     image: bool
     isolated: bool
+    data: int = 0
+    datasets: tuple[str, ...] = ()
 
 
 def ask_of(spec: JobSpec) -> Ask:
@@ -45,6 +48,8 @@ def ask_of(spec: JobSpec) -> Ask:
         labels=tuple(sorted(spec.node_selector.items())),
         image=spec.image is not None,
         isolated=spec.network == "None",
+        data=sum({m.digest: m.extracted for m in spec.datasets}.values()),
+        datasets=tuple(sorted({m.digest for m in spec.datasets})),
     )
 
 
@@ -54,6 +59,8 @@ def asked(ask: Ask) -> str:
     if ask.count:
         kind = f" of type {ask.kind}" if ask.kind else ""
         parts.insert(0, f"{ask.count} x {ask.milli / 1000:g} GPU{kind}")
+    if ask.data:
+        parts.append(f"{show_bytes(ask.data)} of datasets")
     if ask.labels:
         parts.append("on " + " ".join(f"{key}={value}" for key, value in ask.labels))
     return f"{', '.join(parts)} for {format_seconds(ask.duration)}"

@@ -31,6 +31,7 @@ class Lack(Enum):
     ALL_CPUS = "all cpus"  # not even the idle worker has as many
     ALL_MEMORY = "all memory"
     ALL_PIDS = "all pids"
+    DATASETS = "datasets"  # they are more than its cache may ever hold
     DEVICES = "devices"  # too few of the kind exist
     RENTAL = "rental"  # it ends too early
     CONTACT = "contact"
@@ -75,6 +76,8 @@ def unable(ask: Ask, worker: Worker) -> Lack | None:
         return Lack.ALL_MEMORY
     if status.pids and ask.pids > status.pids:
         return Lack.ALL_PIDS
+    if status.dataset_cache and ask.data > status.dataset_cache:
+        return Lack.DATASETS
     if ask.count and sum(matches(ask, device) for device in status.devices) < ask.count:
         return Lack.DEVICES
     return None

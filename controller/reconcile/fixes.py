@@ -71,7 +71,7 @@ def fix_for(ask: Ask, seen: WorkerSeen, now: float, claims: Sequence[Booking] = 
 
 
 _BEYOND_THE_JOB: Final = frozenset(
-    {Lack.IMAGES, Lack.ISOLATION, Lack.CONTACT, Lack.FENCED, Lack.DISK}
+    {Lack.IMAGES, Lack.ISOLATION, Lack.CONTACT, Lack.FENCED, Lack.DISK, Lack.DATASETS}
 )
 
 

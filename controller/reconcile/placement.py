@@ -95,7 +95,7 @@ def place(
 
     claims: room kept for jobs ahead of this one. best_fit: the worker and devices on which the
     least is left over: of the devices taken, of all the worker's devices, of its CPU, of its
-    memory; the first of equals.
+    memory. Of equals the one that has most of its datasets, then the first.
     """
     return find(ask_of(spec), workers, now, claims, best_fit=best_fit)
 
@@ -115,9 +115,10 @@ def find(
         found = fit(ask, seen, now, claims, best_fit=best_fit)
         if found is None:
             continue
-        if not best_fit:
+        absent = _absent(ask, seen)
+        if not best_fit and not absent:
             return found
-        left = _left_over(ask, seen, found.devices)
+        left = (*(_left_over(ask, seen, found.devices) if best_fit else ()), absent)
         if best is None or left < least:
             best, least = found, left
     return best or Refusals(ask, workers, now, claims)
@@ -156,12 +157,14 @@ def largest(ask: Ask, workers: Sequence[WorkerSeen], now: float) -> str:
     )
     status = best.status
     devices = ", ".join(f"{d.type} {d.name}" for d in status.devices) or "no GPU"
+    known = ask.data and status.dataset_cache
+    data = f", {show_bytes(status.dataset_cache)} for datasets" if known else ""
     rented = ""
     if outlasts_rental(ask, best, now) and best.spec.available_until is not None:
         rented = f", rented until {show_clock(best.spec.available_until, now, early=True)}"
     return (
         f"worker {best.metadata.name} with {len(status.devices)} device(s) ({devices}), "
-        f"{format_cpus(status.cpus)} CPU, {show_bytes(status.memory)} memory{rented}"
+        f"{format_cpus(status.cpus)} CPU, {show_bytes(status.memory)} memory{data}{rented}"
     )
 
 
@@ -174,8 +177,14 @@ def _closeness(ask: Ask, worker: Worker, now: float) -> int:
         + (devices >= ask.count)
         + (status.cpus >= ask.cpus)
         + (status.memory >= ask.memory)
+        + (not status.dataset_cache or status.dataset_cache >= ask.data)
         + (not outlasts_rental(ask, worker, now))
     )
+
+
+def _absent(ask: Ask, seen: WorkerSeen) -> int:
+    """Datasets that would have to be fetched first."""
+    return len(set(ask.datasets).difference(seen.worker.status.datasets)) if ask.datasets else 0
 
 
 def _left_over(ask: Ask, seen: WorkerSeen, devices: tuple[int, ...]) -> tuple[int, ...]:

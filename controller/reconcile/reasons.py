@@ -91,6 +91,10 @@ _SAY: Final[dict[Lack, Callable[[_Told], str]]] = {
         f"has {show_bytes(told.status.memory)} memory, {format_bytes(told.ask.memory)} asked for"
     ),
     Lack.ALL_PIDS: lambda told: f"has {told.status.pids} pids, {told.ask.pids} asked for",
+    Lack.DATASETS: lambda told: (
+        f"keeps {show_bytes(told.status.dataset_cache)} of datasets at most, "
+        f"{show_bytes(told.ask.data)} asked for"
+    ),
     Lack.DEVICES: _devices,
     Lack.RENTAL: _rental,
     Lack.CONTACT: lambda told: (

@@ -32,6 +32,7 @@ PREPARATION_REASONS = frozenset(
     {
         *("RequirementsFailed", "BadCode", "CodeMissing", "ImageMissing"),
         *("CheckpointMissing", "CheckpointUnsafe"),
+        *("DatasetMissing", "DatasetUnsafe"),
     }
 )
 """Why an agent could not stage an attempt that would fail anywhere: the job's own fault."""
@@ -279,8 +280,9 @@ def await_lease(case: Case) -> Plan | None:
     assert worker is not None, "one without a worker was lost, or has ended"
     if state is not LeaseState.HELD or not worker.ready:
         preparing = "preparing on its worker" if state is LeaseState.PREPARING else ""
-        fetching = on_its_way(worker.worker, case.seen.image.reference) if preparing else ""
-        preparing = f"{preparing}: {fetching}" if fetching else preparing
+        image = case.seen.image.reference
+        said = (lease.status.message or on_its_way(worker.worker, image)) if preparing else ""
+        preparing = f"{preparing}: {said}" if said else preparing
         return case.wait("await-lease", case.now + LEASE_PATIENCE, message=preparing)
     until = worker.worker.spec.available_until
     if until is not None and lease.status.expires_at + RENTAL_END > until:

@@ -319,4 +319,5 @@ class Agents:
             next_log=self._logs.next_of(name),
             # Nobody is given a password without need: what is held has its image already.
             registry_auth=self._images.auth(image) if self._images and preparing else "",
+            datasets=job.spec.datasets,
         )

@@ -14,6 +14,7 @@ from cumulus.crd_like_specs.meta import Condition
 from cumulus.crd_like_specs.worker import DISK_PRESSURE
 from make import T, spec, worker, worker_seen
 
+ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 FULL = {"conditions": (Condition(type=DISK_PRESSURE, status=True, reason="", message=""),)}
 
 
@@ -25,6 +26,7 @@ FULL = {"conditions": (Condition(type=DISK_PRESSURE, status=True, reason="", mes
         (spec(), worker_seen(worker(status={"network_isolation": False})), "cannot isolate jobs from the network (the agent's check failed)", False),
         (spec(resources={"cpus": 9}), worker_seen(), "has 8 CPU, 9 asked for", False),
         (spec(resources={"memory": "33Gi"}), worker_seen(), "has 32Gi memory, 33Gi asked for", False),
+        (spec(datasets=[{"digest": ONE, "extracted": 3 << 30}]), worker_seen(worker(status={"dataset_cache": 2 << 30})), "keeps 2Gi of datasets at most, 3Gi asked for", False),
         (spec(gpu={"count": 2}), worker_seen(), "has 1 device(s), 2 asked for", False),
         (spec(gpu={"type": "amd"}), worker_seen(), "has 0 device(s) of type amd, 1 asked for", False),
         (spec(), worker_seen(ready=False, unready=Unready.NOT_CLEAN), "is not ready (its agent is removing what nobody wants there any more)", True),
@@ -169,3 +171,29 @@ def test_room_of_a_device_that_is_gone_is_nobodys() -> None:
     seen = WorkerSeen(worker(), Free({0: 500}, 7000, 31 << 30), ready=True, held=(gone,))
     profile = Profile(seen, (), T)
     assert (profile.times, profile.at(1).milli) == ([T, T + 30], {0: 1000})
+
+
+def test_a_worker_that_has_the_datasets_is_preferred_among_equals() -> None:
+    wanted = spec(datasets=[{"digest": ONE, "path": "/a"}, {"digest": TWO, "path": "/b"}])
+    held: dict[str, tuple[str, ...]] = {"a": (), "b": (ONE,), "c": (ONE, TWO), "d": (TWO, ONE)}
+    fleet = [worker_seen(worker(n, status={"datasets": has})) for n, has in held.items()]
+
+    def chosen(*workers: WorkerSeen, best_fit: bool = False) -> str:
+        found = place(wanted, workers, T, best_fit=best_fit)
+        assert isinstance(found, Placement)
+        return found.worker.metadata.name
+
+    assert chosen(*fleet) == "c"
+    assert chosen(*fleet[:2]) == "b"
+    assert chosen(*fleet, best_fit=True) == "c"
+    fuller = worker_seen(worker("e"), milli={0: 500})
+    assert chosen(*fleet, fuller, best_fit=True) == "e", "less is left over there"
+    plain = place(spec(), fleet, T)
+    assert isinstance(plain, Placement)
+    assert plain.worker.metadata.name == "a"
+
+
+def test_the_same_content_in_two_places_is_there_once() -> None:
+    twice = [{"digest": ONE, "path": path, "extracted": 3 << 30} for path in ("/a", "/b")]
+    assert ask_of(spec(datasets=twice)).data == 3 << 30
+    assert "3Gi of datasets" in asked(ask_of(spec(datasets=twice)))

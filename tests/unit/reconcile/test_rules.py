@@ -80,6 +80,7 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "earlier lease, worker away": (job(status={"attempt": 2}), seen(lease(released=True), workers=AWAY), T + 64, "clean-first", (), None, {}),
     "earlier lease, worker away and over": (job(status={"attempt": 2}), seen(lease(released=True), workers=AWAY), T + 71, "clean-first", (ForgetLease,), None, {}),
     "lease written before a crash": (job(), seen(lease(LeaseState.PENDING)), T, "await-lease", (), Phase.LEASING, {"worker": "n1"}),
+    "lease fetching": (job(Phase.LEASING), seen(lease(LeaseState.PREPARING, status={"message": "dataset x: 1 of 2Gi"})), T, "await-lease", (), None, {"message": "preparing on its worker: dataset x: 1 of 2Gi"}),
     "lease preparing": (job(Phase.LEASING), seen(lease(LeaseState.PREPARING)), T, "await-lease", (), None, {"message": "preparing on its worker"}),
     "lease held": (job(Phase.LEASING), seen(lease()), T, "start", (CreateService,), Phase.STARTING, {"expires_at": T + 60}),
     "lease cannot be staged": (job(Phase.LEASING), seen(lease(LeaseState.FAILED, status={"reason": "RequirementsFailed", "message": "no such package"})), T, "preparation-failed", (), Phase.FAILED, {"reason": "RequirementsFailed"}),
