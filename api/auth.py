@@ -73,6 +73,7 @@ _EVERYONE: Final = frozenset(Role)
 _SERVICES: Final = {
     "cumulus.v1.Cumulus": _CLIENTS,
     "cumulus.v1.Agent": _AGENTS,
+    "cumulus.v1.Templates": _CLIENTS,
 }
 _CUMULUS: Final = "/cumulus.v1.Cumulus/"
 _OF_ADMINS: Final = (
@@ -85,6 +86,7 @@ _OF_READERS: Final = (
 )
 _METHODS: Final = {
     **{f"{_CUMULUS}{method}": _ADMINS for method in _OF_ADMINS},
+    "/cumulus.v1.Templates/Delete": _ADMINS,
     **{f"{_CUMULUS}{method}": _READERS for method in _OF_READERS},
 }
 

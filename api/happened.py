@@ -20,6 +20,8 @@ TYPES = frozenset(
         "LeaseHeld", "LeaseEnding", "LeaseEnded", "LeaseFailed",
         # of a worker
         "WorkerJoined", "WorkerReady", "WorkerLost", "WorkerChanged", "WorkerRemoved",
+        # of a template
+        "TemplateChanged", "TemplateDeleted",
         # of who may call
         "TokenCreated", "TokenRevoked",
     }

@@ -22,6 +22,8 @@ from .gen.cumulus.v1 import (
     cumulus_pb2_grpc,
     join_pb2,
     join_pb2_grpc,
+    templates_pb2,
+    templates_pb2_grpc,
 )
 from .listener import Listener, TlsFiles
 from .options import MAX_CODE_BYTES
@@ -38,11 +40,14 @@ from .ports import (
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
 from .servicers.join import JoinServicer
+from .servicers.templates import TemplatesServicer
+from .templates import TemplatesPort
 
-__all__ = ["AGENT", "CUMULUS", "JOIN", "Fleet", "GrpcServer", "TlsFiles"]
+__all__ = ["AGENT", "CUMULUS", "JOIN", "TEMPLATES", "Fleet", "GrpcServer", "TlsFiles"]
 
 CUMULUS = cumulus_pb2.DESCRIPTOR.services_by_name["Cumulus"].full_name
 AGENT = agent_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
+TEMPLATES = templates_pb2.DESCRIPTOR.services_by_name["Templates"].full_name
 JOIN = join_pb2.DESCRIPTOR.services_by_name["Join"].full_name
 
 
@@ -73,6 +78,7 @@ class GrpcServer:
         images: ImagesPort | None = None,
         artifacts: ArtifactsPort | None = None,
         dataset_files: GivenPort | None = None,
+        templates: TemplatesPort | None = None,
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
@@ -96,6 +102,10 @@ class GrpcServer:
         agent = AgentServicer(agents, blobs, images, identities, artifacts, dataset_files)
         add_agent(agent, self._agents.server if self._agents else server)
         services = [CUMULUS] if self._agents else [CUMULUS, AGENT]
+        if templates is not None:
+            add_templates: Any = templates_pb2_grpc.add_TemplatesServicer_to_server
+            add_templates(TemplatesServicer(templates, self._cumulus.writes), server)
+            services.append(TEMPLATES)
         if join is not None:
             add_join: Any = join_pb2_grpc.add_JoinServicer_to_server
             add_join(JoinServicer(join), server)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from ..api.auth import is_loopback
 from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, ImagesPort, JobsPort
 from ..api.server import GrpcServer
+from ..api.templates import TemplatesPort
 from ..api.web.app import build_app
 from ..api.web.probes import Probes
 from ..api.web.runner.models import RunnerOptions
@@ -28,6 +29,7 @@ class Listeners:
         security: Security,
         *,
         jobs: JobsPort,
+        templates: TemplatesPort,
         blobs: BlobsPort,
         agents: AgentsPort,
         images: ImagesPort,
@@ -41,6 +43,7 @@ class Listeners:
         """Of clients and of agents, once started."""
         self._grpc = GrpcServer(
             jobs=jobs,
+            templates=templates,
             blobs=blobs,
             agents=agents,
             images=images,

@@ -54,7 +54,9 @@ from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
 from .runtime.room import Room
 from .runtime.service import JobsService
+from .runtime.shipped_templates import ship
 from .runtime.telling import Telling
+from .runtime.templates import Templates
 from .runtime.upkeep import Upkeep
 from .runtime.views import Views
 from .runtime.workers import Signals, Workers
@@ -156,17 +158,21 @@ class Controller:
         shown = self.gitops.shown
         forget = self.security.forget if self.security.identities is not None else None
         signals = Signals(self._add, changed, forget)
+        self.templates = Templates(self.records.store, desired, blobs, clock, note)
         jobs = JobsService(
             desired,
             Views(self.records, self.world, platform, clock, config.image, chosen.python, shown),
             Streams(self.records, self.logs),
             Workers(self.records, self.world, self.agents, platform, clock, signals),
-            Operations(self.records, self.world, desired, clock, self.events, self._add),
+            Operations(
+                self.records, self.world, desired, clock, self.events, self._add, self.templates
+            ),
         )
         self.listeners = Listeners(
             config,
             self.security,
             jobs=jobs,
+            templates=self.templates,
             blobs=blobs,
             agents=self.agents,
             images=self.images,
@@ -225,6 +231,7 @@ class Controller:
             if self.records.name_of(uid) is None:
                 self.loop.add(f"{ORPHAN}{uid}")
         self.beside.reserve_node(self.security)
+        await ship(self.templates)
         await self.listeners.start()
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
         parts += [self.images.run(), self.history.run(), self.events.run()]

@@ -15,6 +15,8 @@ from typing import Final
 from .errors import Problem, ValidationError
 from .ignoring import Ignored
 from .job import Code, Job
+from .meta import ObjectMeta
+from .template import Template
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 512 << 20
@@ -133,6 +135,19 @@ def resolve_code(job: Job, folder: Path) -> tuple[Job, bytes | None]:
         assert code.path is not None
         data = _read(folder / code.path)
     return with_digest(job, digest(data)), data
+
+
+def resolve_template(template: Template, folder: Path) -> tuple[Template, bytes | None]:
+    """As `resolve_code`, of the job that a template makes."""
+    like = Job(metadata=ObjectMeta(name="template"), spec=template.spec.job)
+    try:
+        named, packed = resolve_code(like, folder)
+    except ValidationError as error:
+        raise ValidationError(
+            [replace(p, path=p.path.replace("spec.", "spec.job.", 1)) for p in error.problems]
+        ) from error
+    spec = template.spec.model_copy(update={"job": named.spec})
+    return template.model_copy(update={"spec": spec}), packed
 
 
 def with_digest(job: Job, named: str) -> Job:

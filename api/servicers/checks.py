@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ...crd_like_specs.errors import Problem, ValidationError
-from ...crd_like_specs.identity import DIGEST_PATTERN, NAME_PATTERN
+from ...crd_like_specs.identity import DIGEST_PATTERN, NAME_PATTERN, TEMPLATE_PATTERN
 from ...crd_like_specs.job import Phase
 from ..convert import KINDS
 
@@ -28,6 +28,15 @@ def name(given: str, path: str = "name") -> str:
     """A name or uid; both are DNS labels."""
     if not re.fullmatch(NAME_PATTERN, given):
         raise _wrong(path, given, "a name of lower-case letters, digits and inner dashes")
+    return given
+
+
+def name_of(kind: str, given: str) -> str:
+    """A name of this kind: those of templates may hold underscores."""
+    if kind != "Template":
+        return name(given)
+    if not re.fullmatch(TEMPLATE_PATTERN, given):
+        raise _wrong("name", given, "lower-case letters, digits, inner dashes and underscores")
     return given
 
 

@@ -6,14 +6,12 @@ interceptor makes statuses of them. Writes run to their end even if the client g
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from loguru import logger
-
-from ...crd_like_specs.errors import CumulusError, Permanent
+from ...crd_like_specs.errors import Permanent
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.worker import Worker
 from .. import convert
 from ..auth import Role, Tokens, require
@@ -30,6 +28,7 @@ from . import checks
 from .operations import OperationsServicer
 from .submission import begin
 from .uploads import receive
+from .writes import Writes
 
 T = TypeVar("T")
 
@@ -53,7 +52,8 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         self._join = join
         self._tokens = tokens
         self._max_code = max_code
-        self._writes: set[asyncio.Task[Any]] = set()
+        self.writes = Writes()
+        """Of all services of this server."""
 
     @property
     def _jobs(self) -> JobsPort:
@@ -99,6 +99,8 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         current().job_id = resource.metadata.name if resource.kind == "Job" else ""
         if isinstance(resource, Worker):
             require(current().role, {Role.ADMIN}, "change workers")
+        if isinstance(resource, Template):
+            require(current().role, {Role.ADMIN}, "change templates")
         applied = await self._write(self._jobs.apply(resource, dry_run=request.dry_run))
         return convert.applied_to_proto(applied)
 
@@ -106,7 +108,9 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         """One resource."""
         kind = checks.kind(request.kind)
         current().job_id = request.name if kind == "Job" else ""
-        return convert.resource_to_proto(await self._jobs.get(kind, checks.name(request.name)))
+        return convert.resource_to_proto(
+            await self._jobs.get(kind, checks.name_of(kind, request.name))
+        )
 
     async def List(self, request: pb.ListRequest, _context: Context) -> pb.ListResponse:  # noqa: N802
         """A page."""
@@ -123,9 +127,10 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         self, request: pb.WatchRequest, _context: Context
     ) -> AsyncIterator[pb.WatchEvent]:
         """Everything, then every change."""
+        kind = checks.kind(request.kind)
         items: Any = self._jobs.watch(
-            checks.kind(request.kind),
-            name=checks.name(request.name) if request.name else "",
+            kind,
+            name=checks.name_of(kind, request.name) if request.name else "",
             label_selector=request.label_selector,
             since=checks.at_least_zero(request.resource_version, "resource_version"),
         )
@@ -245,31 +250,12 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         return convert.info_to_proto(await self._jobs.server_info())
 
     async def _write(self, write: Coroutine[Any, Any, T]) -> T:
-        """Let a write come to its end though its client goes away, which cancels the caller."""
-        task = asyncio.ensure_future(write)
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_report_alone)
-            raise
+        """To its end though its client goes away."""
+        return await self.writes.write(write)
 
     async def settle(self) -> None:
         """Wait for the writes whose clients are gone."""
-        if self._writes:
-            await asyncio.wait(set(self._writes))
-
-
-def _report_alone(task: asyncio.Task[Any]) -> None:
-    """Log how a write failed that nobody waits for any more."""
-    error = None if task.cancelled() else task.exception()
-    if error is None:
-        return
-    job_id = error.job_id if isinstance(error, CumulusError) else ""
-    unforeseen = None if isinstance(error, CumulusError) else error
-    log = logger.bind(job_id=job_id).opt(exception=unforeseen)
-    log.warning("a write failed after its client had gone: {}", error)
+        await self.writes.settle()
 
 
 def _raise_if_unplaced(event: JobEvent) -> None:

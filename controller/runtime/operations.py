@@ -19,6 +19,7 @@ from .extending import Extending
 from .happenings import of_worker
 from .planning import Planning
 from .records import Records
+from .templates import Templates
 from .world import World
 
 
@@ -33,10 +34,12 @@ class Operations:
         clock: Clock,
         events: Events,
         add: Callable[[str], None],
+        templates: Templates,
     ) -> None:
+        self.templates = templates
         self._records = records
         self._events = events
-        self.plan = Planning(records, world, desired, clock).plan
+        self.plan = Planning(records, world, desired, clock, templates).plan
         self.extend = Extending(records, world, clock, events, add).extend
 
     async def events(self, query: EventQuery, viewer: Viewer) -> AsyncIterator[Happened]:

@@ -14,12 +14,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from ...api.frames import Outcome, Resource
+from ...api.frames import Applied, Outcome, Resource
 from ...api.previews import Change, Expected, Planned, Preview, Starts
 from ...api.viewer import Viewer
 from ...crd_like_specs.errors import CumulusError, ValidationError
 from ...crd_like_specs.instants import show_clock
 from ...crd_like_specs.job import Job, Phase
+from ...crd_like_specs.template import Template
 from ..reconcile.preview import REACH, Coming, preview, without
 from .clock import Clock
 from .desired import Desired
@@ -27,6 +28,7 @@ from .discretion import Discretion
 from .documents import JOBS
 from .records import Records, in_line
 from .selectors import parse_selector
+from .templates import Templates
 from .world import World
 
 MOST: Final = 1000
@@ -38,7 +40,15 @@ _STARTING = (Change.CREATED, Change.REPLACED)
 class Planning:
     """See the module docstring."""
 
-    def __init__(self, records: Records, world: World, desired: Desired, clock: Clock) -> None:
+    def __init__(
+        self,
+        records: Records,
+        world: World,
+        desired: Desired,
+        clock: Clock,
+        templates: Templates,
+    ) -> None:
+        self._templates = templates
         self._records = records
         self._world = world
         self._desired = desired
@@ -72,7 +82,7 @@ class Planning:
             text = "is given more than once: expected one document for each name"
             return Planned(Change.REFUSED, None, resource, (text,))
         try:
-            applied = await self._desired.apply(resource, dry_run=True, viewer=viewer)
+            applied = await self._applied(resource, viewer)
         except CumulusError as error:
             return Planned(Change.REFUSED, None, resource, tuple(error.message.splitlines()))
         before = self._before(resource)
@@ -83,8 +93,15 @@ class Planning:
         change = Change.REPLACED if applied.reruns else Change.CHANGED
         return Planned(change, before, applied.resource)
 
+    async def _applied(self, resource: Resource, viewer: Viewer) -> Applied:
+        if isinstance(resource, Template):
+            return await self._templates.put(resource, dry_run=True)
+        return await self._desired.apply(resource, dry_run=True, viewer=viewer)
+
     def _before(self, resource: Resource) -> Resource | None:
         name = resource.metadata.name
+        if isinstance(resource, Template):
+            return self._templates.find(name)
         return (
             self._records.job(name)
             if isinstance(resource, Job)

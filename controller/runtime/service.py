@@ -24,6 +24,7 @@ from ...api.previews import Preview
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.job import Job
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.worker import Worker, WorkerSpec
 from .desired import Desired
 from .follow import Streams
@@ -64,6 +65,9 @@ class JobsService:
 
     async def apply(self, resource: Resource, *, dry_run: bool) -> Applied:
         """See the port."""
+        if isinstance(resource, Template):
+            templates = self._operations.templates.seen_by(self._viewer)
+            return await templates.put(resource, dry_run=dry_run)
         old = await self._spec_of(resource) if isinstance(resource, Worker) else None
         applied = await self._desired.apply(resource, dry_run=dry_run, viewer=self._viewer)
         if isinstance(applied.resource, Worker) and not dry_run:

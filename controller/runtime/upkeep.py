@@ -10,7 +10,7 @@ from loguru import logger
 
 from .blobs import Blobs
 from .clock import Clock
-from .documents import JOBS, expiry_hour
+from .documents import JOBS, TEMPLATES, expiry_hour
 from .left import Left
 from .logs import Logs
 from .records import Records
@@ -85,4 +85,5 @@ class Upkeep:
         return self._records.name_of(uid) is not None
 
     def _is_used(self, digest: str) -> bool:
-        return self._records.store.count(JOBS, "code", digest) > 0
+        store = self._records.store
+        return any(store.count(table, "code", digest) for table in (JOBS, TEMPLATES))

@@ -32,6 +32,7 @@ from cumulus.controller.runtime.reconciler import Reconciler
 from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.telling import Telling
+from cumulus.controller.runtime.templates import Templates
 from cumulus.controller.runtime.views import Views
 from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.runtime.world import World
@@ -111,8 +112,17 @@ class Kit:
             self.workers_changed,
             self.events.note,
         )
+        self.templates = Templates(
+            self.store, self.desired, self.blobs, self.clock, self.events.note
+        )
         self.operations = Operations(
-            self.records, self.world, self.desired, self.clock, self.events, self.queue.add
+            self.records,
+            self.world,
+            self.desired,
+            self.clock,
+            self.events,
+            self.queue.add,
+            self.templates,
         )
         self.forgotten: list[str] = []
         self.workers = Workers(
