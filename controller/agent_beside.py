@@ -46,6 +46,7 @@ class AgentBeside:
             "--data", str(data),
             "--platform", "process" if process else "docker",
             "--partitioner", config.agent.partitioner,
+            "--dataset-cache", str(config.agent.dataset_cache),
         ]  # fmt: skip
         if process:
             command += ["--process-root", str(config.data_dir / "units")]

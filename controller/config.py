@@ -128,11 +128,14 @@ class ListenConfig(_Section):
 
 
 class AgentConfig(_Section):
-    """embedded: start an agent for this machine; partitioner: how it holds shares."""
+    """embedded: start an agent for this machine; partitioner: how it holds shares; dataset_cache:
+    bytes that unpacked datasets may take there, 0 for half of the disk.
+    """
 
     embedded: bool = True
     partitioner: Literal["auto", "chronos", "ledger"] = "auto"
     name: str = ""
+    dataset_cache: Bytes = 0
 
 
 class LogConfig(_Section):

@@ -7,6 +7,7 @@ that waits for days gets what it was submitted with.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,6 +20,9 @@ from .meta import Model
 
 ENV_DATASETS: Final = "CUMULUS_DATASETS"
 """Environment variable of a job with its datasets: a JSON object, name → folder."""
+
+FOLDERS: Final = "datasets"
+"""Folder of a unit on its worker with a link to each of its datasets, see `DatasetMount.link`."""
 
 MOST_DATASETS: Final = 16
 """Datasets of one job."""
@@ -103,6 +107,11 @@ class DatasetMount(Model):
     def resolved(self) -> bool:
         """Whether the controller has noted what it stands for."""
         return bool(self.digest and self.format)
+
+    @property
+    def link(self) -> str:
+        """Name of the link to it in the unit's folder on its worker."""
+        return hashlib.sha256(self.path.encode()).hexdigest()[:16]
 
     def content(self) -> dict[str, Any]:
         """What of it defines a run: what the job reads, and where."""

@@ -8,6 +8,7 @@ controller ◀── stream ── state, hints, logs         ▲
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ from .artifact_client import GrpcArtifacts
 from .blob_cache import BlobCache
 from .blob_client import GrpcBlobs
 from .checkpoints import Checkpoints
+from .dataset_cache import DatasetCache
+from .dataset_client import GrpcDatasets
+from .dataset_folder import DatasetFolder
 from .deadlines import DEADLINES, Deadlines
 from .image_client import GrpcImages
 from .image_ports import ImageStore, NoImages
@@ -40,7 +44,7 @@ from .outputs import Outputs
 from .ports import Clock, DeviceMemory, LocalRuntime, NodeFacts, Preparer
 from .saving import Saver
 from .shares import Shares
-from .staging import Staging
+from .staging import Staging, datasets_in_use
 from .status_file import StatusFile
 from .stream import Peer, Stream
 from .transfer import Metadata
@@ -58,6 +62,7 @@ class Machine:
     with what enforces a share of them now (blocks); usage: what is used now, None to tell nothing.
     images: of the engine, None where units are no containers. memory: of the devices, None where
     nobody can tell what holds it. job_user: uid that jobs run as, None: the agent's own.
+    dataset_cache: bytes that datasets may take on the disk, 0 for half of it.
     """
 
     runtime: LocalRuntime
@@ -73,6 +78,7 @@ class Machine:
     images: ImageStore | None = None
     memory: DeviceMemory | None = None
     job_user: int | None = None
+    dataset_cache: int = 0
 
 
 class Agent:
@@ -120,15 +126,24 @@ class Agent:
         self.pumps = LogPumps(machine.runtime, clock, ready=self.stream.logs_ready, limit=log_limit)
         artifacts = GrpcArtifacts(bulk or channel, worker, metadata=metadata)
         archives = BlobCache(data / "checkpoints", None)
+        root = data / "staging"
+        self.datasets = DatasetCache(
+            DatasetFolder(data / "datasets", clock.wall),
+            GrpcDatasets(bulk or channel, worker, metadata=metadata),
+            limit=machine.dataset_cache or shutil.disk_usage(data).total // 2,
+            in_use=lambda: datasets_in_use(root),
+            changed=lambda: self.stream.report_changed(urgent=False),
+        )
         self.staging = Staging(
-            data / "staging",
+            root,
             BlobCache(data / "blobs", GrpcBlobs(channel, worker, metadata=metadata)),
             archives,
             artifacts,
             machine.job_user,
+            self.datasets,
         )
         saver = Saver(data / "outbox", artifacts, clock, contact=lambda: self.keeper.contact)
-        changed, root = self._kept, self.staging.root
+        changed = self._kept
         self.kept = Kept(
             Checkpoints(root, archives, saver, changed=changed),
             Outputs(root, saver, changed=changed),
@@ -180,6 +195,7 @@ class Agent:
                 self._talk(),
                 self._tell_usage(),
                 self.kept.run(),
+                self.datasets.run(),
                 *([self.images.run()] if self.images else []),
             )
         ]
@@ -202,7 +218,9 @@ class Agent:
         conditions = (*self._status.conditions, *own)
         if self.images is not None:
             conditions = (*conditions, self.images.condition())
-        status = self._status.model_copy(update={"conditions": conditions})
+        status = self._status.model_copy(
+            update={"conditions": conditions, "datasets": self.datasets.digests}
+        )
         return NodeReport(self._worker, status, self._labels, self.keeper.reports())
 
     # What the controller says
@@ -308,6 +326,7 @@ class Agent:
                 "partitioner": self.shares.backend,
                 "staging_root": str(self.staging.root),
                 "agent_version": self._version,
+                "dataset_cache": self.datasets.limit,
                 "last_heartbeat": 0.0,
                 "conditions": (*status.conditions, *machine.conditions),
             }

@@ -199,13 +199,18 @@ class LeaseTask:
             image = await images.ensure(wanted.image, wanted.registry_auth)
         else:  # it was held before: its service has its image, whatever became of the name since
             image = await images.present(wanted.image)
-        self._requirements = await self._tools.staging.stage(wanted)
+        self._requirements = await self._tools.staging.stage(wanted, self._progress)
         self._tools.checkpoints.follow(wanted.name)
         done = replace(after.succeeded(self.record), staged=True, image=image)
         if not self._requirements:
             await self._tools.staging.link_env(done.name, None)
             done = replace(done, env_ready=True)
         self._set(done)
+
+    def _progress(self, words: str) -> None:
+        """What takes long gets on: failures before that are forgotten."""
+        if not self.record.ending:
+            self._set(replace(after.succeeded(self.record), message=words))
 
     async def _prepare(self) -> None:
         wanted = self._view(self.record.name).wanted

@@ -222,6 +222,7 @@ async def _machine(
         memory=usage,
         images=images,
         job_user=JOB_UID if engine is not None else None,
+        dataset_cache=options.dataset_cache,
         conditions=(
             Condition(
                 type="ChronosWorks",

@@ -15,6 +15,7 @@ from ...api.identity_folder import read_identity
 from ...api.joining import worker_name
 from ...crd_like_specs.errors import ValidationError
 from ...crd_like_specs.identity import NAME_PATTERN
+from ...crd_like_specs.units import parse_bytes
 from .stream import is_loopback
 
 TOKEN_VARIABLE: Final = "CUMULUS_AGENT_TOKEN"  # noqa: S105 (the variable's name)
@@ -24,7 +25,7 @@ TOKEN_VARIABLE: Final = "CUMULUS_AGENT_TOKEN"  # noqa: S105 (the variable's name
 class Options:
     """See `parse`. ca: PEM file of the controller's authority, None: no TLS. token: "" for none.
 
-    identity: folder that `join` wrote, None: none.
+    identity: folder that `join` wrote, None: none. dataset_cache: bytes, 0 for half of the disk.
     """
 
     controller: str
@@ -39,6 +40,7 @@ class Options:
     ca: Path | None
     identity: Path | None
     token: str
+    dataset_cache: int
     log_format: Literal["text", "json"]
     log_level: str
 
@@ -64,6 +66,13 @@ def parse(argv: Sequence[str] | None, env: MutableMapping[str, str] = os.environ
     add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", dest="labels")
     add("--ca", type=Path, metavar="FILE", help="connect by TLS, trusting this authority (PEM)")
     add("--insecure", action="store_true", help="allow a token or another machine without TLS")
+    add(
+        "--dataset-cache",
+        default=0,
+        type=_size,
+        metavar="SIZE",
+        help="that unpacked datasets may take, such as 200Gi (default: half of the disk)",
+    )
     add("--log-format", default="text", choices=("text", "json"))
     add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     given = parser.parse_args(argv)
@@ -92,6 +101,7 @@ def parse(argv: Sequence[str] | None, env: MutableMapping[str, str] = os.environ
         ca=given.ca,
         identity=given.identity.absolute() if given.identity else None,
         token=env.pop(TOKEN_VARIABLE, ""),
+        dataset_cache=given.dataset_cache,
         log_format=given.log_format,
         log_level=given.log_level,
     )
@@ -125,6 +135,13 @@ def name_option(text: str) -> str:
             f"{text!r}: expected lower-case letters, digits and inner dashes, at most 63"
         )
     return text
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_bytes(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from e
 
 
 def _label(text: str) -> tuple[str, str]:

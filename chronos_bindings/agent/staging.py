@@ -6,6 +6,7 @@
     <root>/<unit>/job/warning.json      shortly before the end
     <root>/<unit>/checkpoint            what an attempt before it left; see `checkpoint_folder`
     <root>/<unit>/outputs               what it finds at /results, empty; see `outputs_folder`
+    <root>/<unit>/datasets/             links to its datasets in their cache
     <root>/<unit>/env                   link to a prepared environment, or an empty folder
 
 A folder appears whole or not at all (built aside, then renamed), so that one that is there needs
@@ -22,7 +23,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -31,9 +32,11 @@ from ...api.frames import LeaseWanted
 from ...crd_like_specs.checkpoint import CHECKPOINT_DIR
 from ...crd_like_specs.errors import DriverError, Permanent, Temporary
 from ...crd_like_specs.identity import parse_unit
+from ...crd_like_specs.job_datasets import FOLDERS, DatasetMount
 from ...crd_like_specs.outputs import OUTPUTS_DIR
 from . import checkpoint_folder, outputs_folder, requirements
 from .blob_cache import BlobCache
+from .dataset_cache import DatasetCache, Told
 from .ports import ArtifactSource
 
 P = ParamSpec("P")
@@ -45,7 +48,8 @@ _ASIDE: Final = ".aside-"
 class Staging:
     """root: absolute folder, made if missing; blobs: where code comes from; archives: where
     checkpoints are kept, and artifacts: where they come from; without both jobs have none.
-    owner: user that jobs run as, None: the one that the agent runs as.
+    owner: user that jobs run as, None: the one that the agent runs as. datasets: None where there
+    are none.
     """
 
     def __init__(
@@ -55,8 +59,10 @@ class Staging:
         archives: BlobCache | None = None,
         artifacts: ArtifactSource | None = None,
         owner: int | None = None,
+        datasets: DatasetCache | None = None,
     ) -> None:
         self.root = root
+        self._datasets = datasets
         self._blobs = blobs
         self._archives = archives
         self._artifacts = artifacts
@@ -71,17 +77,19 @@ class Staging:
         """Units that have a folder."""
         return [path.name for path in self.root.iterdir() if parse_unit(path.name)]
 
-    async def stage(self, lease: LeaseWanted) -> tuple[str, ...]:
-        """Make the unit's folder and give its requirements; one that is there is kept.
+    async def stage(self, lease: LeaseWanted, told: Told = lambda _: None) -> tuple[str, ...]:
+        """Make the unit's folder and give its requirements; one that is there is kept. told: how far
+        it is, in words, where that takes a while.
 
         `Permanent("BadLease" | "CodeMissing" | "CheckpointMissing" | "CheckpointUnsafe" |
-        "RequirementsFailed")`, `Temporary`.
+        "DatasetMissing" | "DatasetUnsafe" | "RequirementsFailed")`, `Temporary`.
         """
         folder = self._folder(lease.name)
         if not folder.exists():
             code = await self._blobs.get(lease.code_digest) if lease.code_digest else None
             archive = await self._archive(lease)
-            await asyncio.to_thread(_io, self._build, lease, folder, code, archive)
+            data = {m.link: await self._dataset(lease.name, m, told) for m in lease.datasets}
+            await asyncio.to_thread(_io, self._build, lease, folder, code, archive, data)
         return await asyncio.to_thread(_io, self._requirements, folder)
 
     def writable(self, unit: str) -> tuple[tuple[Path, str], ...]:
@@ -110,6 +118,8 @@ class Staging:
     async def drop(self, unit: str) -> None:
         """Remove the folder; none is fine."""
         await asyncio.to_thread(_io, self._drop, self._folder(unit))
+        if self._datasets is not None:
+            self._datasets.release(unit)
 
     def _folder(self, unit: str) -> Path:
         if parse_unit(unit) is None:
@@ -123,8 +133,18 @@ class Staging:
             return None
         return await self._archives.get(spec.checkpoint, _Of(artifacts, lease.name))
 
+    async def _dataset(self, unit: str, mount: DatasetMount, told: Told) -> Path:
+        if self._datasets is None:
+            raise Permanent(f"dataset {mount.label}: this worker keeps none", reason="BadLease")
+        return await self._datasets.get(unit, mount, told)
+
     def _build(
-        self, lease: LeaseWanted, folder: Path, code: Path | None, archive: Path | None
+        self,
+        lease: LeaseWanted,
+        folder: Path,
+        code: Path | None,
+        archive: Path | None,
+        datasets: Mapping[str, Path],
     ) -> None:
         own = requirements.of_zip(code) if code else ""
         lines = requirements.merge(own, lease.requirements)
@@ -139,6 +159,7 @@ class Staging:
                 _write(job / "requirements.txt", "".join(f"{line}\n" for line in lines))
             for path in (aside, job):
                 path.chmod(0o755)
+            _link_all(aside / FOLDERS, datasets)
             if lease.spec.checkpoint_size and self._archives:
                 checkpoint_folder.make(aside, lease.spec, archive, self._owner)
             if lease.spec.outputs_size:
@@ -187,6 +208,23 @@ class _Of:
 
     async def fetch(self, digest: str, dest: Path) -> None:
         await self.artifacts.fetch(self.unit, digest, dest)
+
+
+def datasets_in_use(root: Path) -> set[str]:
+    """Keys of the datasets that units refer to which are staged below this root."""
+    found = set()
+    for link in root.glob(f"*/{FOLDERS}/*"):
+        with contextlib.suppress(OSError):  # dropped meanwhile
+            found.add(link.readlink().name)
+    return found
+
+
+def _link_all(folder: Path, datasets: Mapping[str, Path]) -> None:
+    if datasets:
+        folder.mkdir()
+        folder.chmod(0o755)
+    for name, path in datasets.items():
+        (folder / name).symlink_to(path, target_is_directory=True)
 
 
 def _place(source: Path, target: Path) -> None:

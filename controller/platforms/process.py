@@ -8,6 +8,7 @@ the folders don't tell. Linux only (/proc). I/O; made by `controller.chosen_plat
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from loguru import logger
 from ...crd_like_specs.checkpoint import CHECKPOINT_DIR, ENV_CHECKPOINT_DIR
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Permanent, Temporary
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
+from ...crd_like_specs.job_datasets import ENV_DATASETS
 from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
@@ -175,6 +177,9 @@ class ProcessPlatform:
         for variable, target in _FOLDERS:
             if target in sources:
                 env[variable] = sources[target]
+        if ENV_DATASETS in env:
+            told = json.loads(env[ENV_DATASETS])
+            env[ENV_DATASETS] = json.dumps({name: sources[path] for name, path in told.items()})
         return env
 
     def _launch(self, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ...crd_like_specs.checkpoint import (
     CHECKPOINT_DIR,
     ENV_CHECKPOINT_DIR,
@@ -14,6 +16,7 @@ from ...crd_like_specs.identity import (
     unit_name,
 )
 from ...crd_like_specs.job import GRACE_SECONDS, Job
+from ...crd_like_specs.job_datasets import ENV_DATASETS, FOLDERS
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ...crd_like_specs.worker import Worker
@@ -44,6 +47,7 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
             *(_staged(unit_dir) if code else ()),
             *_given(lease),
             *_writable(lease, unit_dir),
+            *_datasets(job, unit_dir),
         ),
         cpus=spec.resources.cpus,
         memory=spec.resources.memory,
@@ -77,6 +81,13 @@ def _writable(lease: Lease, unit_dir: str) -> tuple[Mount, ...]:
     return tuple(Mount(*folder, writable=True) for folder in own if folder in made)
 
 
+def _datasets(job: Job, unit_dir: str) -> tuple[Mount, ...]:
+    """A lease is held only once all of them are there."""
+    return tuple(
+        Mount(f"{unit_dir}/{FOLDERS}/{mount.link}", mount.path) for mount in job.spec.datasets
+    )
+
+
 def _data_limit(lease: Lease) -> int:
     """An image brings no runner that would take the limit from its environment. Where there is
     one, it alone sets it, so that a job at its limit can still tell what happened.
@@ -101,6 +112,8 @@ def _env(job: Job, lease: Lease) -> dict[str, str]:
     if any(mount.target == CHECKPOINT_DIR for mount in lease.status.mounts):
         env[ENV_CHECKPOINT_DIR] = CHECKPOINT_DIR
         env[ENV_CHECKPOINT_SIZE] = str(lease.spec.checkpoint_size)
+    if job.spec.datasets:
+        env[ENV_DATASETS] = json.dumps({mount.label: mount.path for mount in job.spec.datasets})
     if lease.spec.devices:
         env["CUMULUS_GPU_MEMORY_FRACTION"] = f"{lease.spec.memory_milli / 1000:g}"
     return env
