@@ -74,6 +74,7 @@ _SERVICES: Final = {
     "cumulus.v1.Cumulus": _CLIENTS,
     "cumulus.v1.Agent": _AGENTS,
     "cumulus.v1.Templates": _CLIENTS,
+    "cumulus.v1.Outputs": _READERS,
 }
 _CUMULUS: Final = "/cumulus.v1.Cumulus/"
 _OF_ADMINS: Final = (

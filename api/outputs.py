@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from .viewer import Viewer
 
-WAIT_LIMIT: Final = 60.0
+WAIT_LIMIT: Final = 45.0
 """Seconds that one call waits at most for what is still on its way."""
 
 

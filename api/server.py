@@ -22,11 +22,14 @@ from .gen.cumulus.v1 import (
     cumulus_pb2_grpc,
     join_pb2,
     join_pb2_grpc,
+    outputs_pb2,
+    outputs_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
 )
 from .listener import Listener, TlsFiles
 from .options import MAX_CODE_BYTES
+from .outputs import OutputsPort
 from .ports import (
     AgentsPort,
     ArtifactsPort,
@@ -40,15 +43,17 @@ from .ports import (
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
 from .servicers.join import JoinServicer
+from .servicers.outputs import OutputsServicer
 from .servicers.templates import TemplatesServicer
 from .templates import TemplatesPort
 
-__all__ = ["AGENT", "CUMULUS", "JOIN", "TEMPLATES", "Fleet", "GrpcServer", "TlsFiles"]
+__all__ = ["AGENT", "CUMULUS", "JOIN", "OUTPUTS", "TEMPLATES", "Fleet", "GrpcServer", "TlsFiles"]
 
 CUMULUS = cumulus_pb2.DESCRIPTOR.services_by_name["Cumulus"].full_name
 AGENT = agent_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
 TEMPLATES = templates_pb2.DESCRIPTOR.services_by_name["Templates"].full_name
 JOIN = join_pb2.DESCRIPTOR.services_by_name["Join"].full_name
+OUTPUTS = outputs_pb2.DESCRIPTOR.services_by_name["Outputs"].full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class GrpcServer:
         agents: AgentsPort,
         images: ImagesPort | None = None,
         artifacts: ArtifactsPort | None = None,
+        outputs: OutputsPort | None = None,
         dataset_files: GivenPort | None = None,
         templates: TemplatesPort | None = None,
         listen: str,
@@ -102,6 +108,10 @@ class GrpcServer:
         agent = AgentServicer(agents, blobs, images, identities, artifacts, dataset_files)
         add_agent(agent, self._agents.server if self._agents else server)
         services = [CUMULUS] if self._agents else [CUMULUS, AGENT]
+        if outputs is not None:
+            add_outputs: Any = outputs_pb2_grpc.add_OutputsServicer_to_server
+            add_outputs(OutputsServicer(outputs), server)
+            services.append(OUTPUTS)
         if templates is not None:
             add_templates: Any = templates_pb2_grpc.add_TemplatesServicer_to_server
             add_templates(TemplatesServicer(templates, self._cumulus.writes), server)

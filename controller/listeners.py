@@ -8,6 +8,7 @@ from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from ..api.auth import is_loopback
+from ..api.outputs import OutputsPort
 from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, ImagesPort, JobsPort
 from ..api.server import GrpcServer
 from ..api.templates import TemplatesPort
@@ -34,6 +35,7 @@ class Listeners:
         agents: AgentsPort,
         images: ImagesPort,
         artifacts: ArtifactsPort,
+        outputs: OutputsPort,
         overview: Overview,
         probes: Probes,
         registry: CollectorRegistry,
@@ -48,6 +50,7 @@ class Listeners:
             agents=agents,
             images=images,
             artifacts=artifacts,
+            outputs=outputs,
             listen=config.listen.grpc,
             tls=tls,
             tokens=tokens,

@@ -48,6 +48,7 @@ from .runtime.loop import Loop
 from .runtime.metrics import Metrics
 from .runtime.observers import PlatformObserver
 from .runtime.operations import Operations
+from .runtime.outputs import OutputsService
 from .runtime.overview import Overview
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
@@ -177,6 +178,7 @@ class Controller:
             agents=self.agents,
             images=self.images,
             artifacts=ArtifactGate(self.records, self._left),
+            outputs=OutputsService(self.records, self._left.outputs),
             overview=Overview(self.records, self.world, self.history, clock),
             probes=Probes(self.health.unhealthy, self.health.unready),
             registry=self.metrics.registry,

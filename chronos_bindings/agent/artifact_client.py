@@ -84,8 +84,8 @@ class GrpcArtifacts:
             raise_if_cancelled()
             raise Temporary(f"{digest}: the connection was exchanged", reason=NOT_KEPT) from e
         except grpc.aio.AioRpcError as e:
-            kind = Permanent if e.code() in _FOR_GOOD else Temporary
-            raise kind(str(e.details()), reason=NOT_KEPT) from e
+            error = Permanent if e.code() in _FOR_GOOD else Temporary
+            raise error(str(e.details()), reason=NOT_KEPT) from e
         if not kept.complete:
             raise Temporary(f"{digest}: {kept.size} of {size} bytes arrived", reason=NOT_KEPT)
 
