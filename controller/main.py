@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from loguru import logger
@@ -26,10 +27,12 @@ from ..crd_like_specs.errors import CumulusError, ValidationError
 from ..crd_like_specs.job import Job
 from .agent_beside import AgentBeside
 from .chosen_platform import Chosen, choose
-from .config import Config, load_config
+from .config import Config, default_data_dir, load_config
+from .config import __doc__ as config_help
 from .gitops.sources import Sources
 from .listeners import Listeners
 from .platforms.swarm import SwarmPlatform
+from .reloading import Reloading
 from .runtime.agents import Agents
 from .runtime.artifact_gate import ArtifactGate
 from .runtime.blobs import Blobs
@@ -67,12 +70,15 @@ from .security.setup import Security, place_of
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
+SIGNALS = """SIGTERM and SIGINT stop it: jobs go on, and are found again at the next start.
+SIGHUP has the configuration read again: sources at once, the rest at the next start.
+Exit codes: 0 stopped, 1 a part could not start, 2 the configuration is wrong."""
 
 
 class Controller:
-    """Every part of one controller, wired. `run` is its life."""
+    """Every part of one controller, wired. `run` is its life. read: the configuration anew."""
 
-    def __init__(self, config: Config, chosen: Chosen) -> None:
+    def __init__(self, config: Config, chosen: Chosen, read: Callable[[], Config]) -> None:
         self.config = config
         self.chosen = chosen
         platform = chosen.platform
@@ -156,6 +162,7 @@ class Controller:
             config.sources, self.records, desired, blobs, clock, self.health.unready
         )
         self.metrics.registry.register(self.gitops.gauges)
+        self.reloading = Reloading(config, read, self.gitops.configure)
         shown = self.gitops.shown
         forget = self.security.forget if self.security.identities is not None else None
         signals = Signals(self._add, changed, forget)
@@ -237,7 +244,11 @@ class Controller:
         await self.listeners.start()
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
         parts += [self.images.run(), self.history.run(), self.events.run()]
-        parts += [self.security.keep(self.listeners.renewed), self.gitops.run()]
+        parts += [
+            self.security.keep(self.listeners.renewed),
+            self.gitops.run(),
+            self.reloading.run(),
+        ]
         if self.config.agent.embedded:
             parts.append((await self._agent()).run())
         tasks = [asyncio.create_task(part) for part in parts]
@@ -286,24 +297,36 @@ class Controller:
         return place_of(self.config, self.listeners.ports, self._facts(), swarm)
 
 
-async def serve(config: Config) -> None:
-    """One controller until SIGTERM or SIGINT."""
+async def serve(config: Config, read: Callable[[], Config]) -> None:
+    """One controller until SIGTERM or SIGINT; SIGHUP has the configuration read again."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    await Controller(config, await choose(config)).run(stop)
+        loop.add_signal_handler(signum, stop.set)
+    controller = Controller(config, await choose(config), read)
+    loop.add_signal_handler(signal.SIGHUP, controller.reloading.ask)
+    await controller.run(stop)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exits 2 where the configuration is wrong, 1 where a part cannot start."""
-    parser = argparse.ArgumentParser(prog="cumulus-controller", description=__doc__)
-    parser.add_argument("--config", type=Path, help="YAML file, see controller/config.py")
-    parser.add_argument(
-        "--insecure", action="store_true", help="listen openly without TLS and tokens"
+    parser = argparse.ArgumentParser(
+        prog="cumulus-controller",
+        description="Take jobs, plan them, run them on the configured platform. Without a "
+        "configuration: as plain processes of this machine, gRPC on 127.0.0.1:50051, the "
+        f"dashboard on http://127.0.0.1:8080/, data in {default_data_dir()}.",
+        epilog=f"the configuration:\n\n{config_help}\n\n{SIGNALS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; without it, see above")
+    parser.add_argument(
+        "--insecure", action="store_true", help="listen beyond loopback without TLS and tokens"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
     given = parser.parse_args(arguments)
+    read = partial(load_config, given.config, {"insecure": True} if given.insecure else None)
     try:
-        config = load_config(given.config, {"insecure": True} if given.insecure else None)
+        config = read()
         check_exposure(
             config.listeners,
             tls=config.tls.auto or config.tls.cert is not None,
@@ -313,7 +336,7 @@ def main(arguments: list[str] | None = None) -> None:
         configure_logging(config.log.format, config.log.level)
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(serve(config))
+            asyncio.run(serve(config, read))
     except ValidationError as error:
         for problem in error.problems:
             sys.stderr.write(f"cumulus-controller: {problem}\n")

@@ -41,24 +41,51 @@ class Sources:
         self._records = records
         self._unready = hold
         records.beside = partial(finished_with, records.store)
-        self.all: Mapping[str, Syncing] = {
-            one.name: Syncing(
-                one, one.values(environment), records, desired, blobs, clock, self._hold
-            )
-            for one in configured
-        }
+
+        def kept(one: SourceConfig) -> Syncing:
+            values = one.values(environment)
+            return Syncing(one, values, records, desired, blobs, clock, self._hold)
+
+        self._kept = kept
+        self.all: Mapping[str, Syncing] = {one.name: kept(one) for one in configured}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group = asyncio.TaskGroup()
+        self._running = asyncio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
         await self.forget_unconfigured()
         try:
-            async with asyncio.TaskGroup() as group:
-                for one in self.all.values():
-                    group.create_task(self._keep(one))
+            async with self._group as group:
+                self._begin()
+                self._running.set()
                 group.create_task(self._forget())
         finally:
             for one in self.all.values():
                 one.stop()
+
+    async def configure(self, configured: Sequence[SourceConfig]) -> None:
+        """From now on these, once `run` has begun: sources that are not as they were begin anew,
+        those that are named no more are left. ValidationError as of the constructor; then
+        everything stays as it was.
+        """
+        await self._running.wait()
+        before = self.all
+        wanted = {
+            one.name: before[one.name]
+            if one.name in before and before[one.name].config == one
+            else self._kept(one)
+            for one in configured
+        }
+        for name, one in before.items():
+            if wanted.get(name) is not one:
+                one.stop()
+                task = self._tasks.pop(name)
+                task.cancel()
+                await asyncio.wait([task])
+        self.all = wanted
+        await self.forget_unconfigured()
+        self._begin()
 
     async def forget_unconfigured(self) -> None:
         """Sources that are no longer configured are not shown; their jobs and what is remembered
@@ -96,6 +123,11 @@ class Sources:
         if unready or self._records.workers:
             return "; ".join(unready)
         return "no worker has joined yet"
+
+    def _begin(self) -> None:
+        for name, one in self.all.items():
+            if name not in self._tasks:
+                self._tasks[name] = self._group.create_task(self._keep(one))
 
     async def _keep(self, one: Syncing) -> None:
         while True:

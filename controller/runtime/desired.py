@@ -31,6 +31,10 @@ from .documents import IDEMPOTENCY
 from .happenings import of_job
 from .records import Records, over
 
+_STANDS_IN: Final = {
+    "Source": "an entry of `sources` in the controller's configuration, which it reads again at "
+    "SIGHUP"
+}
 _ASKED: Final = {"cancellation_timestamp": "CancelAsked", "deletion_timestamp": "DeleteAsked"}
 
 
@@ -137,12 +141,9 @@ class Desired:
         if isinstance(resource, Worker):
             return await self._apply_worker(resource, dry_run=dry_run)
         if not isinstance(resource, Job):
+            where = _STANDS_IN.get(resource.kind, "made by the controller")
             raise ValidationError(
-                [
-                    Problem(
-                        f"a {resource.kind} is made by the controller: expected a Job", path="kind"
-                    )
-                ]
+                [Problem(f"a {resource.kind} is {where}: expected a Job", path="kind")]
             )
         job = _with_key(resource, "")
         return await self._apply(job, viewer, dry_run=dry_run, may_change=True, over_uid=over_uid)

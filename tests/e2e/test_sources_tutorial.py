@@ -15,7 +15,7 @@ README = ROOT / "controller" / "gitops" / "README.md"
 
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     blocks = re.findall(r"^```bash\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, module in (
@@ -59,4 +59,6 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     wrong = [row[-1] for row in rows if row[1:3] == ["wrong.yaml", "Invalid"]]
     assert wrong
     assert wrong[0].startswith("4:18: spec.duration: "), wrong
-    assert ["hello.yaml", "Pruned"] in [row[1:3] for row in rows[-3:]], rows
+    assert ["hello.yaml", "Pruned"] in [row[1:3] for row in rows[-4:]], rows
+    heads = [line.split()[:2] for line in shown.read_text().splitlines()]
+    assert ["more", "Synced"] in heads, "read again while it ran"

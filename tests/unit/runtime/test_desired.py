@@ -14,6 +14,7 @@ from cumulus.crd_like_specs.errors import ConflictError, NotFoundError, Validati
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.crd_like_specs.packing import digest, pack
+from cumulus.crd_like_specs.source import Source, SourceSpec
 from make import T, job, lease, spec, worker
 from runtime_kit import Kit
 
@@ -254,5 +255,8 @@ async def test_workers_are_cordoned_and_leases_are_not_applied(kit: Kit) -> None
     for wrong in (worker("n9"), lease()):
         with pytest.raises((NotFoundError, ValidationError)):
             await kit.desired.apply(wrong, dry_run=False)
+    source = Source(metadata=ObjectMeta(name="more"), spec=SourceSpec(path="/srv/more"))
+    with pytest.raises(ValidationError, match="a Source is an entry of `sources` in the contr"):
+        await kit.desired.apply(source, dry_run=False)
     with pytest.raises(NotFoundError, match="n9"):
         await kit.desired.cordon("n9", cordoned=True, drain=False)
