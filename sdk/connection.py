@@ -22,7 +22,7 @@ from tenacity import (
 )
 
 from ..api import status
-from ..api.gen.cumulus.v1 import cumulus_pb2_grpc
+from ..api.gen.cumulus.v1 import cumulus_pb2_grpc, templates_pb2_grpc
 from ..api.options import CHANNEL_OPTIONS
 from ..crd_like_specs.errors import CumulusError, UnavailableError, ValidationError
 from .address import Address
@@ -40,6 +40,13 @@ _OPTIONS = (
 )
 _END: Any = vars(grpc.aio)["EOF"]  # the published stubs lack it
 _PAUSES = wait_random_exponential(multiplier=0.05, max=2)
+
+
+_STUBS: dict[str, Callable[[grpc.aio.Channel], Any]] = {
+    "": cumulus_pb2_grpc.CumulusStub,
+    "Templates": templates_pb2_grpc.TemplatesStub,
+}
+"""A method is called `Service.Method`, or by its name alone where it is of `Cumulus`."""
 
 
 class BrokenError(Exception):
@@ -84,11 +91,12 @@ class Connection:
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._sleep = sleep
         self._channel: grpc.aio.Channel | None = None
-        self._stub: Any = None
+        self._stubs: dict[str, Any] = {}
 
     async def close(self) -> None:
         """End every open call and the connection; a later call opens it again."""
-        channel, self._channel, self._stub = self._channel, None, None
+        channel, self._channel = self._channel, None
+        self._stubs.clear()
         if channel is not None:
             await channel.close(None)
 
@@ -171,8 +179,10 @@ class Connection:
                 self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
             else:
                 self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
-            self._stub = cumulus_pb2_grpc.CumulusStub(self._channel)  # type: ignore[no-untyped-call]
-        return getattr(self._stub, name)
+        service, _, method = name.rpartition(".")
+        if service not in self._stubs:
+            self._stubs[service] = _STUBS[service](self._channel)
+        return getattr(self._stubs[service], method)
 
     async def _translated(self, make: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -81,10 +81,10 @@ class OutputsService:
     async def at(self, job: str, path: str, *, attempt: int = 0) -> Output:
         """See the port."""
         found = await self.of_job(job, attempt=attempt)
-        for of in (lambda o: o.path, lambda o: o.id):
-            for output in found.outputs:
-                if of(output) == path:
-                    return output
+        by_path = (output for output in found.outputs if output.path == path)
+        by_id = (output for output in found.outputs if output.id == path)
+        for output in (*by_path, *by_id):
+            return output
         whose = (
             f"attempt {found.attempt} of job {found.job_name}"
             if found.attempt
@@ -95,10 +95,10 @@ class OutputsService:
     async def find(self, experiment: str, output_id: str) -> Output:
         """See the port."""
         outputs = await self.of_experiment(experiment)
-        for of in (lambda o: o.id, _of_one, lambda o: o.path):
-            for output in outputs:
-                if of(output) == output_id:
-                    return output
+        by_id = (o for o in outputs if output_id in (o.id, _of_one(o)))
+        by_path = (o for o in outputs if o.path == output_id)
+        for output in (*by_id, *by_path):
+            return output
         raise NotFoundError(f"experiment {experiment!r:.200} has no output {output_id!r:.200}")
 
     async def read(
