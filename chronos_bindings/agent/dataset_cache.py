@@ -175,7 +175,15 @@ class DatasetCache:
                 self._tell(dataset, _progress(here, dataset.size))
 
         arrived(here)
-        await self._source.fetch(unit, dataset.digest, whole, arrived)
+        while True:
+            try:
+                await self._source.fetch(unit, dataset.digest, whole, arrived)
+            except Temporary:
+                before, here = here, await asyncio.to_thread(self._folder.received, dataset.digest)
+                if here <= before:
+                    raise
+            else:  # a bad line takes longer, and that is all
+                return
 
     async def _make_room(self, need: int) -> None:
         async with self._files:

@@ -37,6 +37,9 @@ from ...crd_like_specs.job_datasets import DatasetMount
 from .dataset_lru import Cached
 from .env_cache import size_of
 
+MOST_TOLD: Final = 1000
+"""Datasets of which the controller hears; each is a line of the worker's record."""
+
 _MAKING: Final = ".making-"
 _GOING: Final = ".going-"
 _INCOMING: Final = "incoming"
@@ -110,9 +113,14 @@ class DatasetFolder:
         return found
 
     def digests(self) -> tuple[str, ...]:
-        """Of what is whole, sorted."""
-        known = (_read(path).get("digest") for path in self.root.glob(f"*{_META}"))
-        return tuple(sorted({str(digest) for digest in known if digest}))
+        """Of what is whole, sorted; of very many those that were used last."""
+        known: dict[str, float] = {}
+        for path in self.root.glob(f"*{_META}"):
+            with suppress(FileNotFoundError):
+                digest, used_at = _read(path).get("digest"), path.stat().st_mtime
+                if digest:
+                    known[str(digest)] = max(used_at, known.get(str(digest), 0.0))
+        return tuple(sorted(sorted(known, key=known.__getitem__)[-MOST_TOLD:]))
 
     def incoming(self, digest: str) -> Path:
         """Where its bytes come to lie."""

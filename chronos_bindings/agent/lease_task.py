@@ -77,6 +77,7 @@ class LeaseTask:
         self._keep = keep
         self._news = asyncio.Event()
         self._requirements: tuple[str, ...] = ()
+        self._said = ""
         parsed = parse_unit(record.name)
         uid, attempt = parsed or ("", 0)
         self._log = logger.bind(job_id=uid, attempt=attempt, lease=record.name)
@@ -208,9 +209,11 @@ class LeaseTask:
         self._set(done)
 
     def _progress(self, words: str) -> None:
-        """What takes long gets on: failures before that are forgotten."""
+        """What takes long gets on: where it really does, failures before that are forgotten."""
         if not self.record.ending:
-            self._set(replace(after.succeeded(self.record), message=words))
+            record = self.record if words == self._said else after.succeeded(self.record)
+            self._said = words
+            self._set(replace(record, message=words))
 
     async def _prepare(self) -> None:
         wanted = self._view(self.record.name).wanted

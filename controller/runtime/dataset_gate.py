@@ -6,13 +6,13 @@ the dataset, and the record of the job says which one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from ...crd_like_specs.errors import ForbiddenError, NotFoundError
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease
-from .records import Records, over
+from .records import Records
 
 
 class DatasetBytes(Protocol):
@@ -38,7 +38,7 @@ class DatasetGate:
         wanted = lease is not None and lease.metadata.deletion_timestamp is None
         if lease is None or not wanted or worker not in ("", lease.spec.worker):
             raise ForbiddenError(f"{unit} is not wanted on worker {worker or '?'}")
-        if digest not in read_by(self._job_of(lease)):
+        if digest not in _read_by(self._job_of(lease)):
             raise ForbiddenError(f"{unit} reads no dataset {digest}", job_id=lease.spec.job)
         size = self._held.size(digest)
         if size is None:
@@ -54,26 +54,10 @@ class DatasetGate:
         return job if job is not None and job.metadata.uid == lease.spec.job else None
 
 
-def read_by(job: Job | None) -> frozenset[str]:
+def _read_by(job: Job | None) -> frozenset[str]:
     """Digests of the datasets that the job reads."""
     return (
         frozenset(mount.digest for mount in job.spec.datasets if mount.digest)
         if job
         else frozenset()
     )
-
-
-def last_reads(jobs: Iterable[Job], now: float) -> dict[str, tuple[float, tuple[str, ...]]]:
-    """Digest → when a job last needed it (POSIX seconds; `now` while one does), and the names of
-    the jobs that need it and are not finished, sorted.
-    """
-    at: dict[str, float] = {}
-    by: dict[str, list[str]] = {}
-    for job in jobs:
-        for digest in read_by(job):
-            going_on = not (over(job) and job.status.cleaned)
-            needed = now if going_on else job.status.finished_at
-            at[digest] = max(at.get(digest, 0.0), needed)
-            if going_on:
-                by.setdefault(digest, []).append(job.metadata.name)
-    return {digest: (when, tuple(sorted(by.get(digest, ())))) for digest, when in at.items()}

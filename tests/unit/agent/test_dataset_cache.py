@@ -22,14 +22,15 @@ from .conftest import digest_of, unit
 
 
 class Given:
-    """A source; `hold` keeps a download under way, `broken` ends the next one half-way."""
+    """A source; `hold` keeps a download under way, the next `broken` ones end half-way."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
         self.calls: list[str] = []
         self.called = asyncio.Event()
         self.hold: asyncio.Event | None = None
-        self.broken = False
+        self.broken = 0
+        self.nothing = False  # comes before it breaks
 
     async def fetch(
         self,
@@ -45,14 +46,14 @@ class Given:
         data = self.contents[digest]
         part = dest.with_name(f"{dest.name}.part")
         have = part.stat().st_size if part.exists() else 0
-        middle = max(have, len(data) // 2)
+        middle = have if self.nothing else have + (len(data) - have) // 2
         with part.open("ab") as file:
             file.write(data[have:middle])
             arrived(middle)
         if self.hold is not None:
             await self.hold.wait()
         if self.broken:
-            self.broken = False
+            self.broken -= 1
             raise Temporary("the line broke", reason="DatasetMissing")
         with part.open("ab") as file:
             file.write(data[middle:])
@@ -171,6 +172,15 @@ async def test_a_second_one_goes_on_where_the_first_gave_up(
     assert ((await second) / "a").read_bytes() == b"one" * 99
 
 
+async def test_a_bad_line_only_takes_longer(
+    make: Callable[..., DatasetCache], given: Given
+) -> None:
+    photos = dataset(given, "photos", tar(a=os.urandom(5000)))
+    given.broken = 9
+    assert await make().get(unit(), photos)
+    assert len(given.calls) == 10
+
+
 async def test_it_is_told_how_far_it_is(make: Callable[..., DatasetCache], given: Given) -> None:
     data = os.urandom(3 << 20)
     told = list[str]()
@@ -196,7 +206,7 @@ async def test_errors_name_the_dataset(make: Callable[..., DatasetCache], given:
     with pytest.raises(Permanent, match="dataset vague: neither digest") as vague:
         await cache.get(unit(), DatasetMount(name="vague"))
     assert vague.value.reason == "BadLease"
-    given.broken = True
+    given.broken, given.nothing = 1, True
     photos = dataset(given, "photos", tar(a=b"1"))
     with pytest.raises(Temporary, match=r"^dataset photos: the line broke"):
         await cache.get(unit(), photos)

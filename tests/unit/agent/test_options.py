@@ -16,8 +16,9 @@ BASE = ["--controller", "127.0.0.1:50051", "--data", "data", "--platform", "dock
 
 def test_the_token_leaves_the_environment() -> None:
     env = {TOKEN_VARIABLE: "a-secret-of-16-chars"}
-    options = parse([*BASE, "--label", "zone=a=b", "--name", "w1"], env)
+    options = parse([*BASE, "--label", "zone=a=b", "--name", "w1", "--dataset-cache", "2Gi"], env)
     assert env == {}
+    assert options.dataset_cache == 2 << 30
     assert options.token == "a-secret-of-16-chars"
     assert (options.labels, options.name, options.data) == (
         {"zone": "a=b"},
@@ -36,6 +37,7 @@ def test_the_token_leaves_the_environment() -> None:
         (["--label", "novalue"], "KEY=VALUE"),
         (["--platform", "process"], "--process-root"),
         (["--partitioner", "magic"], "invalid choice"),
+        (["--dataset-cache", "10 elephants"], "unknown size suffix"),
     ],
 )
 def test_bad_arguments_end_with_2_and_say_what_is_expected(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -95,3 +96,17 @@ def test_a_lease_without_devices_names_no_share() -> None:
     env = service_spec(what, lease(devices=(), memory_milli=0), worker(), "sha256:default").env
     assert env["GPU_DEVICE"] == ""
     assert "CUMULUS_GPU_MEMORY_FRACTION" not in env
+
+
+def test_datasets_are_read_only_and_named_in_the_environment() -> None:
+    given = [{"name": "photos"}, {"digest": f"sha256:{'a' * 64}", "path": "/data/x"}]
+    service = made(datasets=given)
+    photos, other = service.mounts[2:]
+    assert (photos.target, other.target) == ("/datasets/photos", "/data/x")
+    assert not photos.writable
+    assert not other.writable
+    assert photos.source.startswith(f"/var/lib/cumulus/staged/{NAME}/datasets/")
+    told = json.loads(service.env["CUMULUS_DATASETS"])
+    assert told == {"photos": "/datasets/photos", "aaaaaaaaaaaa": "/data/x"}
+    assert set(made(datasets=given[::-1]).mounts) == set(service.mounts), "order means nothing"
+    assert "CUMULUS_DATASETS" not in made().env

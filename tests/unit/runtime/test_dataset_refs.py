@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cumulus.api.frames import Outcome
 from cumulus.api.viewer import Viewer
-from cumulus.controller.runtime.dataset_gate import DatasetGate, last_reads
+from cumulus.controller.runtime.dataset_gate import DatasetGate
 from cumulus.controller.runtime.dataset_refs import as_known, settled
 from cumulus.controller.runtime.desired import Admission, Desired
 from cumulus.crd_like_specs.archives.entries import Format
@@ -17,7 +17,7 @@ from cumulus.crd_like_specs.errors import ForbiddenError, NotFoundError, Validat
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.job_datasets import DatasetMount
 from cumulus.crd_like_specs.meta import ObjectMeta
-from make import T, job, lease, spec
+from make import job, lease, spec
 from runtime_kit import Kit
 
 ANNA, BOB = Viewer("anna", own_only=True), Viewer("bob", own_only=True)
@@ -183,12 +183,3 @@ async def test_a_worker_reads_what_its_own_leases_name(kit: Kit) -> None:
             await gate.size(who, what, digest)
     with pytest.raises(NotFoundError, match="not here any more"):
         await DatasetGate(kit.records, Held({})).size(worker, unit, ONE)
-
-
-def test_who_needs_a_dataset_and_until_when() -> None:
-    mount = DatasetMount(name="photos", digest=ONE, format="tar.xz")
-    over = {"finished_at": T - 50, "cleaned": True, "observed_generation": 1}
-    ended = job(Phase.SUCCEEDED, status=over, datasets=(mount,))
-    assert last_reads([ended], T) == {ONE: (T - 50, ())}
-    running = job(Phase.RUNNING, name="b", datasets=(mount,))
-    assert last_reads([ended, running], T) == {ONE: (T, ("b",))}
