@@ -35,6 +35,7 @@ __all__ = [
     "CheckpointTooLargeError",
     "Checkpointer",
     "checkpoint_dir",
+    "dataset_dir",
     "job_dir",
     "list_checkpoints",
     "load_checkpoint",
@@ -77,6 +78,21 @@ def checkpoint_dir() -> str:
 def job_dir() -> str:
     """The name that `checkpoint_dir` once had."""
     return checkpoint_dir()
+
+
+def dataset_dir(name: str) -> str:
+    """The folder of one of the job's datasets, read-only: the path that its spec says, or where the
+    platform has it. name: as in the spec, of one without a name the first 12 digits of its digest.
+
+    Outside of a job ./datasets/<name>, so that the same code can be tried. KeyError in a job that
+    has no such dataset.
+    """
+    if not os.environ.get("CUMULUS_ATTEMPT"):
+        return os.path.abspath(os.path.join("datasets", name))
+    known = json.loads(os.environ.get("CUMULUS_DATASETS", "{}"))
+    if name not in known:
+        raise KeyError(f"this job has no dataset {name!r}: it has {sorted(known) or 'none'}")
+    return str(known[name])
 
 
 def should_pause() -> bool:

@@ -108,6 +108,21 @@ async def test_a_job_gets_its_folders_and_nothing_of_the_controllers_environment
     assert "s3cret" not in output.decode()
 
 
+async def test_a_job_finds_its_datasets_where_they_are(bench: Bench, tmp_path: Path) -> None:
+    photos = tmp_path / "cache" / "photos"
+    photos.mkdir(parents=True)
+    (photos / "one").write_text("first")
+    link = tmp_path / "link"
+    link.symlink_to(photos)
+    _, output = await bench.run(
+        "echo $CUMULUS_DATASETS",
+        env={"CUMULUS_DATASETS": json.dumps({"photos": "/datasets/photos"})},
+        mounts=(Mount(str(link), "/datasets/photos"),),
+    )
+    assert json.loads(output) == {"photos": str(link)}
+    assert (Path(json.loads(output)["photos"]) / "one").read_text() == "first"
+
+
 async def test_code_is_run_by_the_runner_in_this_python(units: Path, bench: Bench) -> None:
     runner = units.parent / "runner.py"
     runner.write_text("import sys; print(sys.executable)")

@@ -153,3 +153,18 @@ def test_sigusr1_does_not_end_a_job_that_asks(job: Job, kept: Path) -> None:
     (job.job / "warning.json").write_text(json.dumps({"reason": "Drained"}))
     process.send_signal(10)
     assert finish(process, before).error[0] == "Paused"
+
+
+def test_a_job_is_told_where_its_datasets_lie(job: Job) -> None:
+    text = """
+    from cumulus_job import dataset_dir
+
+    def main():
+        return dataset_dir("photos")
+    """
+    outside = job.run(text).result
+    assert outside.endswith("/datasets/photos")
+    job.settings |= {"CUMULUS_ATTEMPT": "1", "CUMULUS_DATASETS": json.dumps({"photos": "/data/p"})}
+    assert job.run(text).result == "/data/p"
+    job.settings["CUMULUS_DATASETS"] = json.dumps({"other": "/x"})
+    assert "no dataset 'photos': it has ['other']" in job.run(text).error[1]
