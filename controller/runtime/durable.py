@@ -1,0 +1,34 @@
+"""Files that are there whole or not at all, also after a power cut. File I/O, blocks: in threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+
+def flush(file: BinaryIO) -> None:
+    """What was written to the file outlasts a power cut, but not yet its name."""
+    file.flush()
+    os.fdatasync(file.fileno())
+
+
+def sync_folders(*folders: Path) -> None:
+    """The names in these folders outlast it too."""
+    for folder in folders:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write it whole, or leave what was there. mode 0600."""
+    temporary = path.with_name(f"{path.name}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(text.encode())
+        flush(file)
+    temporary.replace(path)
+    sync_folders(path.parent)
