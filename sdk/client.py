@@ -26,12 +26,13 @@ from .connection import Connection, Sleep
 from .functions.client import FunctionCalls
 from .observing import Observations
 from .operators import OperatorCalls
+from .outputs import OutputCalls
 from .pausing import PauseCalls
 from .submitting import Submissions
 
 
 @final
-class AsyncCumulusClient(Submissions, Observations, PauseCalls, OperatorCalls, FunctionCalls):
+class AsyncCumulusClient(Submissions, Observations, OutputCalls, PauseCalls, OperatorCalls, FunctionCalls):
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 
     server_url: HOST:PORT, or https://HOST:PORT. api_key: a bearer token; it is sent over TLS or

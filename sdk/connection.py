@@ -22,7 +22,7 @@ from tenacity import (
 )
 
 from ..api import status
-from ..api.gen.cumulus.v1 import cumulus_pb2_grpc, templates_pb2_grpc
+from ..api.gen.cumulus.v1 import cumulus_pb2_grpc, outputs_pb2_grpc, templates_pb2_grpc
 from ..api.options import CHANNEL_OPTIONS
 from ..crd_like_specs.errors import CumulusError, UnavailableError, ValidationError
 from .address import Address
@@ -44,6 +44,7 @@ _PAUSES = wait_random_exponential(multiplier=0.05, max=2)
 
 _STUBS: dict[str, Callable[[grpc.aio.Channel], Any]] = {
     "": cumulus_pb2_grpc.CumulusStub,
+    "Outputs": outputs_pb2_grpc.OutputsStub,
     "Templates": templates_pb2_grpc.TemplatesStub,
 }
 """A method is called `Service.Method`, or by its name alone where it is of `Cumulus`."""

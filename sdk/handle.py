@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..api.frames import Why
     from ..crd_like_specs.job import Job
     from .client import AsyncCumulusClient
+    from .outputs import AsyncJobOutputs, JobOutputs
     from .stream import Event
     from .sync import CumulusClient
 
@@ -108,6 +109,10 @@ class JobHandle(_Held):
         """Let it go on from its newest checkpoint, on any worker."""
         return self.client.resume_job(self.job_id)
 
+    def outputs(self, *, attempt: int = 0) -> JobOutputs:
+        """What it left in /results, once it is over; see `CumulusClient.outputs`."""
+        return self.client.outputs(self.job_id, attempt=attempt)
+
     def get_checkpoints(self) -> list[dict[str, Any]]:
         """Those that are kept, the newest first; see `CumulusClient.get_checkpoints`."""
         return self.client.get_checkpoints(self.job_id)
@@ -166,6 +171,10 @@ class AsyncJobHandle(_Held):
     async def resume(self) -> dict[str, Any]:
         """See JobHandle.resume."""
         return as_dict(await self.client.resume(self.job_id))
+
+    async def outputs(self, *, attempt: int = 0) -> AsyncJobOutputs:
+        """See JobHandle.outputs."""
+        return await self.client.outputs(self.job_id, attempt=attempt)
 
     async def get_checkpoints(self) -> list[dict[str, Any]]:
         """See JobHandle.get_checkpoints."""

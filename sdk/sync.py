@@ -26,9 +26,11 @@ from .functions.sync import SyncFunctionCalls
 if TYPE_CHECKING:
     from ..api.frames import Applied, Log, Resource, ServerInfo, WatchItem, Why, WorkerUse
     from ..api.joining import NewToken
+    from ..api.outputs import Output
     from ..crd_like_specs.job import Job
     from ..crd_like_specs.worker import Worker
     from .naming import Held
+    from .outputs import JobOutputs
     from .stream import Event, LogsLost
     from .submitting import Args
     from .waiting import Goal
@@ -221,6 +223,23 @@ class CumulusClient(SyncFunctionCalls):
                 progress=progress,
             )
         )
+
+    def outputs(
+        self, job: Job | Held | str, *, attempt: int = 0, wait: bool = True
+    ) -> JobOutputs:
+        """See AsyncCumulusClient.outputs."""
+        from .outputs import JobOutputs  # noqa: PLC0415 (importing the SDK costs little)
+
+        found = self._background.do(self._client.outputs(job, attempt=attempt, wait=wait))
+        return JobOutputs(found, self._background.do)
+
+    def experiment_outputs(self, experiment: str) -> builtins.list[Output]:
+        """See AsyncCumulusClient.experiment_outputs."""
+        return self._background.do(self._client.experiment_outputs(experiment))
+
+    def download_output(self, output: Output, to: str | Path = ".") -> Path:
+        """See AsyncCumulusClient.download_output."""
+        return self._background.do(self._client.download_output(output, to))
 
     # As they have always been: ids and dictionaries
 
