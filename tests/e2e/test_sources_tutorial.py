@@ -61,4 +61,4 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     assert wrong[0].startswith("4:18: spec.duration: "), wrong
     assert ["hello.yaml", "Pruned"] in [row[1:3] for row in rows[-4:]], rows
     heads = [line.split()[:2] for line in shown.read_text().splitlines()]
-    assert ["more", "Synced"] in heads, "read again while it ran"
+    assert ["more", "Suspended"] in heads, "read again while it ran"
