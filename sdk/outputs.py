@@ -88,10 +88,13 @@ class AsyncJobOutputs(Listing):
         super().__init__(found)
         self._connection = connection
 
+    def stream(self, path: str) -> AsyncGenerator[bytes, None]:
+        """The content of one, by path or id, in pieces."""
+        return read(self._connection, self[path])
+
     async def read(self, path: str) -> bytes:
         """The whole content of one, by path or id."""
-        pieces = [piece async for piece in read(self._connection, self[path])]
-        return b"".join(pieces)
+        return b"".join([piece async for piece in self.stream(path)])
 
     async def download(self, path: str, to: str | Path = ".") -> Path:
         """One of them, by path or id, into a file, or under its own name into a folder that is

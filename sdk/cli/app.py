@@ -35,6 +35,7 @@ COMMANDS = {
     "pause": "cmd_pause",
     "resume": "cmd_pause",
     "checkpoints": "cmd_pause",
+    "outputs": "cmd_outputs",
     "cancel": "cmd_end",
     "delete": "cmd_end",
     "cordon": "cmd_workers",

@@ -31,6 +31,15 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "pause": ("cumulusctl pause train", "cumulusctl pause train other --wait"),
     "resume": ("cumulusctl resume train",),
     "checkpoints": ("cumulusctl checkpoints train",),
+    "outputs ls": (
+        "cumulusctl outputs ls train",
+        "cumulusctl outputs ls --experiment night-3 --json",
+    ),
+    "outputs get": (
+        "cumulusctl outputs get train",
+        "cumulusctl outputs get train weights/model.pth -o model.pth",
+        "cumulusctl outputs get train metrics.json -o -",
+    ),
     "events": (
         "cumulusctl events",
         "cumulusctl events train --since 1h",

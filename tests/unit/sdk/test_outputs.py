@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from cumulus.crd_like_specs.errors import (
     ValidationError,
 )
 from cumulus.sdk import AsyncCumulusClient, CumulusClient
+from cumulus.sdk.cli import main
 from cumulus.sdk.handle import JobHandle
 
 UID = "a" * 32
@@ -206,3 +208,53 @@ async def test_without_asyncio(address: str, tmp_path: Path) -> None:
             assert client.experiment_outputs("none") == []
 
     await asyncio.to_thread(work)
+
+
+def ctl(address: str, *args: str) -> int:
+    return main.run(["--server", address, *args])
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+async def test_on_the_command_line(
+    address: str, home: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    async def run(*args: str) -> tuple[int, str, str]:
+        code = await asyncio.to_thread(ctl, address, *args)
+        out, err = capfdbinary.readouterr()
+        said = [one for one in err.decode().splitlines() if "interceptor" not in one]
+        return code, out.decode(errors="replace"), "\n".join(said)
+
+    code, out, said = await run("outputs", "ls", "train")
+    assert (code, said) == (0, "attempt 1: some left")
+    assert [line.split() for line in out.splitlines()] == [
+        ["PATH", "ID", "TYPE", "SIZE"],
+        ["weights/model.pth", "model", "other", "2.441Mi"],
+        ["io_stats.json", "io_stats", "other", "13"],
+        ["empty", "empty", "other", "0"],
+    ]
+    code, out, _ = await run("outputs", "ls", "-e", "train", "--json")
+    assert (code, [one["path"] for one in json.loads(out)]) == (0, list(FILES))
+    code, out, _ = await run("outputs", "get", "train", "io_stats.json", "-o", "-")
+    assert (code, out) == (0, '{"rounds": 3}')
+    code, out, _ = await run("outputs", "get", "train", "model")
+    assert (code, out) == (0, "model.pth\n")
+    assert (home / "model.pth").read_bytes() == FILES["weights/model.pth"]
+    code, out, _ = await run("outputs", "get", "train")
+    assert (code, out.splitlines()) == (0, [f"train/{path}" for path in FILES])
+    assert {
+        p.relative_to(home / "train").as_posix(): p.read_bytes()
+        for p in (home / "train").rglob("*")
+        if p.is_file()
+    } == FILES
+    assert (await run("outputs", "get", "other"))[0] == 4
+    assert (await run("outputs", "get", "train", "nothing"))[0] == 4
+    assert (await run("outputs", "get", "train", "-o", "-"))[0] == 2
+    assert (await run("outputs", "ls"))[0] == 2
