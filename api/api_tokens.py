@@ -20,7 +20,8 @@ PREFIX: Final = "cmlt1."
 @dataclass(frozen=True, slots=True)
 class ApiToken:
     """What is known of a token. name: of its holder; role: admin, submitter or viewer; expires_at:
-    POSIX seconds, 0.0 for never; created_by: who asked for it.
+    POSIX seconds, 0.0 for never; created_by: who asked for it; project: whose jobs it submits and
+    sees; permissions: what it may beyond its role, see `viewer.PERMISSIONS`.
     """
 
     id: str
@@ -29,6 +30,8 @@ class ApiToken:
     created_at: float
     expires_at: float = 0.0
     created_by: str = ""
+    project: str = ""
+    permissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,15 @@ class CreatedToken:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls. name: "" where it has none; role: "" where no tokens are configured, and everybody
-    may do everything; id: of the token, "" for one of the configuration; expires_at: as in `ApiToken`.
+    may do everything; id: of the token, "" for one of the configuration; the rest: as in `ApiToken`.
     """
 
     name: str = ""
     role: str = ""
     id: str = ""
     expires_at: float = 0.0
+    project: str = ""
+    permissions: tuple[str, ...] = ()
 
 
 def new_secret() -> str:
@@ -65,6 +70,8 @@ def token_to_proto(token: ApiToken) -> pb.ApiToken:
         created_at=token.created_at,
         expires_at=token.expires_at,
         created_by=token.created_by,
+        project=token.project,
+        permissions=token.permissions,
     )
 
 
@@ -77,4 +84,6 @@ def token_from_proto(message: pb.ApiToken) -> ApiToken:
         created_at=message.created_at,
         expires_at=message.expires_at,
         created_by=message.created_by,
+        project=message.project,
+        permissions=tuple(message.permissions),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -68,13 +68,13 @@ _CLIENTS: Final = frozenset({Role.ADMIN, Role.SUBMITTER})
 _READERS: Final = _CLIENTS | {Role.VIEWER}
 _AGENTS: Final = frozenset({Role.ADMIN, Role.AGENT})
 _ADMINS: Final = frozenset({Role.ADMIN})
-_EVERYONE: Final = frozenset(Role)
 
 _SERVICES: Final = {
     "cumulus.v1.Cumulus": _CLIENTS,
     "cumulus.v1.Agent": _AGENTS,
     "cumulus.v1.Templates": _CLIENTS,
     "cumulus.v1.Outputs": _READERS,
+    "cumulus.v1.Tenancy": _ADMINS,
 }
 _CUMULUS: Final = "/cumulus.v1.Cumulus/"
 _OF_ADMINS: Final = (
@@ -86,6 +86,8 @@ _OF_READERS: Final = (
     *("ServerInfo", "WhoAmI"),
 )
 _METHODS: Final = {
+    "/cumulus.v1.Tenancy/GetProject": _READERS,
+    "/cumulus.v1.Tenancy/ListProjects": _READERS,
     **{f"{_CUMULUS}{method}": _ADMINS for method in _OF_ADMINS},
     "/cumulus.v1.Templates/Delete": _ADMINS,
     **{f"{_CUMULUS}{method}": _READERS for method in _OF_READERS},
@@ -98,7 +100,20 @@ WITHOUT_ROLE: Final = "/cumulus.v1.Join/"
 def allowed(method: str) -> frozenset[Role]:
     """Roles that may call this gRPC method (`/package.Service/Method`)."""
     service = method.removeprefix("/").split("/")[0]
-    return _METHODS.get(method, _SERVICES.get(service, _EVERYONE))
+    return _METHODS.get(method, _SERVICES.get(service, _CLIENTS))
+
+
+_READING: Final = ("Get", "List", "Read", "Watch", "Has", "Find", "Audit", "Authority")
+_OF_AGENTS: Final = ("/cumulus.v1.Agent/Renew",)
+
+
+def changes(method: str) -> bool:
+    """Whether a call of this gRPC method is worth a line of who made it. What agents send is not,
+    but for what lets them in: there is no end of it.
+    """
+    if method.startswith("/cumulus.v1.Agent/"):
+        return method in _OF_AGENTS
+    return Role.VIEWER not in allowed(method) and not method.rpartition("/")[2].startswith(_READING)
 
 
 def require(role: Role | None, roles: Iterable[Role], what: str) -> None:
@@ -121,9 +136,18 @@ class IssuedPort(Protocol):
     def ended(self, holder: Holder) -> bool:
         """Whether the holder's token was revoked, or its time is over."""
 
-    async def create(self, name: str, role: str, ttl: int, by: str) -> CreatedToken:
+    async def create(
+        self,
+        name: str,
+        role: str,
+        ttl: int,
+        by: str,
+        project: str = "",
+        permissions: Collection[str] = (),
+    ) -> CreatedToken:
         """name: of the holder; role: admin, submitter or viewer; ttl: seconds, 0: no end; by: who
-        asks. ValidationError.
+        asks; project: "" for one called as the holder is; permissions: of `viewer.PERMISSIONS`.
+        ValidationError.
         """
 
     async def revoke(self, id_: str, by: str) -> ApiToken:
@@ -156,10 +180,15 @@ class Tokens:
 
         UnauthenticatedError where it is missing or unknown; the message never repeats it.
         """
-        scheme, _, secret = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not secret:
-            raise UnauthenticatedError("no token is given: expected `authorization: Bearer …`")
-        return self.known(hashed(secret.strip()))
+        return self.known(key_of(authorization))
+
+    def projects(self) -> Iterator[str]:
+        """The project of each token there is, "" left out; agents are of none."""
+        for _, holder in self._holders:
+            if holder.role is not Role.AGENT and holder.viewer.owner:
+                yield holder.viewer.owner
+        if self.issued is not None:
+            yield from (token.project for token in self.issued.list())
 
     def known(self, given: bytes) -> Holder:
         """Who holds the token with this hash (see `hashed`); UnauthenticatedError as for `holder`."""
@@ -186,6 +215,14 @@ def _named(holder: Holder, key: bytes) -> Holder:
     if holder.role is not Role.SUBMITTER or holder.owner:
         return holder
     return replace(holder, owner=f"submitter-{key.hex()[:8]}")
+
+
+def key_of(authorization: str | None) -> bytes:
+    """Hash of the token in an `authorization` header. UnauthenticatedError where there is none."""
+    scheme, _, secret = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not secret:
+        raise UnauthenticatedError("no token is given: expected `authorization: Bearer …`")
+    return hashed(secret.strip())
 
 
 def hashed(secret: str) -> bytes:

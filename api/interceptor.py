@@ -22,7 +22,9 @@ from grpc_status import rpc_status
 from loguru import logger
 
 from ..crd_like_specs.errors import CumulusError, UnauthenticatedError, UnavailableError
-from .auth import WITHOUT_ROLE, Holder, Role, Tokens, allowed, require, viewer_of
+from .auth import WITHOUT_ROLE, Holder, Role, allowed, changes, require, viewer_of
+from .gate import Gate, came_of
+from .rates import address_of
 from .status import row, to_grpc
 from .viewer import Viewer
 
@@ -32,6 +34,9 @@ UNARY_SECONDS: Final = 60.0
 _OURS: Final = "/cumulus.v1."
 _OPEN: Final = "/grpc.health."  # probes carry no tokens
 _REQUEST_ID: Final = "x-request-id"
+_OF_AGENTS: Final = "/cumulus.v1.Agent/"  # they are few, and what they send is bounded elsewhere
+_NAMES: Final = ("name", "worker", "job", "project", "id", "digest")
+"""Fields of requests that name what they are about; all of them are short, and no secrets."""
 
 if TYPE_CHECKING:
     _Base = grpc.aio.ServerInterceptor[Any, Any]
@@ -45,7 +50,8 @@ Behavior = Callable[[Any, Context], Any]
 @dataclass(slots=True)
 class Call:
     """One call in progress. holder: of its token, None where none are configured. job_id: set by
-    the servicer as soon as it is known, to the name that was given until then.
+    the servicer as soon as it is known, to the name that was given until then. resource: what it
+    names otherwise; noted: there is a line of it in the journal.
     """
 
     method: str
@@ -53,6 +59,8 @@ class Call:
     peer: str
     holder: Holder | None = None
     job_id: str = ""
+    resource: str = ""
+    noted: bool = False
 
     @property
     def role(self) -> Role | None:
@@ -74,10 +82,11 @@ def current() -> Call:
 
 
 class Interceptor(_Base):
-    """See the module docstring. tokens: None lets everybody in as admin (loopback only)."""
+    """See the module docstring. gate: whose tokens None lets everybody in as admin (loopback only)."""
 
-    def __init__(self, tokens: Tokens | None) -> None:
-        self._tokens = tokens
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._tokens = gate.tokens
         self._streams: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
@@ -121,6 +130,7 @@ class Interceptor(_Base):
 
         async def call(request: Any, context: Context) -> Any:
             async with self._guard(method, metadata, context):
+                current().resource = _resource(request)
                 answer = behavior(request, context)
                 if not limited:
                     return await answer
@@ -142,6 +152,7 @@ class Interceptor(_Base):
                     aclosing(behavior(request, context)) as answers,
                 ):
                     async for answer in answers:
+                        self._note(current(), None)  # now, not when it ends: that may be days
                         yield answer
             finally:
                 self._streams.discard(task)
@@ -160,7 +171,13 @@ class Interceptor(_Base):
         outcome = "OK"
         try:
             if not method.startswith(WITHOUT_ROLE):
-                call.holder = self._holder(metadata)
+                call.holder = self._gate.enter(
+                    metadata.get("authorization"),
+                    address_of(call.peer),
+                    counted=not method.startswith(_OF_AGENTS),
+                )
+            else:
+                self._gate.count(None, address_of(call.peer))
             require(call.role, allowed(method), f"call {method.rpartition('/')[2]}")
             with self._using(call.holder):
                 yield
@@ -177,9 +194,26 @@ class Interceptor(_Base):
         finally:
             if error:
                 outcome = row(error).grpc.name
+                call.noted = call.noted and not isinstance(error, UnauthenticatedError)
+            self._note(call, error)
             _log(call, outcome, time.monotonic() - started, error)
         if error:
             await _abort(error, call, context)
+
+    def _note(self, call: Call, error: CumulusError | None) -> None:
+        if call.noted:
+            return
+        call.noted = True
+        self._gate.note(
+            "grpc",
+            call.method.removeprefix(_OURS),
+            address=address_of(call.peer),
+            holder=call.holder,
+            came=came_of(error),
+            changes=changes(call.method),
+            resource=call.resource or call.job_id,
+            request_id=call.request_id,
+        )
 
     def _using(self, holder: Holder | None) -> AbstractContextManager[None]:
         return self._tokens.using(holder) if self._tokens and holder else nullcontext()
@@ -192,12 +226,10 @@ class Interceptor(_Base):
             return UnavailableError("the controller is stopping; jobs go on, connect again")
         return None
 
-    def _holder(self, metadata: dict[str, Any]) -> Holder | None:
-        return self._tokens.holder(metadata.get("authorization")) if self._tokens else None
-
     def _admits(self, metadata: dict[str, Any]) -> bool:
         try:
-            self._holder(metadata)
+            if self._tokens is not None:
+                self._tokens.holder(metadata.get("authorization"))
         except CumulusError:
             return False
         return True
@@ -237,6 +269,19 @@ def _request_id(metadata: dict[str, Any]) -> str:
     if isinstance(given, str) and 0 < len(given) <= 64 and given.isprintable():
         return given
     return uuid.uuid4().hex[:16]
+
+
+def _resource(request: Any) -> str:
+    """What a request names, "" where it names nothing."""
+    known = (
+        {field.name for field, _ in request.ListFields()} if hasattr(request, "ListFields") else ()
+    )
+    if "resource" in known:
+        kind = request.resource.WhichOneof(request.resource.DESCRIPTOR.oneofs[0].name)
+        named = getattr(request.resource, kind).metadata.name if kind else ""
+        return f"{kind} {named}" if kind else ""
+    found = (getattr(request, name) for name in _NAMES if name in known)
+    return next((value for value in found if isinstance(value, str)), "")
 
 
 def _behavior(handler: Any) -> Behavior:

@@ -16,7 +16,7 @@ import grpc.aio
 from loguru import logger
 
 from ..crd_like_specs.errors import UnavailableError, ValidationError
-from .auth import Tokens
+from .gate import Gate
 from .interceptor import Interceptor
 from .options import SERVER_OPTIONS
 
@@ -34,12 +34,12 @@ class TlsFiles:
 
 
 class Listener:
-    """listen: `host:port`, port 0 for a free one. tokens: see `Interceptor`."""
+    """listen: `host:port`, port 0 for a free one. gate: see `Interceptor`."""
 
-    def __init__(self, listen: str, tls: TlsFiles | None, tokens: Tokens | None) -> None:
+    def __init__(self, listen: str, tls: TlsFiles | None, gate: Gate) -> None:
         self._listen = listen
         self._tls = tls
-        self._interceptor = Interceptor(tokens)
+        self._interceptor = Interceptor(gate)
         self.server = grpc.aio.server(
             interceptors=[self._interceptor], options=list(SERVER_OPTIONS)
         )

@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .auth import Tokens
+from .gate import Gate
 from .gen.cumulus.v1 import (
     agent_pb2,
     agent_pb2_grpc,
@@ -26,6 +27,8 @@ from .gen.cumulus.v1 import (
     outputs_pb2_grpc,
     templates_pb2,
     templates_pb2_grpc,
+    tenancy_pb2,
+    tenancy_pb2_grpc,
 )
 from .listener import Listener, TlsFiles
 from .options import MAX_CODE_BYTES
@@ -45,13 +48,16 @@ from .servicers.cumulus import CumulusServicer
 from .servicers.join import JoinServicer
 from .servicers.outputs import OutputsServicer
 from .servicers.templates import TemplatesServicer
+from .servicers.tenancy import TenancyServicer
 from .templates import TemplatesPort
+from .tenancy import ProjectsPort
 
 __all__ = ["AGENT", "CUMULUS", "JOIN", "OUTPUTS", "TEMPLATES", "Fleet", "GrpcServer", "TlsFiles"]
 
 CUMULUS = cumulus_pb2.DESCRIPTOR.services_by_name["Cumulus"].full_name
 AGENT = agent_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
 TEMPLATES = templates_pb2.DESCRIPTOR.services_by_name["Templates"].full_name
+TENANCY = tenancy_pb2.DESCRIPTOR.services_by_name["Tenancy"].full_name
 JOIN = join_pb2.DESCRIPTOR.services_by_name["Join"].full_name
 OUTPUTS = outputs_pb2.DESCRIPTOR.services_by_name["Outputs"].full_name
 
@@ -69,7 +75,8 @@ class Fleet:
 
 class GrpcServer:
     """See the module docstring. listen: `host:port`, port 0 for a free one; tokens: of clients, and
-    of agents where there is no `fleet`; join: how machines become workers, None where they don't.
+    of agents where there is no `fleet`; gate: what looks at them, made here where it is not given;
+    projects: None where none are kept; join: how machines become workers, None where they don't.
 
     It answers health checks with NOT_SERVING until `set_serving(True)`.
     """
@@ -88,20 +95,25 @@ class GrpcServer:
         listen: str,
         tls: TlsFiles | None = None,
         tokens: Tokens | None = None,
+        gate: Gate | None = None,
+        projects: ProjectsPort | None = None,
         fleet: Fleet | None = None,
         join: JoinPort | None = None,
         max_code: int = MAX_CODE_BYTES,
     ) -> None:
-        self._clients = Listener(listen, tls, tokens)
+        gate = gate or Gate(tokens)
+        self._clients = Listener(listen, tls, gate)
         # A worker's certificate is all that counts there: no token opens that door.
-        self._agents = Listener(fleet.listen, fleet.tls, None) if fleet else None
+        self._agents = (
+            Listener(fleet.listen, fleet.tls, Gate(None, audit=gate.audit)) if fleet else None
+        )
         self.agents_port = 0
         """Where agents are to dial, once started."""
         published: Any = health  # its type stubs lack `aio`
         self._health = published.aio.HealthServicer()
         server = self._clients.server
         add_cumulus: Any = cumulus_pb2_grpc.add_CumulusServicer_to_server
-        self._cumulus = CumulusServicer(jobs, blobs, join, tokens, max_code=max_code)
+        self._cumulus = CumulusServicer(jobs, blobs, join, tokens, projects, max_code=max_code)
         add_cumulus(self._cumulus, server)
         add_agent: Any = agent_pb2_grpc.add_AgentServicer_to_server
         identities = fleet.identities if fleet else None
@@ -116,6 +128,10 @@ class GrpcServer:
             add_templates: Any = templates_pb2_grpc.add_TemplatesServicer_to_server
             add_templates(TemplatesServicer(templates, self._cumulus.writes), server)
             services.append(TEMPLATES)
+        if projects is not None:
+            add_tenancy: Any = tenancy_pb2_grpc.add_TenancyServicer_to_server
+            add_tenancy(TenancyServicer(projects, gate.audit, self._cumulus.writes), server)
+            services.append(TENANCY)
         if join is not None:
             add_join: Any = join_pb2_grpc.add_JoinServicer_to_server
             add_join(JoinServicer(join), server)

@@ -160,6 +160,11 @@ def to_http(error: e.CumulusError) -> tuple[int, dict[str, Any]]:
     }
 
 
+def reason_of(error: e.CumulusError) -> str:
+    """The error in a word, `NOT_FOUND`, as it goes over the wire."""
+    return _reason(_listed(error))
+
+
 def _listed(error: e.CumulusError) -> type[e.CumulusError]:
     return next(kind for kind in type(error).__mro__ if kind in TABLE)
 

@@ -24,6 +24,7 @@ from ..interceptor import Context, current
 from ..options import MAX_CODE_BYTES
 from ..ports import BlobsPort, JobsPort, JoinPort
 from ..status import job_error
+from ..tenancy import ProjectsPort
 from . import checks
 from .operations import OperationsServicer
 from .submission import begin
@@ -44,6 +45,7 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         blobs: BlobsPort,
         join: JoinPort | None = None,
         tokens: Tokens | None = None,
+        projects: ProjectsPort | None = None,
         *,
         max_code: int = MAX_CODE_BYTES,
     ) -> None:
@@ -51,6 +53,7 @@ class CumulusServicer(OperationsServicer, cumulus_pb2_grpc.CumulusServicer):
         self._blobs = blobs
         self._join = join
         self._tokens = tokens
+        self._projects = projects
         self._max_code = max_code
         self.writes = Writes()
         """Of all services of this server."""

@@ -11,9 +11,10 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from ...crd_like_specs.errors import Permanent
-from ..api_tokens import token_to_proto
+from ..api_tokens import CreatedToken, token_to_proto
 from ..auth import IssuedPort, Tokens
 from ..convert import job_to_proto, resource_from_proto
+from ..convert_tenancy import quota_from_proto
 from ..gen.cumulus.v1 import cumulus_pb2 as pb
 from ..gen.cumulus.v1 import events_pb2, plans_pb2, tokens_pb2
 from ..gen.cumulus.v1 import resources_pb2 as res
@@ -21,7 +22,9 @@ from ..happened import happened_to_proto, query_from_proto
 from ..interceptor import Context, current
 from ..ports import JobsPort
 from ..previews import preview_to_proto
+from ..tenancy import ProjectsPort
 from . import checks
+from .tenancy import set_first
 
 T = TypeVar("T")
 
@@ -30,6 +33,7 @@ class OperationsServicer(ABC):
     """See the module docstring."""
 
     _tokens: Tokens | None
+    _projects: ProjectsPort | None
 
     @property
     @abstractmethod
@@ -44,9 +48,7 @@ class OperationsServicer(ABC):
         self, request: tokens_pb2.CreateTokenRequest, _context: Context
     ) -> tokens_pb2.CreatedToken:
         """A token for somebody."""
-        made = await self._write(
-            self._issued.create(request.name, request.role, request.ttl, current().viewer.who)
-        )
+        made = await self._write(self._create(request, current().viewer.who))
         return tokens_pb2.CreatedToken(secret=made.secret, token=token_to_proto(made.token))
 
     async def RevokeToken(  # noqa: N802
@@ -75,6 +77,16 @@ class OperationsServicer(ABC):
             role=holder.role.value,
             id=holder.token,
             expires_at=holder.expires_at,
+            project=holder.viewer.owner,
+            permissions=sorted(holder.permissions),
+        )
+
+    async def _create(self, request: tokens_pb2.CreateTokenRequest, by: str) -> CreatedToken:
+        """The limits first: a token that should have had some must not be there without."""
+        issued, project = self._issued, request.project or request.name
+        await set_first(self._projects, project, quota_from_proto(request.quota), by)
+        return await issued.create(
+            request.name, request.role, request.ttl, by, project, request.permissions
         )
 
     @property

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from ..auth import Tokens
+from ..gate import Gate
 from ..overview import OverviewPort
 from ..ports import BlobsPort, JobsPort
 from . import dashboard, login
@@ -36,6 +37,7 @@ def build_app(
     probes: Probes,
     registry: CollectorRegistry,
     tokens: Tokens | None = None,
+    gate: Gate | None = None,
     local: bool = False,
     runner: RunnerOptions | None = None,
 ) -> FastAPI:
@@ -48,7 +50,9 @@ def build_app(
     pages = Pages(assets.base, login=sessions is not None)
     app.state.streams = Streams()
     add_errors(app)
-    app.add_middleware(Guard, tokens=tokens, sessions=sessions, now=overview.now, local=local)
+    app.add_middleware(
+        Guard, gate=gate or Gate(tokens), sessions=sessions, now=overview.now, local=local
+    )
     app.add_middleware(Detailed, below=("/jobrunner/", "/runner/"))
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(assets.router())

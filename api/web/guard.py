@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -23,7 +23,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...crd_like_specs.errors import CumulusError, ForbiddenError, UnauthenticatedError
-from ..auth import Holder, Tokens, is_loopback, viewer_of
+from ..audited import Came
+from ..auth import Holder, is_loopback, viewer_of
+from ..gate import Gate, came_of, came_of_status
+from ..rates import LOCAL
 from ..viewer import Viewer
 from . import access
 from .access import LOGIN
@@ -82,14 +85,14 @@ def session_of(scope: Scope) -> str:
 
 
 class Guard:
-    """See the module docstring. tokens: None lets everybody in; now: POSIX seconds; local: only
+    """See the module docstring. gate: whose tokens None lets everybody in; now: POSIX seconds; local: only
     this machine reaches us, and where nobody is asked for a token no other name may lead to pages.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        tokens: Tokens | None,
+        gate: Gate,
         sessions: SessionsPort | None,
         now: Callable[[], float],
         *,
@@ -97,7 +100,8 @@ class Guard:
     ) -> None:
         self._app = app
         self._local = local
-        self._tokens = tokens
+        self._gate = gate
+        self._tokens = gate.tokens
         self._sessions = sessions
         self._now = now
 
@@ -106,12 +110,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        code, path = 0, scope["path"]
+        code, path, method = 0, scope["path"], scope["method"]
+        state = scope.setdefault("state", {})
+        state.update(viewer=viewer_of(None), holder=None)
+        why: CumulusError | None = None
 
         async def noting(message: Message) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
                 code = message["status"]
+                self._note(scope, came_of(why) if why else came_of_status(code))
                 if is_page(path):
                     headers = MutableHeaders(scope=message)
                     for name, value in _HEADERS.items():
@@ -120,13 +128,31 @@ class Guard:
             await send(message)
 
         try:
-            holder = self._holder(scope)
-            scope.setdefault("state", {}).update(viewer=viewer_of(holder), holder=holder)
+            self._enter(scope)
         except CumulusError as error:
+            why = error
             await _refusal(error, scope)(scope, receive, noting)
         else:
-            await self._serve(holder, scope, receive, noting)
-        logger.bind(code=code).debug("{} {}", scope["method"], path)
+            try:
+                await self._serve(state["holder"], scope, receive, noting)
+            finally:
+                if not code:
+                    self._note(scope, came_of_status(0))
+        logger.bind(code=code).debug("{} {}", method, path)
+
+    def _note(self, scope: Scope, came: tuple[Came, str]) -> None:
+        method, path, address = scope["method"], scope["path"], _address(scope)
+        if path == LOGIN and method == "POST" and came[0] is Came.REFUSED:
+            self._gate.wrong(address)
+        self._gate.note(
+            "http",
+            method,
+            address=address,
+            holder=scope["state"]["holder"],
+            came=came,
+            changes=access.changes(method, path),
+            resource=path,
+        )
 
     async def _serve(
         self, holder: Holder | None, scope: Scope, receive: Receive, send: Send
@@ -142,29 +168,55 @@ class Guard:
             if not self._tokens.ended(holder):
                 raise
 
-    def _holder(self, scope: Scope) -> Holder | None:
-        """Who asks; None where everybody may."""
-        path = scope["path"]
+    def _enter(self, scope: Scope) -> None:
+        """Find out who asks, and whether it may. What is found stands in the request's state."""
+        path, method, headers = scope["path"], scope["method"], Headers(scope=scope)
+        address, state, gate = _address(scope), scope["state"], self._gate
+        if path in access.OPEN_PATHS:
+            return
         if self._tokens is None:
-            if self._local and is_page(path):
-                _require_local(Headers(scope=scope).get("host", ""))
-            return None
+            if self._local and path != "/metrics":
+                _require_local(headers.get("host", ""))
+                if method not in access.SAFE_METHODS:
+                    require_same_site(headers)
+            gate.count(None, address)
+            return
         if access.is_open(path):
-            return None
-        given = Headers(scope=scope).get("authorization")
+            if path == LOGIN and method == "POST":
+                gate.check_guesses(address)
+            gate.count(None, address)
+            return
+        given = headers.get("authorization")
         if given is None and self._sessions is not None and is_page(path):
-            holder = self._sessions.holder(session_of(scope), self._now())
+            holder: Holder | None = self._sessions.holder(session_of(scope), self._now())
+            gate.count(holder, address)
         else:
-            holder = self._tokens.holder(given)
-        access.check(holder.role, scope["method"], path)
-        return holder
+            holder = gate.enter(given, address)
+        assert holder is not None, "there are tokens"
+        state.update(viewer=viewer_of(holder), holder=holder)
+        access.check(holder.role, method, path)
+
+
+def _address(scope: Scope) -> str:
+    """Of whoever asks, without its port."""
+    client = scope.get("client")
+    return str(client[0]) if client else LOCAL
+
+
+def require_same_site(headers: Headers) -> None:
+    """ForbiddenError where another site had the browser send this."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise ForbiddenError("this was sent from another site")
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ForbiddenError("this was sent from another site")
 
 
 def _require_local(host: str) -> None:
     """A page of another site could have its name lead to this machine, and read what is here."""
     if not is_loopback(host if re.search(r":\d+$", host) else f"{host}:80"):
         raise ForbiddenError(
-            "without tokens the dashboard is for this machine only: ask for it as localhost"
+            "without tokens this is for this machine only: ask for it as localhost"
         )
 
 

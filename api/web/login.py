@@ -7,16 +7,16 @@ a cookie, a log or a page.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from ...crd_like_specs.errors import CumulusError, ForbiddenError, ValidationError
+from ...crd_like_specs.errors import CumulusError, ValidationError
 from ..overview import OverviewPort
 from ..status import row
 from .access import LOGIN
-from .guard import cookie_name, session_of
+from .guard import cookie_name, require_same_site, session_of
 from .render import Pages
 from .sessions import LASTS, Sessions
 
@@ -63,7 +63,7 @@ def router(pages: Pages, sessions: Sessions | None, overview: OverviewPort) -> A
     @paths.post("/ui/logout")
     async def logout(request: Request) -> Response:
         """End the session."""
-        _same_site(request)
+        require_same_site(request.headers)
         if sessions is not None:
             sessions.end(session_of(request.scope))
         answer = RedirectResponse(LOGIN, 303)
@@ -75,7 +75,7 @@ def router(pages: Pages, sessions: Sessions | None, overview: OverviewPort) -> A
 
 async def _form(request: Request) -> dict[str, str]:
     """What the form says, each name once."""
-    _same_site(request)
+    require_same_site(request.headers)
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -83,15 +83,6 @@ async def _form(request: Request) -> dict[str, str]:
             raise ValidationError(f"the form is larger than {MOST_BYTES} bytes")
     found = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
     return {name: values[0] for name, values in found.items()}
-
-
-def _same_site(request: Request) -> None:
-    """ForbiddenError where another site had the browser send this."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        raise ForbiddenError("this form was sent from another site")
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ForbiddenError("this form was sent from another site")
 
 
 def _local(target: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +17,8 @@ from typing import Any, Final
 from ...api.api_tokens import ApiToken, CreatedToken, new_secret
 from ...api.auth import Holder, Role, hashed
 from ...api.happened import Happened
+from ...api.tenancy import name_problems
+from ...api.viewer import PERMISSIONS
 from ...crd_like_specs.errors import (
     NotFoundError,
     Problem,
@@ -113,15 +115,28 @@ class IssuedTokens:
 
     # What admins ask
 
-    async def create(self, name: str, role: str, ttl: int, by: str) -> CreatedToken:
-        """ttl: seconds, 0 for no end; by: who asks. ValidationError with every problem."""
-        problems = list(_problems(name, role, ttl))
+    async def create(
+        self,
+        name: str,
+        role: str,
+        ttl: int,
+        by: str,
+        project: str = "",
+        permissions: Collection[str] = (),
+    ) -> CreatedToken:
+        """ttl: seconds, 0 for no end; by: who asks; project: "" for one called as the holder is.
+        ValidationError with every problem.
+        """
+        project, given = project or name, tuple(sorted(set(permissions)))
+        problems = [*_problems(name, role, ttl), *_tenancy_problems(project, given)]
         if len(self._by_key) >= MOST:
             problems.append(Problem(f"there are {MOST} tokens already: revoke some"))
         if problems:
             raise ValidationError(problems)
         now, secret = self._now(), new_secret()
-        token = ApiToken(secrets.token_hex(8), name, role, now, now + ttl if ttl else 0.0, by)
+        token = ApiToken(
+            secrets.token_hex(8), name, role, now, now + ttl if ttl else 0.0, by, project, given
+        )
         key = hashed(secret)
         doc = {
             "hash": key.hex(),
@@ -130,10 +145,15 @@ class IssuedTokens:
             "createdAt": now,
             "expiresAt": token.expires_at,
             "createdBy": by,
+            "project": project,
+            "permissions": list(given),
         }
         await asyncio.wrap_future(self._store.submit([Put(TABLE, token.id, doc, expect=0)]))
         self._by_key[key] = _Kept(token, key, _holder(token))
-        self._note(Happened("TokenCreated", "Token", name, f"{token.id} as {role}", by=by))
+        words = f"{token.id} as {role} of project {project}"
+        if given:
+            words += f", may {', '.join(given)}"
+        self._note(Happened("TokenCreated", "Token", name, words, by=by))
         return CreatedToken(secret, token)
 
     async def revoke(self, id_: str, by: str) -> ApiToken:
@@ -167,12 +187,33 @@ def _problems(name: str, role: str, ttl: int) -> Iterator[Problem]:
         yield Problem("expected a time of ten years at most, or 0 for no end", "ttl")
 
 
+def _tenancy_problems(project: str, permissions: Collection[str]) -> Iterator[Problem]:
+    yield from name_problems(project, "project")
+    for unknown in sorted(set(permissions) - PERMISSIONS):
+        expected = ", ".join(sorted(PERMISSIONS))
+        yield Problem(f"{unknown!r:.40} is no permission: expected {expected}", "permissions")
+
+
 def _holder(token: ApiToken) -> Holder:
-    return Holder(Role(token.role), token.name, token.id, token.expires_at)
+    return Holder(
+        Role(token.role),
+        token.name,
+        token.id,
+        token.expires_at,
+        token.project,
+        frozenset(token.permissions),
+    )
 
 
 def _read(id_: str, doc: Any) -> _Kept:
     token = ApiToken(
-        id_, doc["name"], doc["role"], doc["createdAt"], doc["expiresAt"], doc["createdBy"]
+        id_,
+        doc["name"],
+        doc["role"],
+        doc["createdAt"],
+        doc["expiresAt"],
+        doc["createdBy"],
+        doc.get("project", "") or doc["name"],  # of before there were projects
+        tuple(doc.get("permissions", ())),
     )
     return _Kept(token, bytes.fromhex(doc["hash"]), _holder(token))

@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar
 
 import grpc.aio
 from cumulus.api.frames import ImageWanted
+from cumulus.api.gate import Gate
 from cumulus.api.gen.cumulus.v1 import agent_pb2_grpc
 from cumulus.api.interceptor import Interceptor
 from cumulus.api.options import CHANNEL_OPTIONS, SERVER_OPTIONS
@@ -291,7 +292,7 @@ class Served:
     async def start(self) -> int:
         await self.images.open()
         self._server = grpc.aio.server(
-            interceptors=[Interceptor(None)], options=list(SERVER_OPTIONS)
+            interceptors=[Interceptor(Gate(None))], options=list(SERVER_OPTIONS)
         )
         add: Any = agent_pb2_grpc.add_AgentServicer_to_server
         add(_Servicer(self.images), self._server)

@@ -59,7 +59,14 @@ def router(jobs: JobsPort) -> APIRouter:
         caller = (
             Caller()
             if known is None
-            else Caller(known.owner, known.role.value, known.token, known.expires_at)
+            else Caller(
+                known.owner,
+                known.role.value,
+                known.token,
+                known.expires_at,
+                known.viewer.owner,
+                tuple(sorted(known.permissions)),
+            )
         )
         return JSONResponse(models.caller(caller))
 

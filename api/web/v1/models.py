@@ -151,13 +151,16 @@ class Fence(Model):
 
 class CallerBody(Model):
     """Who calls. name: "" where it has none; role: "" where no tokens are configured; id: of the
-    token, "" for one of the configuration; expires_at: 0 for never.
+    token, "" for one of the configuration; expires_at: 0 for never; project: whose jobs it submits;
+    permissions: beyond its role.
     """
 
     name: str
     role: str
     id: str
     expires_at: float
+    project: str = ""
+    permissions: tuple[str, ...] = ()
 
 
 class JobUseBody(Model):

@@ -198,7 +198,8 @@ async def test_the_fleet(web: Web) -> None:
     (use,) = (await web("boss", "GET", "/usage"))["workers"]
     assert use["devices"] == [{"index": 0, "memoryUsed": 3, "utilizationMilli": 4}]
     assert (await web("his", "GET", "/server"))["platform"] == "fake"
-    assert (await web("his", "GET", "/whoami"))["name"] == "his"
+    caller = await web("his", "GET", "/whoami")
+    assert (caller["name"], caller["project"]) == ("his", "his")
     assert (await web("his", "GET", "/sources"))["items"] == []
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from cumulus.api.auth import Tokens
+from cumulus.api.gate import Gate
 from cumulus.api.web.guard import Guard
 from cumulus.controller.security.api_tokens import IssuedTokens
 from cumulus.controller.store import Store
@@ -32,7 +33,7 @@ async def test_a_stream_of_a_revoked_token_is_cut_off() -> None:
     issued = IssuedTokens(store, lambda: T)
     made = await issued.create("screen", "viewer", 0, "boss")
     app = Stream()
-    guard = Guard(app, Tokens({}, issued), None, lambda: T, local=False)
+    guard = Guard(app, Gate(Tokens({}, issued)), None, lambda: T, local=False)
     headers = [(b"authorization", f"Bearer {made.secret}".encode())]
     scope = {"type": "http", "path": "/ui/live", "method": "GET", "headers": headers}
     sent: list[Any] = []

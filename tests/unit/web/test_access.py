@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from cumulus.api.auth import Holder, Role, Tokens
+from cumulus.api.gate import Gate
 from cumulus.api.web.access import changes, check, roles_for
 from cumulus.api.web.guard import Guard
 from cumulus.crd_like_specs.errors import ForbiddenError
@@ -63,7 +64,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         return {"done": "yes"}
 
     tokens = Tokens({secret: Holder(role) for role, secret in SECRETS.items()})
-    transport = httpx.ASGITransport(Guard(app, tokens, None, lambda: 0.0, local=False))
+    transport = httpx.ASGITransport(Guard(app, Gate(tokens), None, lambda: 0.0, local=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://controller") as one:
         yield one
 

@@ -22,29 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from . import tenancy_pb2 as cumulus_dot_v1_dot_tenancy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63umulus/v1/tokens.proto\x12\ncumulus.v1\"=\n\x12\x43reateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0b\n\x03ttl\x18\x03 \x01(\x03\"C\n\x0c\x43reatedToken\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12#\n\x05token\x18\x02 \x01(\x0b\x32\x14.cumulus.v1.ApiToken\"n\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x12\x12\n\ncreated_by\x18\x06 \x01(\t\" \n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11ListTokensRequest\":\n\x12ListTokensResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.cumulus.v1.ApiToken\"\x0f\n\rWhoAmIRequest\"L\n\x0eWhoAmIResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nexpires_at\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63umulus/v1/tokens.proto\x12\ncumulus.v1\x1a\x18\x63umulus/v1/tenancy.proto\"\x85\x01\n\x12\x43reateTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0b\n\x03ttl\x18\x03 \x01(\x03\x12\x0f\n\x07project\x18\x04 \x01(\t\x12\x13\n\x0bpermissions\x18\x05 \x03(\t\x12 \n\x05quota\x18\x06 \x01(\x0b\x32\x11.cumulus.v1.Quota\"C\n\x0c\x43reatedToken\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12#\n\x05token\x18\x02 \x01(\x0b\x32\x14.cumulus.v1.ApiToken\"\x94\x01\n\x08\x41piToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x12\n\ncreated_at\x18\x04 \x01(\x01\x12\x12\n\nexpires_at\x18\x05 \x01(\x01\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12\x0f\n\x07project\x18\x07 \x01(\t\x12\x13\n\x0bpermissions\x18\x08 \x03(\t\" \n\x12RevokeTokenRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11ListTokensRequest\":\n\x12ListTokensResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.cumulus.v1.ApiToken\"\x0f\n\rWhoAmIRequest\"r\n\x0eWhoAmIResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nexpires_at\x18\x04 \x01(\x01\x12\x0f\n\x07project\x18\x05 \x01(\t\x12\x13\n\x0bpermissions\x18\x06 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cumulus.v1.tokens_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATETOKENREQUEST']._serialized_start=39
-  _globals['_CREATETOKENREQUEST']._serialized_end=100
-  _globals['_CREATEDTOKEN']._serialized_start=102
-  _globals['_CREATEDTOKEN']._serialized_end=169
-  _globals['_APITOKEN']._serialized_start=171
-  _globals['_APITOKEN']._serialized_end=281
-  _globals['_REVOKETOKENREQUEST']._serialized_start=283
-  _globals['_REVOKETOKENREQUEST']._serialized_end=315
-  _globals['_LISTTOKENSREQUEST']._serialized_start=317
-  _globals['_LISTTOKENSREQUEST']._serialized_end=336
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=338
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=396
-  _globals['_WHOAMIREQUEST']._serialized_start=398
-  _globals['_WHOAMIREQUEST']._serialized_end=413
-  _globals['_WHOAMIRESPONSE']._serialized_start=415
-  _globals['_WHOAMIRESPONSE']._serialized_end=491
+  _globals['_CREATETOKENREQUEST']._serialized_start=66
+  _globals['_CREATETOKENREQUEST']._serialized_end=199
+  _globals['_CREATEDTOKEN']._serialized_start=201
+  _globals['_CREATEDTOKEN']._serialized_end=268
+  _globals['_APITOKEN']._serialized_start=271
+  _globals['_APITOKEN']._serialized_end=419
+  _globals['_REVOKETOKENREQUEST']._serialized_start=421
+  _globals['_REVOKETOKENREQUEST']._serialized_end=453
+  _globals['_LISTTOKENSREQUEST']._serialized_start=455
+  _globals['_LISTTOKENSREQUEST']._serialized_end=474
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=476
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=534
+  _globals['_WHOAMIREQUEST']._serialized_start=536
+  _globals['_WHOAMIREQUEST']._serialized_end=551
+  _globals['_WHOAMIRESPONSE']._serialized_start=553
+  _globals['_WHOAMIRESPONSE']._serialized_end=667
 # @@protoc_insertion_point(module_scope)
