@@ -74,6 +74,7 @@ _SERVICES: Final = {
     "cumulus.v1.Agent": _AGENTS,
     "cumulus.v1.Templates": _CLIENTS,
     "cumulus.v1.Outputs": _READERS,
+    "cumulus.v1.Datasets": _CLIENTS,
     "cumulus.v1.Tenancy": _ADMINS,
 }
 _CUMULUS: Final = "/cumulus.v1.Cumulus/"
@@ -90,6 +91,7 @@ _METHODS: Final = {
     "/cumulus.v1.Tenancy/ListProjects": _READERS,
     **{f"{_CUMULUS}{method}": _ADMINS for method in _OF_ADMINS},
     "/cumulus.v1.Templates/Delete": _ADMINS,
+    "/cumulus.v1.Datasets/Read": _READERS,
     **{f"{_CUMULUS}{method}": _READERS for method in _OF_READERS},
 }
 

@@ -15,12 +15,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .auth import Tokens
+from .datasets import DatasetsPort
 from .gate import Gate
 from .gen.cumulus.v1 import (
     agent_pb2,
     agent_pb2_grpc,
     cumulus_pb2,
     cumulus_pb2_grpc,
+    datasets_pb2,
+    datasets_pb2_grpc,
     join_pb2,
     join_pb2_grpc,
     outputs_pb2,
@@ -45,6 +48,7 @@ from .ports import (
 )
 from .servicers.agent import AgentServicer
 from .servicers.cumulus import CumulusServicer
+from .servicers.datasets import DatasetsServicer
 from .servicers.join import JoinServicer
 from .servicers.outputs import OutputsServicer
 from .servicers.templates import TemplatesServicer
@@ -52,7 +56,17 @@ from .servicers.tenancy import TenancyServicer
 from .templates import TemplatesPort
 from .tenancy import ProjectsPort
 
-__all__ = ["AGENT", "CUMULUS", "JOIN", "OUTPUTS", "TEMPLATES", "Fleet", "GrpcServer", "TlsFiles"]
+__all__ = [
+    "AGENT",
+    "CUMULUS",
+    "DATASETS",
+    "JOIN",
+    "OUTPUTS",
+    "TEMPLATES",
+    "Fleet",
+    "GrpcServer",
+    "TlsFiles",
+]
 
 CUMULUS = cumulus_pb2.DESCRIPTOR.services_by_name["Cumulus"].full_name
 AGENT = agent_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
@@ -60,6 +74,7 @@ TEMPLATES = templates_pb2.DESCRIPTOR.services_by_name["Templates"].full_name
 TENANCY = tenancy_pb2.DESCRIPTOR.services_by_name["Tenancy"].full_name
 JOIN = join_pb2.DESCRIPTOR.services_by_name["Join"].full_name
 OUTPUTS = outputs_pb2.DESCRIPTOR.services_by_name["Outputs"].full_name
+DATASETS = datasets_pb2.DESCRIPTOR.services_by_name["Datasets"].full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,7 @@ class GrpcServer:
         images: ImagesPort | None = None,
         artifacts: ArtifactsPort | None = None,
         outputs: OutputsPort | None = None,
+        datasets: DatasetsPort | None = None,
         dataset_files: GivenPort | None = None,
         templates: TemplatesPort | None = None,
         listen: str,
@@ -128,6 +144,10 @@ class GrpcServer:
             add_templates: Any = templates_pb2_grpc.add_TemplatesServicer_to_server
             add_templates(TemplatesServicer(templates, self._cumulus.writes), server)
             services.append(TEMPLATES)
+        if datasets is not None:
+            add_datasets: Any = datasets_pb2_grpc.add_DatasetsServicer_to_server
+            add_datasets(DatasetsServicer(datasets, self._cumulus.writes), server)
+            services.append(DATASETS)
         if projects is not None:
             add_tenancy: Any = tenancy_pb2_grpc.add_TenancyServicer_to_server
             add_tenancy(TenancyServicer(projects, gate.audit, self._cumulus.writes), server)
