@@ -8,8 +8,9 @@ from loguru import logger
 from prometheus_client import CollectorRegistry
 
 from ..api.auth import is_loopback
+from ..api.datasets import DatasetsPort
 from ..api.outputs import OutputsPort
-from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, ImagesPort, JobsPort
+from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, GivenPort, ImagesPort, JobsPort
 from ..api.server import GrpcServer
 from ..api.templates import TemplatesPort
 from ..api.web.app import build_app
@@ -35,6 +36,8 @@ class Listeners:
         agents: AgentsPort,
         images: ImagesPort,
         artifacts: ArtifactsPort,
+        datasets: DatasetsPort,
+        dataset_files: GivenPort,
         outputs: OutputsPort,
         overview: Overview,
         probes: Probes,
@@ -50,6 +53,8 @@ class Listeners:
             agents=agents,
             images=images,
             artifacts=artifacts,
+            datasets=datasets,
+            dataset_files=dataset_files,
             outputs=outputs,
             listen=config.listen.grpc,
             tls=tls,
@@ -61,6 +66,8 @@ class Listeners:
             build_app(
                 jobs=jobs,
                 blobs=blobs,
+                outputs=outputs,
+                templates=templates,
                 overview=overview,
                 probes=probes,
                 registry=registry,

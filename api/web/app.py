@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from ..auth import Tokens
+from ..outputs import OutputsPort
 from ..gate import Gate
 from ..overview import OverviewPort
 from ..ports import BlobsPort, JobsPort
+from ..templates import TemplatesPort
 from . import dashboard, login
 from . import probes as probe_paths
 from .answers import add_errors
@@ -33,6 +35,8 @@ def build_app(
     *,
     jobs: JobsPort,
     blobs: BlobsPort,
+    outputs: OutputsPort,
+    templates: TemplatesPort,
     overview: OverviewPort,
     probes: Probes,
     registry: CollectorRegistry,
@@ -59,6 +63,13 @@ def build_app(
     app.include_router(login.router(pages, sessions, overview))
     app.include_router(dashboard.router(jobs, overview, pages, app.state.streams))
     streams = app.state.api_streams = Streams(app.state.streams.stopping)
-    app.mount("/v1", v1_face(jobs_port=jobs, blobs=blobs, open_streams=streams))
+    v1 = v1_face(
+        jobs_port=jobs,
+        blobs=blobs,
+        outputs_port=outputs,
+        templates_port=templates,
+        open_streams=streams,
+    )
+    app.mount("/v1", v1)
     app.mount("/runner", runner_face(jobs_port=jobs, overview=overview, options=runner))
     return app

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from ...outputs import OutputsPort
 from ...ports import BlobsPort, JobsPort
+from ...templates import TemplatesPort
 from ..faces import Face
 from ..live import Streams
-from . import code, fleet, jobs, streams
+from . import code, fleet, jobs, outputs, streams, templates
 
 _ABOUT = """The HTTP twin of the gRPC service `cumulus.v1.Cumulus`: the same objects, rules and errors.
 
 Bearer tokens where the controller has any. Resources are JSON or YAML, with the fields of files."""
 
 
-def face(*, jobs_port: JobsPort, blobs: BlobsPort, open_streams: Streams) -> Face:
+def face(
+    *,
+    jobs_port: JobsPort,
+    blobs: BlobsPort,
+    outputs_port: OutputsPort,
+    templates_port: TemplatesPort,
+    open_streams: Streams,
+) -> Face:
     """open_streams: those of all APIs."""
     app = Face("Cumulus", _ABOUT)
     app.include_router(jobs.router(jobs_port, blobs))
     app.include_router(streams.router(jobs_port, open_streams))
     app.include_router(fleet.router(jobs_port))
     app.include_router(code.router(blobs))
+    app.include_router(outputs.router(outputs_port, open_streams))
+    app.include_router(templates.router(templates_port, jobs_port))
     return app

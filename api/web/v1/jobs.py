@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from ....crd_like_specs.errors import NotFoundError, Problem, ValidationError
 from ....crd_like_specs.job import Job
+from ....crd_like_specs.template import Template
 from ....crd_like_specs.worker import Worker
 from ...auth import Role, require
 from ...ports import BlobsPort, JobsPort
@@ -73,9 +74,10 @@ def router(jobs: JobsPort, blobs: BlobsPort) -> APIRouter:
         results = []
         given = await bodies.resources(request)
         for resource in given:
-            if isinstance(resource, Worker):
+            if isinstance(resource, Worker | Template):
                 known = holder(request)
-                require(known.role if known else None, {Role.ADMIN}, "change workers")
+                what = f"change {resource.kind.lower()}s"
+                require(known.role if known else None, {Role.ADMIN}, what)
         for resource in given:
             done = await finish(seen(jobs, request).apply(resource, dry_run=dry_run))
             results.append(models.applied(done))

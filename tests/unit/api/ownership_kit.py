@@ -17,11 +17,15 @@ from cumulus.api.server import GrpcServer
 from cumulus.api.web.app import build_app
 from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
+from cumulus.chronos_bindings.agent.archive_outputs import take_outputs
+from cumulus.controller.runtime.left import Left
+from cumulus.controller.runtime.outputs import OutputsService
 from cumulus.controller.runtime.service import JobsService
 from cumulus.crd_like_specs.errors import CumulusError
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Job, JobSpec, Phase
 from cumulus.crd_like_specs.meta import ObjectMeta
+from cumulus.crd_like_specs.outputs import KeptOutputs
 from make import UID, job, lease
 from prometheus_client import CollectorRegistry
 from runtime_kit import ENVELOPE, Kit
@@ -46,6 +50,7 @@ class House:
 
     def __init__(self, folder: Path, tokens: Tokens | None = TOKENS) -> None:
         self.kit = Kit(folder)
+        self.left = Left(folder)
         parts = (
             self.kit.desired,
             self.kit.views,
@@ -65,6 +70,8 @@ class House:
         app = build_app(
             jobs=jobs,
             blobs=self.kit.blobs,
+            outputs=OutputsService(self.kit.records, self.left.outputs),
+            templates=self.kit.templates,
             overview=self.kit.overview,
             probes=probes,
             registry=CollectorRegistry(),
@@ -156,3 +163,29 @@ WRITES: dict[str, Make] = {
 async def listed(house: House, who: str, kind: str, **wanted: Any) -> list[str]:
     (page,) = await house.answers(who, "List", pb.ListRequest(kind=kind, **wanted))
     return sorted(convert.resource_from_proto(item).metadata.name for item in page.items)
+
+
+async def leave(house: House, name: str, folder: Path, **files: bytes) -> None:
+    """A job's attempt left these in /results; keys have `__` for a slash and `_d_` for a dot."""
+    left = folder / f"left-{name}"
+    for key, data in files.items():
+        path = left / key.replace("__", "/").replace("_d_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    tar = folder / f"{name}.tar"
+    taken = take_outputs(left, tar, limit=64 << 20)
+    assert taken is not None
+    job = house.kit.records.find_job(name)
+    content = tar.read_bytes()
+    upload = house.left.outputs.receive(job.metadata.uid, taken.digest, len(content), 0)
+    await upload.write(content)
+    await upload.commit()
+    kept = KeptOutputs(
+        digest=taken.digest,
+        files=len(files),
+        size=sum(map(len, files.values())),
+        attempt=job.status.attempt,
+        experiment=job.spec.outputs.experiment or name,
+    )
+    status = job.status.model_copy(update={"outputs": (kept,)})
+    await house.kit.put(job.model_copy(update={"status": status}))

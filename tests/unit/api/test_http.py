@@ -32,6 +32,8 @@ class Side:
         self.app = build_app(
             jobs=self.jobs,
             blobs=FakeBlobs(),
+            outputs=None,  # type: ignore[arg-type]  # nothing here asks for these
+            templates=None,  # type: ignore[arg-type]  # nor for these
             overview=FakeOverview(),
             probes=Probes(lambda: self.against["healthy"], lambda: self.against["ready"]),
             registry=self.registry,
