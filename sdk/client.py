@@ -29,10 +29,13 @@ from .operators import OperatorCalls
 from .outputs import OutputCalls
 from .pausing import PauseCalls
 from .submitting import Submissions
+from .templating import TemplateCalls
 
 
 @final
-class AsyncCumulusClient(Submissions, Observations, OutputCalls, PauseCalls, OperatorCalls, FunctionCalls):
+class AsyncCumulusClient(
+    Submissions, TemplateCalls, Observations, OutputCalls, PauseCalls, OperatorCalls, FunctionCalls
+):
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 
     server_url: HOST:PORT, or https://HOST:PORT. api_key: a bearer token; it is sent over TLS or

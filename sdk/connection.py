@@ -63,8 +63,9 @@ class Connection:
 
     token: sent as a bearer token, over TLS or to this machine only unless `insecure`.
     ca: PEM certificate of the authority to trust instead of the system's; it means TLS.
-    timeout: seconds a single call may take. patience: seconds a stream's server may be away
-    before UnavailableError. sleep: awaited between tries; tests give their own.
+    timeout: seconds a single call may take. patience: seconds a server that has answered before
+    may be away, such as while it is started anew, before UnavailableError; one that never did is
+    given up after a moment. sleep: awaited between tries; tests give their own.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Connection:
         self._sleep = sleep
         self._channel: grpc.aio.Channel | None = None
         self._stubs: dict[str, Any] = {}
+        self._answered = False
 
     async def close(self) -> None:
         """End every open call and the connection; a later call opens it again."""
@@ -131,7 +133,9 @@ class Connection:
         return None if message is _END else message
 
     async def retry(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """`attempt`, up to three times within a moment while the server can't be reached."""
+        """`attempt` anew while the server can't be reached: up to three times within a moment, or,
+        where it has answered before, as long as patience lasts.
+        """
 
         async def next_try() -> T:  # tenacity awaits what is a coroutine function only
             return await attempt()
@@ -139,6 +143,8 @@ class Connection:
         try:
             return await self._retrying(stop_after_attempt(3))(next_try)
         except BrokenError as e:
+            if self._answered:
+                return await self.come_back(e, attempt)
             raise e.cause from e
 
     async def come_back(self, cause: BrokenError, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -187,7 +193,7 @@ class Connection:
 
     async def _translated(self, make: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await make()
+            result = await make()
         except grpc.aio.AioRpcError as e:
             error = status.from_grpc(e)
             if _says_nothing(e, error):
@@ -200,7 +206,10 @@ class Connection:
                     if distrusted:
                         raise error from e  # no patience mends that
                 raise BrokenError(error) from e
+            self._answered = True
             raise error from e
+        self._answered = True
+        return result
 
 
 def _distrusted(details: str) -> str:

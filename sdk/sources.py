@@ -20,13 +20,14 @@ from ..api.walk import problems_of
 from ..crd_like_specs import codec, packing
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.job import Job
+from ..crd_like_specs.template import Template
 
 digest = packing.digest
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document and, for a job with code, the zip that its `spec.code.digest` names."""
+    """A document and, for a job or template with code, the zip that its digest names."""
 
     resource: Resource
     code: bytes | None = None
@@ -111,6 +112,9 @@ def _name(path: Path) -> str:
 
 
 def _packed(resource: Resource, folder: Path) -> Source:
+    if isinstance(resource, Template):
+        template, code = packing.resolve_template(resource, folder)
+        return Source(template, code)
     if not isinstance(resource, Job):
         return Source(resource)
     job, code = packing.resolve_code(resource, folder)

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from ..api.joining import NewToken
     from ..api.outputs import Output
     from ..crd_like_specs.job import Job
+    from ..crd_like_specs.template import Template
     from ..crd_like_specs.worker import Worker
     from .naming import Held
     from .outputs import JobOutputs
     from .stream import Event, LogsLost
     from .submitting import Args
+    from .templating import Given
     from .waiting import Goal
 
 
@@ -224,9 +226,55 @@ class CumulusClient(SyncFunctionCalls):
             )
         )
 
-    def outputs(
-        self, job: Job | Held | str, *, attempt: int = 0, wait: bool = True
-    ) -> JobOutputs:
+    def submit_template(
+        self,
+        template: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        overrides: Given = None,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """See AsyncCumulusClient.submit_template."""
+        return self._background.do(
+            self._client.submit_template(
+                template,
+                params,
+                overrides=overrides,
+                name=name,
+                labels=labels,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def run_template(
+        self,
+        template: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        overrides: Given = None,
+        name: str = "",
+        timeout: float | None = None,
+        progress: bool | None = None,
+    ) -> Any:
+        """See AsyncCumulusClient.run_template."""
+        return self._background.do(
+            self._client.run_template(
+                template,
+                params,
+                overrides=overrides,
+                name=name,
+                timeout=timeout,
+                progress=progress,
+            )
+        )
+
+    def delete_template(self, name: str) -> Template:
+        """See AsyncCumulusClient.delete_template."""
+        return self._background.do(self._client.delete_template(name))
+
+    def outputs(self, job: Job | Held | str, *, attempt: int = 0, wait: bool = True) -> JobOutputs:
         """See AsyncCumulusClient.outputs."""
         from .outputs import JobOutputs  # noqa: PLC0415 (importing the SDK costs little)
 

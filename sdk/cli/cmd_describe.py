@@ -29,7 +29,9 @@ def describe(
     ctx: typer.Context,
     kind: Annotated[
         str,
-        typer.Argument(help="job, lease, worker, source or dataset.", autocompletion=session.kinds),
+        typer.Argument(
+            help="job, lease, worker, source, dataset or template.", autocompletion=session.kinds
+        ),
     ],
     name: Annotated[
         str, typer.Argument(help="Name, or a job's uid.", autocompletion=session.names)

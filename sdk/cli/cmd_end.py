@@ -11,9 +11,10 @@ import typer
 from ...api import status as table
 from ...crd_like_specs.errors import CumulusError, ValidationError
 from ...crd_like_specs.job import Job
+from ...crd_like_specs.template import Template
 from .. import sources
 from ..client import AsyncCumulusClient
-from . import session, talk
+from . import output, session, talk
 
 app = typer.Typer()
 
@@ -44,25 +45,32 @@ def delete(
     ctx: typer.Context,
     jobs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[JOB...]", help="Names.", autocompletion=session.job_names),
+        typer.Argument(
+            metavar="[JOB...]",
+            help="Names; of a template: template/NAME.",
+            autocompletion=session.job_names,
+        ),
     ] = None,
     file: Annotated[
-        list[str] | None, typer.Option("--file", "-f", help="The jobs of these files.")
+        list[str] | None,
+        typer.Option("--file", "-f", help="The jobs and templates of these files."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Return when they are gone.")] = False,
 ) -> None:
     """End jobs and forget them with their logs and results."""
     names = [*(jobs or [])]
     if file:
-        names += [
-            one.resource.metadata.name
-            for one in sources.load(file, sys.stdin.buffer, pack=False)
-            if isinstance(one.resource, Job)
-        ]
+        found = [one.resource for one in sources.load(file, sys.stdin.buffer, pack=False)]
+        names += [one.metadata.name for one in found if isinstance(one, Job)]
+        names += [output.label(one) for one in found if isinstance(one, Template)]
     if not names:
         raise ValidationError("nothing to delete: expected names of jobs, or -f FILE")
 
     async def one(client: AsyncCumulusClient, name: str) -> str:
+        kind, slash, template = name.partition("/")
+        if slash and kind == "template":
+            await client.delete_template(template)
+            return f"{name} deleted"
         job = await client.delete(name)
         if wait:
             await client.wait(name, "delete")

@@ -30,6 +30,7 @@ _KINDS = {
     "worker": "Worker",
     "source": "Source",
     "dataset": "Dataset",
+    "template": "Template",
 }
 
 
@@ -38,7 +39,7 @@ def kind_of(word: str) -> str:
     found = _KINDS.get(word.lower().removesuffix("s"))
     if found is None:
         raise ValidationError(
-            f"there is no kind {word!r}: expected jobs, leases, workers, sources or datasets"
+            f"there is no kind {word!r}: expected jobs, leases, workers, sources, datasets or templates"
         )
     return found
 
@@ -49,7 +50,8 @@ def get(
     kind: Annotated[
         str,
         typer.Argument(
-            help="jobs, leases, workers, sources or datasets.", autocompletion=session.kinds
+            help="jobs, leases, workers, sources, datasets or templates.",
+            autocompletion=session.kinds,
         ),
     ],
     name: Annotated[
@@ -68,7 +70,7 @@ def get(
         bool, typer.Option("--all", help="Jobs that finished more than an hour ago too.")
     ] = False,
 ) -> None:
-    """List jobs, leases, workers, sources or datasets."""
+    """List jobs, leases, workers, sources, datasets or templates."""
     wanted = kind_of(kind)
     if watch:
         view = _View(wanted, format_)

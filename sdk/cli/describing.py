@@ -11,6 +11,7 @@ from ...crd_like_specs.job import Job, JobSpec, WorkerReason
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.meta import Condition
 from ...crd_like_specs.source import Source
+from ...crd_like_specs.template import ANNOTATION, Template
 from ...crd_like_specs.units import (
     format_bytes,
     format_cpus,
@@ -19,7 +20,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import datasets, kept, output, sources, using
+from . import datasets, kept, output, sources, templates, using
 
 Fields = list[tuple[str, str]]
 
@@ -48,21 +49,34 @@ def text(
     elif isinstance(obj, Dataset):
         used, made = obj.status.last_used_at, meta.creation_timestamp
         fields += datasets.described(obj, _when(used, now), _when(made, now))
+    elif isinstance(obj, Template):
+        fields += templates.described(obj)
     else:
         fields += _worker(obj, now, leases)
     fields += [("Labels", " ".join(f"{k}={v}" for k, v in sorted(meta.labels.items())))]
     parts = [_fields(fields)]
+    parts += _tables(obj, now, leases, uses)
+    return "\n".join(part for part in parts if part)
+
+
+def _tables(
+    obj: Resource, now: float, leases: Sequence[Lease], uses: Sequence[WorkerUse]
+) -> list[str]:
+    """What of it stands below its fields."""
+    parts: list[str] = []
     if isinstance(obj, Job):
         parts += [_attempts(obj, now), kept.table(obj.status.checkpoints, now)]
         parts += [reasons(obj.status.waiting_for)]
     if isinstance(obj, Worker):
-        own = [use for use in uses if use.worker == meta.name]
+        own = [use for use in uses if use.worker == obj.metadata.name]
         parts += [using.devices(obj, leases, own[0] if own else None), using.jobs(own)]
     if isinstance(obj, Source):
         parts.append(output.table(sources.files(obj)))
+    if isinstance(obj, Template):
+        parts.append(output.table(templates.parameters(obj)))
     if isinstance(obj, Job | Worker | Source):
         parts.append(_conditions(obj.status.conditions, now))
-    return "\n".join(part for part in parts if part)
+    return parts
 
 
 def why(answer: Why) -> str:
@@ -95,6 +109,7 @@ def _job(job: Job, now: float) -> Fields:
         ("Worker", status.worker),
         ("Devices", ",".join(str(index) for index in status.devices)),
         ("Exit code", "" if status.exit_code is None else str(status.exit_code)),
+        ("Template", job.metadata.annotations.get(ANNOTATION, "")),
         ("Runs", _what(spec)),
         ("GPU", _gpu(spec)),
         ("Resources", _resources(spec)),

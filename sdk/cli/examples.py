@@ -19,6 +19,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "run": (
         "cumulusctl run ./train --gpu 0.5 --duration 2h -r torch",
         "cumulusctl run ./train --arg epochs=3 --arg name=first",
+        "cumulusctl run --template echo_params -p message=hello -p number=3",
     ),
     "get": (
         "cumulusctl get jobs",
@@ -60,7 +61,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "extend": ("cumulusctl extend train 30m",),
     "cancel": ("cumulusctl cancel train",),
-    "delete": ("cumulusctl delete train --wait", "cumulusctl delete -f jobs/"),
+    "delete": (
+        "cumulusctl delete train --wait",
+        "cumulusctl delete -f jobs/",
+        "cumulusctl delete template/mine",
+    ),
     "cordon": ("cumulusctl cordon gpu-1",),
     "uncordon": ("cumulusctl uncordon gpu-1",),
     "drain": ("cumulusctl drain gpu-1 --wait --timeout 10m",),

@@ -13,6 +13,7 @@ from ...crd_like_specs.job import Job
 from ...crd_like_specs.lease import Lease, LeaseState
 from ...crd_like_specs.meta import API_VERSION
 from ...crd_like_specs.source import Source
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.units import (
     format_cpus,
     format_fraction,
@@ -20,7 +21,7 @@ from ...crd_like_specs.units import (
     show_bytes,
 )
 from ...crd_like_specs.worker import Worker
-from . import datasets, sources
+from . import datasets, sources, templates
 
 
 class Format(str, Enum):
@@ -41,6 +42,7 @@ _HEADERS = {
     "Worker": ["NAME", "STATUS", "DEVICES", "FREE", "CPUS", "MEMORY", "SEEN"],
     "Source": sources.HEADER,
     "Dataset": datasets.HEADER,
+    "Template": templates.HEADER,
 }
 _WIDE = {
     "Job": ["UID", "OWNER", "EXIT", "REASON", "MESSAGE"],
@@ -48,6 +50,7 @@ _WIDE = {
     "Worker": ["PLATFORM", "PARTITIONER", "AGENT", "DEVICE-NAMES"],
     "Source": sources.WIDE,
     "Dataset": datasets.WIDE,
+    "Template": templates.WIDE,
 }
 
 
@@ -92,6 +95,8 @@ def row(obj: Resource, now: float, *, wide: bool = False, leases: Sequence[Lease
     if isinstance(obj, Dataset):
         used, age = obj.status.last_used_at, obj.metadata.creation_timestamp
         return datasets.row(obj, ago(used, now), ago(age, now), wide=wide)
+    if isinstance(obj, Template):
+        return templates.row(obj, wide=wide)
     return _worker(obj, now, leases, wide=wide)
 
 

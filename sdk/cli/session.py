@@ -9,6 +9,7 @@ from typing import TypeVar
 import typer
 
 from ...crd_like_specs.errors import CumulusError
+from ...crd_like_specs.template import Template
 from ..client import AsyncCumulusClient
 from . import settings, talk
 from .given import Given
@@ -64,9 +65,26 @@ def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, "Dataset", incomplete)
 
 
+def template_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of templates, as `job_names`."""
+    return _names(ctx, "Template", incomplete)
+
+
+def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """`NAME=` of each parameter of the command's template, as `job_names`."""
+    name = str(ctx.params.get("template") or "")
+
+    async def words(client: AsyncCumulusClient) -> list[str]:
+        found = await client.get("Template", name)
+        assert isinstance(found, Template)
+        return [f"{one.name}=" for one in found.spec.parameters]
+
+    return complete(ctx, words, incomplete) if name else []
+
+
 def kinds(incomplete: str) -> list[str]:
     """Kinds of objects, for completion."""
-    there = ("jobs", "leases", "workers", "sources", "datasets")
+    there = ("jobs", "leases", "workers", "sources", "datasets", "templates")
     return [kind for kind in there if kind.startswith(incomplete)]
 
 

@@ -57,7 +57,7 @@ def test_get_says_what_is_not_there(ctl: Ctl) -> None:
     assert ctl("get", "job", "nobody") == 4
     assert ctl.err == "error: job 'nobody' not found\n"
     assert ctl("get", "pods") == 2
-    assert "expected jobs, leases, workers, sources or datasets" in ctl.err
+    assert "expected jobs, leases, workers, sources, datasets or templates" in ctl.err
 
 
 def test_describe_and_why(ctl: Ctl) -> None:
