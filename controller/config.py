@@ -42,6 +42,7 @@ from ..crd_like_specs.job import LONGEST
 from ..crd_like_specs.units import Bytes, Seconds
 from ..crd_like_specs.wording import describe
 from ..crd_like_specs.yaml_nodes import dotted
+from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
 from .platforms.registries import Registries, Registry
@@ -227,6 +228,7 @@ class Config(BaseSettings):
     image_spool: Bytes = Field(default=20 << 30, ge=1 << 30)
     registries: Annotated[tuple[RegistryConfig, ...], AfterValidator(_each_once)] = ()
     sources: Annotated[tuple[SourceConfig, ...], AfterValidator(each_source_once)] = ()
+    datasets: DatasetsConfig = DatasetsConfig()
     placement: Literal["firstFit", "bestFit"] = "firstFit"
     listen: ListenConfig = ListenConfig()
     data_dir: Path = Field(default_factory=default_data_dir)

@@ -37,6 +37,7 @@ from .runtime.agents import Agents
 from .runtime.artifact_gate import ArtifactGate
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
+from .runtime.dataset_part import DatasetPart
 from .runtime.desired import Admission, Desired
 from .runtime.embedded import EmbeddedAgent
 from .runtime.executor import Executor
@@ -156,7 +157,9 @@ class Controller:
         )
         embedded = config.agent.embedded
         self.health = Health(self.records, self.world, clock, embedded=embedded)
-        admission = Admission(platform.name, blobs)
+        self.datasets = DatasetPart(data / "datasets", config.datasets, self.records, clock)
+        self.metrics.registry.register(self.datasets.gauges)
+        admission = Admission(platform.name, blobs, self.datasets.port)
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)
         self.gitops = Sources(
             config.sources, self.records, desired, blobs, clock, self.health.unready
@@ -185,6 +188,8 @@ class Controller:
             agents=self.agents,
             images=self.images,
             artifacts=ArtifactGate(self.records, self._left),
+            datasets=self.datasets.port,
+            dataset_files=self.datasets.files,
             outputs=OutputsService(self.records, self._left.outputs),
             overview=Overview(self.records, self.world, self.history, clock),
             probes=Probes(self.health.unhealthy, self.health.unready),
@@ -197,6 +202,7 @@ class Controller:
         self.metrics.transition(old, new, rule)
         self.history.transition(old, new)
         self._left.transition(old, new)
+        self.datasets.transition(old, new)
 
     def _overran(self, seconds: float) -> None:
         self.metrics.overrun(seconds)
@@ -248,6 +254,7 @@ class Controller:
             self.security.keep(self.listeners.renewed),
             self.gitops.run(),
             self.reloading.run(),
+            self.datasets.upkeep.run(),
         ]
         if self.config.agent.embedded:
             parts.append((await self._agent()).run())

@@ -119,6 +119,7 @@ class DatasetStore:
         """Until what was dropped has left the disk."""
         if self._deleting is not None:
             await self._deleting
+            await asyncio.to_thread(self._empty)  # what came while that one was at it
 
     def _empty(self) -> None:
         for path in self._going.iterdir():

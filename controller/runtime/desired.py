@@ -33,7 +33,8 @@ from .records import Records, over
 
 _STANDS_IN: Final = {
     "Source": "an entry of `sources` in the controller's configuration, which it reads again at "
-    "SIGHUP"
+    "SIGHUP",
+    "Dataset": "made by `cumulusctl datasets put` or `import`",
 }
 _ASKED: Final = {"cancellation_timestamp": "CancelAsked", "deletion_timestamp": "DeleteAsked"}
 
