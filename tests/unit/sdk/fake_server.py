@@ -29,11 +29,11 @@ from .fake_streams import Streams
 class FakeServer(Streams):
     """See the module docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1:0") -> None:
         super().__init__()
         self._server = grpc.server(ThreadPoolExecutor(8))
         cumulus_pb2_grpc.add_CumulusServicer_to_server(self, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self.address = f"127.0.0.1:{self._server.add_insecure_port(address)}"
 
     def start(self) -> None:
         self._server.start()

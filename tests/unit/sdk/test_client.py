@@ -113,6 +113,33 @@ async def test_a_server_that_stays_away_ends_the_patience(server: FakeServer) ->
             await events_of(client.submit_and_stream(job()))
 
 
+async def test_a_server_that_has_answered_is_waited_for_by_every_call() -> None:
+    first = FakeServer()
+    first.start()
+    pauses = 0
+    again: list[FakeServer] = []
+
+    async def pause(_seconds: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        if pauses == 6:  # more than one that never answered is given
+            again.append(FakeServer(first.address))
+            again[0].start()
+        await asyncio.sleep(0.005)
+
+    async with AsyncCumulusClient(first.address, sleep=pause) as client:
+        before = await client.server_info()
+        first.stop()
+        assert await client.server_info() == before
+        assert pauses >= 6
+        again[0].stop()
+    pauses = 10
+    async with AsyncCumulusClient(first.address, sleep=pause) as client:
+        with pytest.raises(UnavailableError, match="cannot reach the controller"):
+            await client.server_info()
+    assert pauses == 12
+
+
 async def test_large_code_is_sent_only_where_it_is_not_known(
     server: FakeServer, client: AsyncCumulusClient
 ) -> None:
