@@ -7,6 +7,8 @@
     agent: {embedded: true}
     registries:  # from where workers may pull images that this machine's engine lacks
     - {server: registry.example.org, username: cumulus, passwordFile: /etc/cumulus/registry}
+    projects:  # limits, see controller/adr/0011-projects-and-quotas.md
+    - {name: vision, maxRunning: 4, gpuHours: 2.5, datasetBytes: 50Gi}
     sources:  # folders of specs that are made so, see controller/gitops/README.md
     - {name: nightly, path: /srv/jobs, prune: true}
 
@@ -36,6 +38,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ..api.auth import Holder, Role
+from ..api.viewer import PERMISSIONS
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.job import LONGEST
@@ -46,6 +49,7 @@ from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
 from .platforms.registries import Registries, Registry
+from .tenancy_settings import ProjectConfigs, RateConfig
 
 MAX_PORT = 65535
 MIN_TOKEN = 16
@@ -208,10 +212,12 @@ class Config(BaseSettings):
     registry that is not listed is never asked. placement: the first worker with room, or the one on which the
     least is left over. advertise: HOST under which workers reach this machine.
 
-    tokens_file: lines `role:token` or `role:name:token` (admin, submitter, viewer, agent); submitters see
-    the jobs of their own name only, and without one those of their own token; an agent with a name
-    is that worker, which others beyond this machine have to be without `tls.auto`. With it and
-    no such file there is one admin token, in `admin.token` of the data folder.
+    tokens_file: lines `role:token` or `role:name:token` (admin, submitter, viewer, agent), the name
+    perhaps with its project and permissions, as `ann@vision+root`; submitters see the jobs of their
+    project only, which is called like them where none is named, and without a name those of their
+    own token; an agent with a name is that worker, which others beyond this machine have to be
+    without `tls.auto`. With it and no such file there is one admin token, in `admin.token` of the
+    data folder. projects: limits that are changed here and nowhere else; rates: of calls.
     """
 
     model_config = SettingsConfigDict(
@@ -237,6 +243,8 @@ class Config(BaseSettings):
     tls: TlsConfig = TlsConfig()
     advertise: Host = ""
     tokens_file: Path | None = None
+    projects: ProjectConfigs = ()
+    rates: RateConfig = RateConfig()
     runner: RunnerConfig = RunnerConfig()
     insecure: bool = False
 
@@ -329,14 +337,33 @@ def read_tokens(path: Path) -> dict[str, Holder]:
                 "expected admin|submitter|viewer|agent, a colon, perhaps a name and a colon, "
                 f"and at least {MIN_TOKEN} characters without colons"
             )
-        elif name and not re.fullmatch(NAME_PATTERN, name[0]):
-            wrong = "expected a name of lower-case letters, digits and inner dashes"
-        elif token in tokens:
+        elif name:
+            wrong = _wrong_name(role, name[0])
+        if not wrong and token in tokens:
             wrong = "this token stands further up already: expected each one once"
         if wrong:
             raise ValidationError([Problem(wrong, file=str(path), line=number)])
-        tokens[token] = Holder(Role(role), name[0] if name else "")
+        tokens[token] = _holder(Role(role), name[0] if name else "")
     return tokens
+
+
+def _wrong_name(role: str, text: str) -> str:
+    """What is wrong with `name@project+permission`, "" where it is right."""
+    name, *permissions = text.split("+")
+    name, at, project = name.partition("@")
+    if not re.fullmatch(NAME_PATTERN, name) or (at and not re.fullmatch(NAME_PATTERN, project)):
+        return "expected a name of lower-case letters, digits and inner dashes"
+    if set(permissions) - PERMISSIONS:
+        return f"expected permissions of {', '.join(sorted(PERMISSIONS))}"
+    if role == Role.AGENT.value and (at or permissions):
+        return "expected an agent's name alone, which is its worker's"
+    return ""
+
+
+def _holder(role: Role, text: str) -> Holder:
+    name, *permissions = text.split("+")
+    name, _, project = name.partition("@")
+    return Holder(role, name, project=project, permissions=frozenset(permissions))
 
 
 def _read(path: Path) -> dict[str, Any]:

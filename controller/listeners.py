@@ -13,6 +13,7 @@ from ..api.outputs import OutputsPort
 from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, GivenPort, ImagesPort, JobsPort
 from ..api.server import GrpcServer
 from ..api.templates import TemplatesPort
+from ..api.tenancy import ProjectsPort
 from ..api.web.app import build_app
 from ..api.web.probes import Probes
 from ..api.web.runner.models import RunnerOptions
@@ -42,6 +43,7 @@ class Listeners:
         overview: Overview,
         probes: Probes,
         registry: CollectorRegistry,
+        projects: ProjectsPort,
     ) -> None:
         tls, tokens = security.tls, security.tokens
         self.ports = (0, 0)
@@ -59,6 +61,8 @@ class Listeners:
             listen=config.listen.grpc,
             tls=tls,
             tokens=tokens,
+            gate=security.gate,
+            projects=projects,
             fleet=security.fleet,
             join=security.join,
         )
@@ -72,6 +76,7 @@ class Listeners:
                 probes=probes,
                 registry=registry,
                 tokens=tokens,
+                gate=security.gate,
                 local=is_loopback(config.listen.http),
                 runner=RunnerOptions(config.runner.stale_after, config.runner.network),
             ),

@@ -35,6 +35,7 @@ from .platforms.swarm import SwarmPlatform
 from .reloading import Reloading
 from .runtime.agents import Agents
 from .runtime.artifact_gate import ArtifactGate
+from .runtime.audit import Audit
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
 from .runtime.dataset_part import DatasetPart
@@ -54,6 +55,7 @@ from .runtime.observers import PlatformObserver
 from .runtime.operations import Operations
 from .runtime.outputs import OutputsService
 from .runtime.overview import Overview
+from .runtime.projects import Projects
 from .runtime.queue import KeyQueue
 from .runtime.reconciler import ORPHAN, Reconciler
 from .runtime.records import open_records
@@ -68,6 +70,7 @@ from .runtime.workers import Signals, Workers
 from .runtime.world import World
 from .security.joining import Place
 from .security.setup import Security, place_of
+from .tenancy_settings import quotas_of
 
 EXIT_CONFIG = 2
 EXIT_FAILED = 1
@@ -88,6 +91,10 @@ class Controller:
         self.records = open_records(data / "store")
         telling = Telling.open(data / "events", clock, self.records)
         self.events, note = telling.events, telling.events.note
+        self.audit = Audit(clock, data / "audit")
+        projects = Projects(
+            self.records.store, clock.now, quotas_of(config.projects), note, self._projects_changed
+        )
         self.logs = Logs(data / "logs")
         blobs = Blobs(data / "blobs")
         self.images = Images(
@@ -108,7 +115,10 @@ class Controller:
             best_fit=config.placement == "bestFit",
             images=self.images.seen,
             marked=clock.marked,
+            limits=projects.limits,
         )
+        projects.used = self.world.quotas.use
+        projects.waiting = self.records.count_waiting
         queue = KeyQueue()
         self.metrics = Metrics(self.records, self.world, queue, clock)
         self.history = History(self.records, self.world, clock)
@@ -154,7 +164,10 @@ class Controller:
             clock.now,
             agent_token=self.beside.token,
             note=note,
+            audit=self.audit,
         )
+        if self.security.tokens is not None:
+            projects.named = self.security.tokens.projects
         embedded = config.agent.embedded
         self.health = Health(self.records, self.world, clock, embedded=embedded)
         self.datasets = DatasetPart(data / "datasets", config.datasets, self.records, clock)
@@ -194,6 +207,7 @@ class Controller:
             overview=Overview(self.records, self.world, self.history, clock),
             probes=Probes(self.health.unhealthy, self.health.unready),
             registry=self.metrics.registry,
+            projects=projects,
         )
 
     # What happens, told to all who count it
@@ -218,6 +232,10 @@ class Controller:
 
     def _workers_changed(self) -> None:
         self.room.workers_changed()
+
+    def _projects_changed(self) -> None:
+        self.world.line.quota_moved()
+        self.room.freed()
 
     def _wanted_images(self, worker: str) -> Iterable[ImageWanted]:
         return self.agents.wanted_images(worker)
@@ -249,7 +267,7 @@ class Controller:
         await ship(self.templates)
         await self.listeners.start()
         parts = [self.loop.run(), self.observer.run(), self.upkeep.run(), self._say_ready()]
-        parts += [self.images.run(), self.history.run(), self.events.run()]
+        parts += [self.images.run(), self.history.run(), self.events.run(), self.audit.run()]
         parts += [
             self.security.keep(self.listeners.renewed),
             self.gitops.run(),
@@ -277,6 +295,7 @@ class Controller:
             await self.images.close()
             await self.chosen.platform.close()
             self.events.close()
+            self.audit.close()
             self.logs.close()
             self.records.store.close()
 

@@ -23,16 +23,22 @@ AT_ONCE: Final = 16
 
 
 class Applier:
-    """Of one source."""
+    """Of one source. owner: whose its jobs are; who: as events name it."""
 
     def __init__(
-        self, desired: Desired, blobs: Blobs, inventory: Inventory, looker: Looker, owner: str
+        self,
+        desired: Desired,
+        blobs: Blobs,
+        inventory: Inventory,
+        looker: Looker,
+        owner: str,
+        who: str,
     ) -> None:
         self._desired = desired
         self._blobs = blobs
         self._inventory = inventory
         self._looker = looker
-        self._viewer = Viewer(owner, own_only=True)
+        self._viewer = Viewer(owner, own_only=True, who=who)
 
     async def carry_out(self, plan: SyncPlan, look: Look) -> dict[str, Failure]:
         """What went wrong, by job. Everything in it can be done twice; killed anywhere, the next

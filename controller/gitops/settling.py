@@ -16,11 +16,11 @@ from .declared import Declared, Reading
 
 
 class Settler:
-    """owner: whose the source's jobs are."""
+    """owner: whose the source's jobs are; who: as events name it."""
 
-    def __init__(self, desired: Desired, owner: str) -> None:
+    def __init__(self, desired: Desired, owner: str, who: str) -> None:
         self._desired = desired
-        self._viewer = Viewer(owner, own_only=True)
+        self._viewer = Viewer(owner, own_only=True, who=who)
 
     async def settled(self, readings: Sequence[Reading]) -> tuple[Reading, ...]:
         """The readings; a file with a job that reads what there is not is not taken, and keeps

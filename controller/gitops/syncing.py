@@ -71,8 +71,9 @@ class Syncing:
         self._hold = hold
         self._looker = Looker(config, values)
         self._inventory = Inventory(records.store, config.name, self._rules.owner)
-        self._applier = Applier(desired, blobs, self._inventory, self._looker, self._rules.owner)
-        self._settler = Settler(desired, self._rules.owner)
+        owner, who = self._rules.owner, f"source {config.name}"
+        self._applier = Applier(desired, blobs, self._inventory, self._looker, owner, who)
+        self._settler = Settler(desired, owner, who)
         self._first = True
         self._record: Source | None = None
 

@@ -1,8 +1,8 @@
-"""Events on disk: lines of JSON in segments that expire by whole files. I/O: one folder.
+"""Events, and calls, on disk: lines of JSON in segments that expire by whole files. I/O: one folder.
 
 Beside the store on purpose: an event is worth no commit. Lines are written a few times a second,
 without waiting for the disk; a power cut may take the last of them, and nothing else. Used by
-`events.py`, which keeps the newest in memory.
+`ring.py`, which keeps the newest in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 from loguru import logger
@@ -22,34 +22,51 @@ SEGMENT_BYTES: Final = 1 << 20
 """A file that has come to this is followed by another."""
 
 _PREFIX: Final = "events."
-_FIELDS: Final = frozenset(field.name for field in fields(Happened))
 
 
-class EventJournal:
-    """folder: made where it is not there. OSError reaches whoever calls."""
+class Line(Protocol):
+    """A frozen dataclass of plain values. sequence: rises; time: POSIX seconds."""
 
-    def __init__(self, folder: Path) -> None:
+    @property
+    def sequence(self) -> int:
+        """Rises, never comes again."""
+
+    @property
+    def time(self) -> float:
+        """POSIX seconds."""
+
+
+T = TypeVar("T", bound=Line)
+
+
+class Journal(Generic[T]):
+    """folder: made where it is not there; kind: of which lines are. OSError reaches whoever calls."""
+
+    def __init__(self, folder: Path, kind: type[T]) -> None:
+        plain: Any = kind
+        self._kind, self._names = kind, frozenset(field.name for field in fields(plain))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder = folder
         self._written = SEGMENT_BYTES  # so that the first line begins a file of its own
 
-    def read(self) -> Iterator[Happened]:
+    def read(self) -> Iterator[T]:
         """Everything there is, oldest first; a line that was cut off is passed over."""
         for path in self._segments():
             broken = 0
             for line in path.read_bytes().splitlines():
                 try:
-                    yield Happened(**{k: v for k, v in orjson.loads(line).items() if k in _FIELDS})
+                    found = orjson.loads(line).items()
+                    yield self._kind(**{k: v for k, v in found if k in self._names})
                 except (ValueError, TypeError, AttributeError):
                     broken += 1
             if broken:
                 logger.warning("{}: {} line(s) of events cannot be read", path, broken)
 
-    def write(self, events: Sequence[Happened]) -> None:
+    def write(self, events: Sequence[T]) -> None:
         """Append them, in order."""
         if not events:
             return
-        data = b"".join(orjson.dumps(asdict(event)) + b"\n" for event in events)
+        data = b"".join(orjson.dumps(_plain(event)) + b"\n" for event in events)
         if self._written >= SEGMENT_BYTES:
             self._path = self._folder / f"{_PREFIX}{events[0].sequence:020d}"
             self._written = 0
@@ -70,3 +87,14 @@ class EventJournal:
             for path in self._folder.glob(f"{_PREFIX}*")
             if path.name.removeprefix(_PREFIX).isdigit()
         )
+
+
+class EventJournal(Journal[Happened]):
+    """Of events."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, Happened)
+
+
+def _plain(line: Any) -> dict[str, Any]:
+    return asdict(line)

@@ -23,11 +23,12 @@ PROJECTS: Final = "projects"
 
 
 class Projects:
-    """configured: project → quota, of the configuration; now: POSIX seconds; note: keeps an event.
+    """configured: project → quota, of the configuration; now: POSIX seconds; note: keeps an event;
+    changed(): limits are others now.
 
     used(project): as `Quotas.use`; waiting(project): jobs that wait; dataset_bytes(project);
-    named(): the project of each token there is; changed(): limits are others now. All five are set
-    by whoever wires the parts, since those come later.
+    named(): the project of each token there is. All four are set by whoever wires the parts, since
+    those come later.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Projects:
         now: Callable[[], float],
         configured: Mapping[str, Quota] | None = None,
         note: Callable[[Happened], None] = lambda _: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._now = now
@@ -47,7 +49,7 @@ class Projects:
         self.waiting: Callable[[str], int] = lambda _: 0
         self.dataset_bytes: Callable[[str], int] = lambda _: 0
         self.named: Callable[[], Iterable[str]] = lambda: ()
-        self.changed: Callable[[], None] = lambda: None
+        self._changed = changed
         for name in {*self._kept, *self._configured}:
             self._reckon(name)
 
@@ -87,7 +89,7 @@ class Projects:
             self._kept[name] = quota
             self._reckon(name)
             self._note(Happened("QuotaChanged", "Project", name, shown(quota), by=by, owner=name))
-            self.changed()
+            self._changed()
         return await self.get(name)
 
     def check_dataset_bytes(self, owner: str, used: int, more: int) -> None:

@@ -202,6 +202,10 @@ class Records:
         """How many Pending jobs are ahead of it."""
         return bisect_left(self._line, in_line(job).order)
 
+    def count_waiting(self, owner: str) -> int:
+        """How many Pending jobs are of this project."""
+        return sum(one.owner == owner for one in self._waiting.values())
+
     def count_in(self, phase: Phase) -> int:
         """How many jobs are in the phase."""
         return self.store.count(JOBS, "phase", phase.value)

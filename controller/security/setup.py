@@ -18,7 +18,9 @@ from typing import Final
 import psutil
 from loguru import logger
 
+from ...api.audited import AuditPort
 from ...api.auth import Holder, Role, Tokens, is_loopback
+from ...api.gate import Gate
 from ...api.happened import Happened
 from ...api.joining import Joined
 from ...api.private_files import write_private
@@ -44,7 +46,8 @@ _WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not list
 
 class Security:
     """tls, tokens, fleet, join: as `GrpcServer` takes them. workers: every worker's record, by
-    name; place: what workers are told, asked each time; now: POSIX seconds; note: keeps an event.
+    name; place: what workers are told, asked each time; now: POSIX seconds; note: keeps an event;
+    audit: keeps a line of each call that changes something.
 
     StoreError where the data folder cannot keep the authority, ValidationError for wrong files.
     """
@@ -59,6 +62,7 @@ class Security:
         *,
         agent_token: str = "",
         note: Callable[[Happened], None] = lambda _: None,
+        audit: AuditPort | None = None,
     ) -> None:
         self._issued = IssuedTokens(store, now, note)
         self._config = config
@@ -81,6 +85,8 @@ class Security:
         elif config.tls.cert and config.tls.key:
             self.tls = TlsFiles(config.tls.cert, config.tls.key)
         self.tokens = self._tokens(agent_token)
+        self.gate = Gate(self.tokens, config.rates.limits, audit)
+        """Before every call of clients, by gRPC and HTTP alike."""
 
     async def give_own_agent(self, folder: Path, facts: Joined) -> bool:
         """Whether there is an identity in the folder now for the agent beside the controller."""

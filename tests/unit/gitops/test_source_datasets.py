@@ -59,7 +59,7 @@ async def test_a_file_is_as_its_record_until_the_content_is_another(
     assert first.spec.datasets[0].digest == ONE
     await source.settle()
     assert source.kit.records.job("train") == first
-    assert photos.viewer == Viewer("nightly", own_only=True)
+    assert photos.viewer == Viewer("nightly", own_only=True, who="source nightly")
     photos.digest = TWO
     await source.settle()
     again = source.kit.records.job("train")

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from cumulus.api.auth import Holder, Role
+from cumulus.api.rates import RateLimits
+from cumulus.api.tenancy import Quota
 from cumulus.controller.config import load_config, read_tokens
 from cumulus.controller.runtime.selectors import parse_selector
+from cumulus.controller.tenancy_settings import quotas_of
 from cumulus.crd_like_specs.errors import ValidationError
 
 
@@ -108,6 +111,48 @@ def test_a_tokens_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read_tokens(tmp_path / "binary")
 
 
+def test_projects_and_permissions_stand_with_the_name(tmp_path: Path) -> None:
+    lines = [
+        f"submitter:ann@vision+root:{'a' * 16}",
+        f"submitter:bob@vision:{'b' * 16}",
+        f"admin:boss+root:{'c' * 16}",
+    ]
+    assert read_tokens(write(tmp_path / "t", "\n".join(lines))) == {
+        "a" * 16: Holder(Role.SUBMITTER, "ann", project="vision", permissions=frozenset({"root"})),
+        "b" * 16: Holder(Role.SUBMITTER, "bob", project="vision"),
+        "c" * 16: Holder(Role.ADMIN, "boss", permissions=frozenset({"root"})),
+    }
+
+
+def test_projects_have_limits(tmp_path: Path) -> None:
+    text = """
+    projects:
+    - {name: vision, maxRunning: 4, gpuHours: 2.5, datasetBytes: 50Gi}
+    - {name: speech}
+    rates: {requests: 10, wrongTokens: 5}
+    """
+    config = load_config(write(tmp_path / "c.yaml", text))
+    assert quotas_of(config.projects) == {
+        "vision": Quota(running=4, gpu=2500, dataset_bytes=50 << 30),
+        "speech": Quota(),
+    }
+    assert config.rates.limits == RateLimits(requests=10, burst=2000, wrong_tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("projects: [{name: a}, {name: a}]", "a is given more than once"),
+        ("projects: [{name: a, maxRunning: -1}]", "projects[0].maxRunning"),
+        ("projects: [{name: A}]", "projects[0].name"),
+        ("rates: {burst: 0}", "rates.burst"),
+    ],
+)
+def test_wrong_limits_are_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        load_config(write(tmp_path / "c.yaml", text))
+
+
 def test_tokens(tmp_path: Path) -> None:
     lines = f"# comment\nadmin:{'a' * 16}\n\nagent:{'b' * 20}\nsubmitter:team-1:{'c' * 16}\n"
     assert read_tokens(write(tmp_path / "t", lines)) == {
@@ -126,6 +171,10 @@ def test_tokens(tmp_path: Path) -> None:
         ("submitter:" + "n" * 20 + ":short", "at least 16 characters"),
         ("submitter:a:b:" + "c" * 16, "without colons"),
         ("submitter:Team:" + "c" * 16, "a name of lower-case letters"),
+        ("submitter:ann@:" + "c" * 16, "a name of lower-case letters"),
+        ("submitter:ann@a@b:" + "c" * 16, "a name of lower-case letters"),
+        ("submitter:ann+boss:" + "c" * 16, "expected permissions of root"),
+        ("agent:w1@vision:" + "c" * 16, "an agent's name alone"),
         ("submitter::" + "c" * 16, "a name of lower-case letters"),
         ("submitter:" + "d" * 16, "expected each one once"),
     ],

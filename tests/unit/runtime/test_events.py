@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cumulus.api.happened import TYPES, EventQuery, Happened
 from cumulus.api.viewer import EVERYTHING, Viewer
-from cumulus.controller.runtime import event_journal, events
+from cumulus.controller.runtime import event_journal, events, ring
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.event_journal import EventJournal
 from cumulus.controller.runtime.events import Events
@@ -155,7 +155,7 @@ async def test_a_restart_goes_on_behind_what_was_written(tmp_path: Path) -> None
 async def test_what_is_noted_is_written_a_moment_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(ring, "FLUSH_SECONDS", 0.0)
     kept = Events(VirtualClock(1000.0), EventJournal(tmp_path))
     task = asyncio.ensure_future(kept.run())
     kept.note(happened("a"))
