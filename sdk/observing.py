@@ -16,6 +16,7 @@ from ..crd_like_specs.job import Job
 from . import follow, outcome
 from .connection import Connection
 from .errors import JobError, WaitTimeoutError
+from .large_results import whole
 from .naming import Held, name_of
 from .stream import Done, Event, LogsLost, Position
 from .waiting import Answer, Goal
@@ -124,7 +125,7 @@ class Observations:
             raise WaitTimeoutError(
                 f"job {name_of(job)!r} did not finish within {timeout:g} s; it goes on"
             ) from e
-        return outcome.result_of(done.job, done.envelope)
+        return await whole(self._connection, done.job, outcome.result_of(done.job, done.envelope))
 
     async def why(self, job: Job | Held | str) -> Why:
         """Why a job waits, per worker, or what became of it."""

@@ -148,13 +148,7 @@ class OutputCalls:
         They come a moment after the job's end: with `wait` they are waited for; what a job that
         still runs will leave is not. NotFoundError.
         """
-        request = pb.ListOutputsRequest(
-            job=name_of(job), attempt=attempt, wait=WAIT_SECONDS if wait else 0.0
-        )
-        found = set_from_proto(await self._connection.call("Outputs.List", request))
-        while wait and found.pending:
-            found = set_from_proto(await self._connection.call("Outputs.List", request))
-        return AsyncJobOutputs(found, self._connection)
+        return await listed(self._connection, name_of(job), attempt=attempt, wait=wait)
 
     async def experiment_outputs(self, experiment: str) -> list[Output]:
         """Those of the newest attempt of each job in it, the newest job first."""
@@ -165,6 +159,17 @@ class OutputCalls:
     async def download_output(self, output: Output, to: str | Path = ".") -> Path:
         """One of a listing, into a file, or under its own name into a folder that is there."""
         return await download(self._connection, output, to)
+
+
+async def listed(
+    connection: Connection, job: str, *, attempt: int = 0, wait: bool = True
+) -> AsyncJobOutputs:
+    """See `OutputCalls.outputs`. job: name or uid."""
+    request = pb.ListOutputsRequest(job=job, attempt=attempt, wait=WAIT_SECONDS if wait else 0.0)
+    found = set_from_proto(await connection.call("Outputs.List", request))
+    while wait and found.pending:
+        found = set_from_proto(await connection.call("Outputs.List", request))
+    return AsyncJobOutputs(found, connection)
 
 
 async def read(

@@ -18,6 +18,7 @@ from ..crd_like_specs.job import Job
 from . import follow, outcome, sources
 from .connection import Connection
 from .errors import WaitTimeoutError
+from .large_results import whole
 from .naming import Held, name_of
 from .progress.display import showing
 from .progress.view import JobView
@@ -113,7 +114,7 @@ class Submissions:
             raise WaitTimeoutError(
                 f"job {job.metadata.name!r} did not finish within {timeout:g} s; it goes on"
             ) from e
-        return outcome.result_of(done.job, done.envelope)
+        return await whole(self._connection, done.job, outcome.result_of(done.job, done.envelope))
 
     async def run_folder(
         self,

@@ -13,8 +13,14 @@ from typing import Any
 
 RESULT_MARK = "__cumulus_pickle__"
 ARRAYS_MARK = "__cumulus_arrays__"
+FILE_MARK = "__cumulus_file__"
 MOST = 47 << 20
-"""Bytes of a pickled result or of one with arrays: a result travels as JSON, of at most 64 MiB."""
+"""Bytes of a pickled result or of one with arrays: a result travels as JSON, of at most 64 MiB.
+What is larger goes by way of the job's outputs.
+"""
+
+FOLDER = ".cumulus-result"
+"""In the job's outputs: parts of its result that are too large to travel with it."""
 
 _FUNCTION = "_cumulus_function.pkl"
 _CALL = "_cumulus_call.pkl"
@@ -46,19 +52,21 @@ def main(
 
         value = asyncio.run(value)
     if result == "arrays":
-        return {ARRAYS_MARK: packed(value, [0])}
+        return {ARRAYS_MARK: packed(value, [0, 0])}
     if result != "pickle":
         return value
     import cloudpickle  # noqa: PLC0415 (only such a result needs it)
 
     data = cloudpickle.dumps(value)
-    _check_size(len(data))
+    if len(data) > MOST:
+        return {RESULT_MARK: _in_file("value.pkl", data)}
     return {RESULT_MARK: base64.b64encode(data).decode("ascii")}
 
 
 def packed(value: Any, total: list[int]) -> Any:
     """Value for JSON: containers as {"dict" | "list" | "tuple": items}, arrays as {"array": base64
-    of the .npy format}; what is neither stays. total: [bytes of arrays so far].
+    of the .npy format, or a file of it}; what is neither stays. total: [bytes of arrays so far,
+    files so far].
     """
     if isinstance(value, dict):
         return {"dict": [[packed(k, total), packed(v, total)] for k, v in value.items()]}
@@ -74,20 +82,31 @@ def packed(value: Any, total: list[int]) -> Any:
     if hasattr(value, "detach"):  # a tensor, perhaps of a device
         value = value.detach().cpu()
     array = numpy.asarray(value)
-    total[0] += array.nbytes
-    _check_size(total[0])
     buffer = io.BytesIO()
     numpy.save(buffer, array, allow_pickle=False)
+    if total[0] + array.nbytes > MOST:
+        total[1] += 1
+        return {"array": _in_file(f"array-{total[1]}.npy", buffer.getvalue())}
+    total[0] += array.nbytes
     return {"array": base64.b64encode(buffer.getvalue()).decode("ascii")}
 
 
-def _check_size(size: int) -> None:
-    if size > MOST:
+def _in_file(name: str, data: bytes) -> dict[str, str]:
+    """Leave it in the job's outputs, which come back too; where it is, and its SHA-256."""
+    import hashlib  # noqa: PLC0415 (only a large result needs these)
+    import os  # noqa: PLC0415 (same)
+
+    outputs = os.environ.get("CUMULUS_OUTPUTS")
+    if not outputs:
         raise ResultTooLargeError(
-            f"the result takes {size} bytes: a result may take {MOST}; return less of it (a "
-            "summary, a part, a smaller type), or let the job write it to storage that you read "
-            "(network=True)"
+            f"the result takes {len(data)} bytes: one may take {MOST}, and more only by way of "
+            "the job's outputs, which it has none of (outputs.size is 0); return less of it (a "
+            "summary, a part, a smaller type)"
         )
+    folder = Path(outputs) / FOLDER
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    return {FILE_MARK: f"{FOLDER}/{name}", "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import pickle
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from cumulus.api.outputs import Output, OutputRole, OutputSet
 from cumulus.api.server import GrpcServer
@@ -20,9 +22,13 @@ from cumulus.crd_like_specs.errors import (
     UnavailableError,
     ValidationError,
 )
+from cumulus.crd_like_specs.job import Job
 from cumulus.sdk import AsyncCumulusClient, CumulusClient
 from cumulus.sdk.cli import main
+from cumulus.sdk.functions import shipped
+from cumulus.sdk.functions.values import decode_result
 from cumulus.sdk.handle import JobHandle
+from cumulus.sdk.large_results import whole
 
 UID = "a" * 32
 FILES = {
@@ -258,3 +264,57 @@ async def test_on_the_command_line(
     assert (await run("outputs", "get", "train", "nothing"))[0] == 4
     assert (await run("outputs", "get", "train", "-o", "-"))[0] == 2
     assert (await run("outputs", "ls"))[0] == 2
+
+
+@pytest.mark.parametrize("kind", ["arrays", "pickle"])
+async def test_a_large_result_comes_by_way_of_the_outputs(
+    client: AsyncCumulusClient,
+    shelf: Shelf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(shipped, "MOST", 1000)
+    monkeypatch.setenv("CUMULUS_OUTPUTS", str(tmp_path))
+    value: Any = {"small": np.ones(3), "rest": [(np.arange(999), np.arange(500.0)), "x"]}
+    if kind == "arrays":
+        sent = {shipped.ARRAYS_MARK: shipped.packed(value, [0, 0])}
+    else:
+        value = list(range(5000))
+        sent = {shipped.RESULT_MARK: shipped._in_file("value.pkl", pickle.dumps(value))}
+    sent = json.loads(json.dumps(sent))
+    left = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in tmp_path.rglob("*.*")
+        if path.is_file()
+    }
+    assert len(json.dumps(sent)) < 1000
+    shelf.contents = left
+    shelf.outputs = [an_output(path, data) for path, data in left.items()]
+    job = Job.model_validate(
+        {
+            "metadata": {"name": "train", "uid": UID},
+            "spec": {"image": "i"},
+            "status": {"attempt": 1},
+        }
+    )
+    got = await whole(client._connection, job, sent)
+    if kind == "pickle":
+        with pytest.raises(ValidationError, match="trust_result=True"):
+            decode_result(got, trust=False)
+        assert decode_result(got, trust=True) == value
+    else:
+        back = decode_result(got, trust=False)
+        assert back["small"].tolist() == [1, 1, 1]
+        (first, second), word = back["rest"]
+        assert (first.tolist(), second.tolist(), word) == (
+            list(range(999)),
+            list(np.arange(500.0)),
+            "x",
+        )
+    shelf.outputs = []
+    with pytest.raises(
+        CumulusError, match=r"which was not kept: some left; a larger outputs\.size"
+    ):
+        await whole(client._connection, job, sent)
+    assert await whole(client._connection, job, {"plain": 1}) == {"plain": 1}
