@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import Field, field_validator, model_validator
@@ -119,6 +119,21 @@ class DatasetMount(Model):
             return {"name": self.name, "digest": self.digest, "path": self.path}
         known = {"digest": self.digest, "path": self.path, "format": self.format}
         return {**known, "filename": self.filename} if self.format == "file" else known
+
+
+def as_mounts(datasets: Iterable[str | Mapping[str, str]]) -> list[dict[str, str]]:
+    """As a file has them: of `NAME`, `NAME:/PATH` or a digest in place of the name, or of what is
+    so already.
+    """
+    found = []
+    for one in datasets:
+        if not isinstance(one, str):
+            found.append(dict(one))
+            continue
+        name, mark, path = one.partition(":/")
+        key = "digest" if name.startswith("sha256:") else "name"
+        found.append({key: name, **({"path": f"/{path}"} if mark else {})})
+    return found
 
 
 def check_mounts(mounts: Sequence[DatasetMount]) -> None:

@@ -20,6 +20,7 @@ from ..api.walk import problems_of
 from ..crd_like_specs import codec, packing
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.job import Job
+from ..crd_like_specs.job_datasets import as_mounts
 from ..crd_like_specs.template import Template
 
 digest = packing.digest
@@ -81,10 +82,12 @@ def folder_job(
     duration: float | str,
     requirements: Sequence[str],
     args: list[Any] | dict[str, Any] | None,
+    datasets: Sequence[str | Mapping[str, str]] = (),
 ) -> Job:
     """A job that runs the main() of this folder's (or zip's) main.py.
 
-    name: the folder's with a random end where not given; gpu_memory: None without a GPU.
+    name: the folder's with a random end where not given; gpu_memory: None without a GPU; datasets:
+    names, `NAME:/PATH`, or as files have them.
     """
     body = {
         "metadata": {"name": name or _name(path)},
@@ -94,6 +97,7 @@ def folder_job(
             "gpu": None if gpu_memory is None else {"memory": gpu_memory},
             "duration": duration,
             "args": [] if args is None else args,
+            "datasets": as_mounts(datasets),
         },
     }
     return _made(body)

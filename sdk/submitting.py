@@ -124,6 +124,7 @@ class Submissions:
         duration: float | str = 3600,
         requirements: Sequence[str] | None = None,
         args: Args | None = None,
+        datasets: Sequence[str | Mapping[str, str]] = (),
         name: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (a public argument, not a cancel scope)
         progress: bool | None = None,
@@ -131,7 +132,8 @@ class Submissions:
         """Run the main() of a folder's main.py and return its result, as `result` does.
 
         gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
-        duration: seconds, or text such as `90m`; name: made from the folder's where not given;
+        duration: seconds, or text such as `90m`; datasets: what it finds to read: names,
+        `NAME:/PATH`, or as files have them; name: made from the folder's where not given;
         progress: as of `Options`.
         """
         wanted, code = sources.one_job(
@@ -142,6 +144,7 @@ class Submissions:
                 duration=duration,
                 requirements=requirements or (),
                 args=args,
+                datasets=datasets,
             )
         )
         assert code is not None

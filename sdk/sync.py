@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..crd_like_specs.job import Job
     from ..crd_like_specs.template import Template
     from ..crd_like_specs.worker import Worker
+    from .datasets_sync import Datasets
     from .naming import Held
     from .outputs import JobOutputs
     from .stream import Event, LogsLost
@@ -208,6 +209,7 @@ class CumulusClient(SyncFunctionCalls):
         duration: float | str = 3600,
         requirements: Sequence[str] | None = None,
         args: Args | None = None,
+        datasets: Sequence[str | Mapping[str, str]] = (),
         name: str | None = None,
         timeout: float | None = None,
         progress: bool | None = None,
@@ -220,6 +222,7 @@ class CumulusClient(SyncFunctionCalls):
                 duration=duration,
                 requirements=requirements,
                 args=args,
+                datasets=datasets,
                 name=name,
                 timeout=timeout,
                 progress=progress,
@@ -288,6 +291,13 @@ class CumulusClient(SyncFunctionCalls):
     def download_output(self, output: Output, to: str | Path = ".") -> Path:
         """See AsyncCumulusClient.download_output."""
         return self._background.do(self._client.download_output(output, to))
+
+    @property
+    def datasets(self) -> Datasets:
+        """Data sets: bytes that jobs read. See AsyncDatasets."""
+        from .datasets_sync import Datasets  # noqa: PLC0415 (importing the SDK costs little)
+
+        return Datasets(self._client.datasets, self._background)
 
     # As they have always been: ids and dictionaries
 

@@ -58,7 +58,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="NAME[:PATH]",
-            help="With --template: mount it too; repeatable.",
+            help="What it finds to read, in /datasets/NAME or PATH; repeatable.",
             autocompletion=session.dataset_names,
         ),
     ] = None,
@@ -101,8 +101,8 @@ def run(
         )
         params = templates.given(param or ())
         raise typer.Exit(_run_template(ctx, template, params, wanted, name or "", limit))
-    if param or env or dataset or cpus or memory:
-        raise ValidationError("-p, --env, --dataset, --cpus and --memory go with --template")
+    if param or env or cpus or memory:
+        raise ValidationError("-p, --env, --cpus and --memory go with --template")
     share = gpu or "0.5"
     job = sources.folder_job(
         Path(folder),
@@ -111,6 +111,7 @@ def run(
         duration=duration or "1h",
         requirements=requirement or (),
         args=arguments(arg or []) or None,
+        datasets=dataset or (),
     )
     label = job.metadata.name
 

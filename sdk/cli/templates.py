@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...crd_like_specs.errors import ValidationError
+from ...crd_like_specs.job_datasets import as_mounts
 from ...crd_like_specs.parameters import Parameter
 from ...crd_like_specs.template import Bounds, Template
 
@@ -101,14 +102,8 @@ def overrides(
     if variables:
         body["env"] = variables
     if datasets:
-        body["datasets"] = [_dataset(one) for one in datasets]
+        body["datasets"] = as_mounts(datasets)
     return body
-
-
-def _dataset(text: str) -> dict[str, str]:
-    name, _, path = text.partition(":/")
-    key = "digest" if name.startswith("sha256:") else "name"
-    return {key: name, **({"path": f"/{path}"} if path else {})}
 
 
 def _runs(template: Template) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,8 @@ class Options:
     idempotency_key: the same call with the same key is one job, also from another process, and
     another call with it a ConflictError; a map numbers its inputs behind it, so that one begun
     again takes up what is done;
+    datasets: what it finds to read: names, `NAME:/PATH`, or as files have them; see
+    `cumulus.sdk.runtime.dataset_dir`;
     progress: show what the job does on stderr, None where that is a terminal or a notebook;
     spec: any further field of a job's spec, as in a file.
     """
@@ -48,6 +50,7 @@ class Options:
     result: Literal["json", "arrays"] = "json"
     trust_result: bool = False
     idempotency_key: str | None = None
+    datasets: Sequence[str | Mapping[str, str]] = ()
     progress: bool | None = None
     spec: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,6 +72,7 @@ def function_job(
 
     from ...api.walk import problems_of  # noqa: PLC0415 (same)
     from ...crd_like_specs.job import Job  # noqa: PLC0415 (same)
+    from ...crd_like_specs.job_datasets import as_mounts  # noqa: PLC0415 (same)
 
     resources = {"cpus": options.cpus, "memory": options.ram}
     gpu = {"memory": options.gpu_memory, "count": options.gpu_count, "type": options.gpu_type}
@@ -84,6 +88,7 @@ def function_job(
             "env": dict(options.env),
             "network": "Egress" if options.network else "None",
             "retry": {"limit": options.retries, "on": ["WorkerLost", "Rejected"], "backoff": 1},
+            "datasets": as_mounts(options.datasets),
             **options.spec,
         },
     }

@@ -8,7 +8,7 @@ import pydantic
 import pytest
 from cumulus.crd_like_specs.codec import dump_yaml, load_text
 from cumulus.crd_like_specs.job import Job, JobSpec
-from cumulus.crd_like_specs.job_datasets import TAKEN, DatasetMount
+from cumulus.crd_like_specs.job_datasets import TAKEN, DatasetMount, as_mounts
 
 DIGEST = f"sha256:{'ab' * 32}"
 KNOWN = {"digest": DIGEST, "size": 10, "extracted": 20, "format": "tar.gz"}
@@ -116,3 +116,14 @@ spec:
     again = load_text(dump_yaml(job))[0]
     assert isinstance(again, Job)
     assert again.spec == job.spec
+
+
+def test_datasets_may_be_written_short() -> None:
+    short = ["photos", "photos:/data/p", DIGEST, f"{DIGEST}:/d", {"name": "a", "path": "/b"}]
+    assert as_mounts(short) == [
+        {"name": "photos"},
+        {"name": "photos", "path": "/data/p"},
+        {"digest": DIGEST},
+        {"digest": DIGEST, "path": "/d"},
+        {"name": "a", "path": "/b"},
+    ]
