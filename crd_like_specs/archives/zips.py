@@ -139,13 +139,16 @@ class _Content:
                 packed = self._inflate.unconsumed_tail or self._raw(PIECE)
                 if not packed:
                     break
-                try:
-                    data = self._inflate.decompress(packed, most)
-                except zlib.error as e:
-                    raise refused(self._record.name, f"is broken: {e}") from e
+                data = self._inflated(self._inflate, packed, most)
         if not data:
             raise refused(self._record.name, f"is {self._left} bytes shorter than it says to be")
         return data
+
+    def _inflated(self, inflate: zlib._Decompress, packed: bytes, most: int) -> bytes:
+        try:
+            return inflate.decompress(packed, most)
+        except zlib.error as e:
+            raise refused(self._record.name, f"is broken: {e}") from e
 
     def _raw(self, most: int) -> bytes:
         self._file.seek(self._at)
@@ -157,8 +160,8 @@ class _Content:
     def _check(self) -> None:
         self._checked = True
         if self._inflate is not None and not self._inflate.eof:
-            more = self._inflate.decompress(self._inflate.unconsumed_tail or self._raw(PIECE), 1)
-            if more:
+            packed = self._inflate.unconsumed_tail or self._raw(PIECE)
+            if self._inflated(self._inflate, packed, 1):
                 raise refused(self._record.name, "is longer than it says to be")
         if self._crc != self._record.crc:
             raise refused(self._record.name, "is broken: its checksum is wrong")
