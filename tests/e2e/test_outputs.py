@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cumulus.api.gen.cumulus.v1 import outputs_pb2 as pb
-from cumulus.sdk import AsyncCumulusClient, CumulusClient
+from cumulus.sdk import AsyncCumulusClient, CumulusClient, Options
 from system import IMAGE, System, wait_for
 
 LEAVES = """
@@ -227,3 +227,19 @@ def _caught(folder: Path, size: int) -> int:
                 return there
         time.sleep(0.002)
     pytest.fail(f"nothing of it came within 90 s: {[p.name for p in folder.glob('*')]}")
+
+
+def test_a_large_result_comes_whole(system: System) -> None:
+    """Larger than what travels in a job's record: through its outputs, unseen by the caller."""
+
+    def spectrum(size: int) -> dict[str, Any]:
+        import numpy as np
+
+        return {"squares": np.arange(size, dtype=np.float64) ** 2, "size": size}
+
+    options = Options(gpu_memory=None, cpus="1", ram="1Gi", duration=120, result="arrays")
+    with CumulusClient(f"127.0.0.1:{system.grpc}") as client:
+        back = client.call(spectrum, [8_000_000], options=options)
+    assert back["size"] == len(back["squares"]) == 8_000_000
+    assert back["squares"][-1] == 7_999_999.0**2
+    system.clean()
