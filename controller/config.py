@@ -2,6 +2,8 @@
 
     platform: {type: swarm, endpoint: unix:///var/run/docker.sock}
     image: cumulus-job:latest
+    runtimes: {torch: "cumulus-job:torch"}  # other images for code, by `spec.runtime`
+    images: [alpine, "registry.example.org/**"]  # that jobs may bring; without it any
     listen: {grpc: 127.0.0.1:50051, http: 127.0.0.1:8080}
     dataDir: /var/lib/cumulus
     agent: {embedded: true}
@@ -41,6 +43,7 @@ from ..api.auth import Holder, Role
 from ..api.viewer import PERMISSIONS
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.identity import NAME_PATTERN
+from ..crd_like_specs.images import is_reference
 from ..crd_like_specs.job import LONGEST
 from ..crd_like_specs.units import Bytes, Seconds
 from ..crd_like_specs.wording import describe
@@ -48,6 +51,7 @@ from ..crd_like_specs.yaml_nodes import dotted
 from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
+from .platforms.allowed_images import check_pattern
 from .platforms.registries import Registries, Registry
 from .tenancy_settings import ProjectConfigs, RateConfig
 
@@ -96,6 +100,22 @@ def _registry(text: str) -> str:
     return text
 
 
+def _image(text: str) -> str:
+    if not is_reference(text):
+        raise PydanticCustomError(
+            "image", "'{given}' is no image: expected NAME[:TAG] or NAME@DIGEST", {"given": text}
+        )
+    return text
+
+
+def _pattern(text: str) -> str:
+    check_pattern(text)
+    return text
+
+
+RuntimeName = Annotated[str, Field(pattern=NAME_PATTERN)]
+ImageName = Annotated[str, AfterValidator(_image)]
+ImagePattern = Annotated[str, AfterValidator(_pattern)]
 ListenAddress = Annotated[str, AfterValidator(_address)]
 RegistryServer = Annotated[str, AfterValidator(_registry)]
 Host = Annotated[str, AfterValidator(_host)]
@@ -231,6 +251,8 @@ class Config(BaseSettings):
 
     platform: PlatformConfig = PlatformConfig()
     image: str = Field(default="cumulus-job:latest", min_length=1)
+    runtimes: dict[RuntimeName, ImageName] = Field(default_factory=dict)
+    images: tuple[ImagePattern, ...] | None = None
     image_spool: Bytes = Field(default=20 << 30, ge=1 << 30)
     registries: Annotated[tuple[RegistryConfig, ...], AfterValidator(_each_once)] = ()
     sources: Annotated[tuple[SourceConfig, ...], AfterValidator(each_source_once)] = ()

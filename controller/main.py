@@ -31,15 +31,17 @@ from .config import Config, default_data_dir, load_config
 from .config import __doc__ as config_help
 from .gitops.sources import Sources
 from .listeners import Listeners
+from .platforms.allowed_images import AllowedImages
 from .platforms.swarm import SwarmPlatform
 from .reloading import Reloading
+from .runtime.admission import Admission
 from .runtime.agents import Agents
 from .runtime.artifact_gate import ArtifactGate
 from .runtime.audit import Audit
 from .runtime.blobs import Blobs
 from .runtime.clock import SystemClock
 from .runtime.dataset_part import DatasetPart
-from .runtime.desired import Admission, Desired
+from .runtime.desired import Desired
 from .runtime.embedded import EmbeddedAgent
 from .runtime.executor import Executor
 from .runtime.follow import Streams
@@ -115,6 +117,7 @@ class Controller:
             best_fit=config.placement == "bestFit",
             images=self.images.seen,
             marked=clock.marked,
+            runtimes=config.runtimes,
             limits=projects.limits,
         )
         projects.used = self.world.quotas.use
@@ -172,7 +175,9 @@ class Controller:
         self.health = Health(self.records, self.world, clock, embedded=embedded)
         self.datasets = DatasetPart(data / "datasets", config.datasets, self.records, clock)
         self.metrics.registry.register(self.datasets.gauges)
-        admission = Admission(platform.name, blobs, self.datasets.port)
+        admission = Admission(
+            platform.name, blobs, self.datasets.port, config.runtimes, AllowedImages(config.images)
+        )
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)
         self.gitops = Sources(
             config.sources, self.records, desired, blobs, clock, self.health.unready

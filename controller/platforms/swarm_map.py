@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ...crd_like_specs.container_user import ids
 from ...crd_like_specs.identity import (
     JOB_UID,
     LABEL_FOLDER,
@@ -34,7 +35,6 @@ Json = Mapping[str, Any]
 OWNER: Final = "1"
 """Value of the owner's label, unless a platform is told another (see `SwarmPlatform`)."""
 
-USER: Final = f"{JOB_UID}:{JOB_UID}"
 WORK_DIR: Final = "/work"
 LOG_MAX_SIZE: Final = "256m"
 NANO: Final = 1_000_000_000
@@ -66,7 +66,7 @@ def create_body(service: ServiceSpec, image_id: str, owner: str = OWNER) -> dict
         "Image": image_id,
         "Labels": {**labels, LABEL_FOLDER: service.unit_dir},
         "Env": [f"{key}={value}" for key, value in sorted(_env(service).items())],
-        "User": USER,
+        "User": _user(service.user),
         "ReadOnly": True,
         "CapabilityDrop": ["ALL"],
         "Privileges": {"NoNewPrivileges": True},  # engines before API 1.44 ignore it
@@ -202,6 +202,12 @@ def _exit_code(state: ServiceState, status: Json) -> int | None:
         return None
     code = int(container["ExitCode"])
     return code or None  # a failed task's 0 means that its process never told
+
+
+def _user(user: str) -> str:
+    """Always with a group where it is a number: engines take group 0 for one that is not given."""
+    found = ids(user, JOB_UID)
+    return f"{found[0]}:{found[1]}" if found else user
 
 
 def _env(service: ServiceSpec) -> dict[str, str]:

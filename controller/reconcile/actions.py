@@ -28,7 +28,7 @@ class ServiceSpec:
     data: bytes of data that each process may have, 0 for no limit.
 
     image: id (`sha256:…`) or reference; command: argument list, empty for the image's own
-    entry point; args: appended to either; isolated: no network at all; stop_grace: seconds from SIGTERM to SIGKILL.
+    entry point; args: appended to either; user: UID[:GID] or a name of the image's, "" for that of all jobs; isolated: no network at all; stop_grace: seconds from SIGTERM to SIGKILL.
     unit_dir: the attempt's staging folder on the worker (`<staging_root>/<name>`).
     """
 
@@ -49,6 +49,7 @@ class ServiceSpec:
     pids: int = 256
     shm: int = 64 << 20
     data: int = 0
+    user: str = ""
     isolated: bool = True
     stop_grace: float = 10.0
 

@@ -15,7 +15,7 @@ from ...crd_like_specs.units import format_bytes, format_cpus, format_seconds, s
 class Ask:
     """cpus: thousandths of a core; memory: bytes; milli: thousandths of each of `count` devices
     (count 0: no GPU); kind: of device, lower case, "" any; duration: seconds; labels: what
-    `nodeSelector` says, by key; image: brings its own image; isolated: may have no network; data: bytes of its
+    `nodeSelector` says, by key; image: runs in another image than the job image; isolated: may have no network; data: bytes of its
     datasets as they are unpacked; datasets: their digests, sorted.
     """
 
@@ -46,7 +46,7 @@ def ask_of(spec: JobSpec) -> Ask:
         kind="" if kind == "any" else kind,
         duration=spec.duration,
         labels=tuple(sorted(spec.node_selector.items())),
-        image=spec.image is not None,
+        image=spec.image is not None or bool(spec.runtime),
         isolated=spec.network == "None",
         data=sum({m.digest: m.extracted for m in spec.datasets}.values()),
         datasets=tuple(sorted({m.digest for m in spec.datasets})),

@@ -11,7 +11,7 @@ from ...crd_like_specs.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class ImageSeen:
-    """reference: what a service is to use, the id where the controller's engine holds the image,
+    """name: what the job, or the runtime of its code, calls it, "" for the job image. reference: what a service is to use, the id where the controller's engine holds the image,
     else what the job says. obtainable: it can be brought to any worker, by the controller or by a
     registry. looked_at: when the engine was last asked, POSIX seconds.
     """
@@ -19,6 +19,7 @@ class ImageSeen:
     reference: str = ""
     obtainable: bool = True
     looked_at: float = math.inf
+    name: str = ""
 
 
 def has_image(worker: Worker, reference: str) -> bool:

@@ -20,8 +20,17 @@ from .timing import IMAGE_LOOK
 
 def image_missing(case: Case) -> Plan | None:
     """Neither the controller nor a registry can give the image, and no worker has it."""
-    name, image = case.job.spec.image, case.seen.image
-    if name is None or image.obtainable or case.lease is not None or case.service is not None:
+    image, name = case.seen.image, image_name(case)
+    if case.job.spec.runtime and not name and case.lease is None and case.service is None:
+        text = f"this controller has no runtime {case.job.spec.runtime!r} any more (runtimes)"
+        return case.end(
+            "runtime-missing",
+            Phase.FAILED,
+            cause=Cause.PREPARATION,
+            reason="RuntimeMissing",
+            message=text,
+        )
+    if not name or image.obtainable or case.lease is not None or case.service is not None:
         return None
     known = [seen.worker for seen in case.seen.workers if seen.known]
     if not known or any(has_image(worker, name) for worker in known):
@@ -36,6 +45,17 @@ def image_missing(case: Case) -> Plan | None:
         message=f"image {name!r} is neither on the controller's engine nor on any worker, and "
         f"the controller is not configured for its registry {registry_of(name)} (registries)",
     )
+
+
+def image_name(case: Case) -> str:
+    """What the job, or the runtime of its code, calls its image; "" for the job image."""
+    return case.job.spec.image or case.seen.image.name
+
+
+def job_image(case: Case) -> str:
+    """What a service for code uses, as far as its lease does not know better."""
+    seen = case.seen
+    return seen.image.reference if case.job.spec.runtime else seen.default_image
 
 
 def in_order(workers: Iterable[WorkerSeen], name: str, image: ImageSeen) -> tuple[WorkerSeen, ...]:

@@ -16,7 +16,7 @@ from .fitting import rental_left
 from .fleet import rented, with_room
 from .observed import WorkerSeen
 from .placement import Placement, Refusals, could_ever, find, largest
-from .rules_image import in_order, on_its_way
+from .rules_image import image_name, in_order, job_image, on_its_way
 from .service_spec import service_spec
 from .timing import (
     CLOCK_SLACK,
@@ -137,13 +137,13 @@ def find_place(case: Case) -> Plan | None:
     assert case.lease is None, "await-lease decides"
     assert case.service is None, "follow decides"
     seen, ask = case.seen, ask_of(case.job.lasting)
-    workers, image = seen.workers, case.job.spec.image
-    if image is not None:  # among many workers only those with room are looked at for the image
+    workers, image = seen.workers, image_name(case)
+    if image:  # among many workers only those with room are looked at for the image
         workers = in_order(with_room(ask, workers), image, seen.image)
     found = find(ask, workers, case.now, seen.claims, best_fit=seen.best_fit)
     if isinstance(found, Placement):
         return _take(case, found)
-    if image is not None:
+    if image:
         found = replace(found, workers=in_order(seen.workers, image, seen.image))
     impossible = _impossible(case, found) if case.job.spec.when_unschedulable == "Fail" else None
     return impossible or _wait_for_room(case, found)
@@ -290,7 +290,7 @@ def await_lease(case: Case) -> Plan | None:
             f"preparing took too long: the lease would outlast the rental of {lease.spec.worker}"
         )
         return case.unstarted("outlasts-rental", "RentalEnds", message, 0.0)
-    service = service_spec(case.job, lease, worker.worker, case.seen.default_image)
+    service = service_spec(case.job, lease, worker.worker, job_image(case))
     return case.act(
         "start",
         (CreateService(service),),

@@ -54,6 +54,7 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
         pids=spec.resources.pids,
         shm=spec.resources.shm,
         data=0 if code else _data_limit(lease),
+        user=spec.user,
         isolated=spec.network == "None",
         stop_grace=GRACE_SECONDS,
     )

@@ -139,8 +139,9 @@ class Agents:
         names = {self._world.default_image: self._job_image or self._world.default_image}
         for lease in self._records.leases_on(worker):
             job = None if lease.metadata.deletion_timestamp is not None else self._job_of(lease)
-            if job is not None and job.spec.image is not None:
-                names.setdefault(self._world.image_of(job).reference, job.spec.image)
+            image = self._world.image_of(job) if job is not None else None
+            if image is not None and image.name:
+                names.setdefault(image.reference, image.name)
         return self._images.given(names)
 
     async def report(self, report: NodeReport) -> None:

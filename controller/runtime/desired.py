@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakValueDictionary
 
 from loguru import logger
 
-from ...api.datasets import DatasetsPort
 from ...api.frames import Applied, Outcome, Resource
 from ...api.happened import Happened
 from ...api.viewer import EVERYTHING, Viewer
-from ...crd_like_specs import requirement_lines
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobStatus
-from ...crd_like_specs.packing import digest, pack, with_digest
 from ...crd_like_specs.worker import Worker, WorkerSpec
-from .blobs import Blobs
+from .admission import Admission
 from .clock import Clock
 from .dataset_refs import as_known, settled
 from .documents import IDEMPOTENCY
@@ -37,70 +33,6 @@ _STANDS_IN: Final = {
     "Dataset": "made by `cumulusctl datasets put` or `import`",
 }
 _ASKED: Final = {"cancellation_timestamp": "CancelAsked", "deletion_timestamp": "DeleteAsked"}
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What this controller can run at all. platform: `swarm`, `process` or `fake`; datasets: those
-    that jobs may name, None where there are none.
-    """
-
-    platform: str
-    blobs: Blobs
-    datasets: DatasetsPort | None = None
-
-    async def admit(self, job: Job, *, keep: bool) -> Job:
-        """The job as it may be stored: its code packed and named by digest.
-
-        keep: put code that came with the spec into the blob store; else code that is yet to be
-        uploaded is no problem. ValidationError with every problem that no waiting could mend.
-        """
-        problems = self._problems(job, uploaded=keep)
-        if problems:
-            raise ValidationError(problems, job_id=job.metadata.uid or job.metadata.name)
-        code = job.spec.code
-        if code is None or code.files is None:
-            return job
-        packed = _pack(job, code.files)
-        name = digest(packed)
-        if keep and await self.blobs.has(name) is None:
-            upload = await self.blobs.receive(name)
-            await upload.write(packed)
-            await upload.commit()
-        return with_digest(job, name)
-
-    def _problems(self, job: Job, *, uploaded: bool) -> list[Problem]:
-        problems = []
-        if job.spec.image is not None and self.platform == "process":
-            problems.append(
-                Problem(
-                    "the process platform runs code jobs only: "
-                    "expected spec.code, or a controller with platform swarm",
-                    path="spec.image",
-                )
-            )
-        code = job.spec.code
-        if code is not None and code.path is not None:
-            problems.append(
-                Problem(
-                    "a path means something on the client only: "
-                    "expected spec.code.digest of uploaded code, or spec.code.files",
-                    path="spec.code.path",
-                )
-            )
-        elif uploaded and code is not None and code.digest and self._lacks(code.digest):
-            problems.append(
-                Problem(f"{code.digest} was not uploaded: send it first", path="spec.code.digest")
-            )
-        problems += requirement_lines.problems(job.spec.requirements, "spec.requirements")
-        reserved = sorted(k for k in job.spec.env if k.startswith(("CUMULUS_", "CHRONOS_")))
-        problems += [
-            Problem("names beginning so are set by Cumulus", path=f"spec.env.{k}") for k in reserved
-        ]
-        return problems
-
-    def _lacks(self, digest: str) -> bool:
-        return self.blobs.size(digest) is None
 
 
 class Desired:
@@ -163,7 +95,7 @@ class Desired:
             known = self._records.job_with_key(idempotency_key, viewer.owner)
             if known is None:
                 return await self._submit(job, viewer)
-            again = await self._admission.admit(as_known(job, known), keep=False)
+            again = await self._admission.admit(as_known(job, known), keep=False, viewer=viewer)
             if again.spec.run_hash() != known.spec.run_hash():
                 raise ConflictError(
                     f"the idempotency key {idempotency_key!r} was given to another run, of job "
@@ -224,7 +156,7 @@ class Desired:
         may_change: bool,
         over_uid: str | None = None,
     ) -> Applied:
-        job = await self._admission.admit(job, keep=not dry_run)
+        job = await self._admission.admit(job, keep=not dry_run, viewer=viewer)
         job = await self.settled(job, viewer)
         while True:
             old = self._records.job(job.metadata.name)
@@ -302,17 +234,6 @@ class Desired:
             self._add(lease.spec.job_name)  # it may have to go elsewhere
         self._room()
         return written
-
-
-def _pack(job: Job, files: Mapping[str, str]) -> bytes:
-    try:
-        return pack({name: text.encode() for name, text in files.items()})
-    except ValidationError as error:
-        problems = [
-            replace(problem, path=" ".join(filter(None, ("spec.code.files", problem.path))))
-            for problem in error.problems
-        ]
-        raise ValidationError(problems, job_id=job.metadata.name) from error
 
 
 def _log(job: Job, what: str) -> None:

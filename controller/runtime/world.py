@@ -6,7 +6,8 @@ the log spools; read by the reconciler, `why`, metrics. Everything runs on the e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from ...crd_like_specs.identity import unit_name
@@ -51,7 +52,7 @@ class Blobs(Protocol):
 class World:
     """See the module docstring. `started`: POSIX seconds when this controller came up; best_fit:
     place jobs where least is left over, not on the first worker with room. images(reference):
-    what is known of an image that a job names. limits: of projects, see `Quotas`. marked: see `Clock.marked`.
+    what is known of an image that a job names. limits: of projects, see `Quotas`. runtimes: name → image of code that asks for it. marked: see `Clock.marked`.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class World:
         images: Callable[[str], ImageSeen] = ImageSeen,
         marked: Callable[[str], float | None] = lambda _: None,
         limits: LimitsOf = no_limits,
+        runtimes: Mapping[str, str] | None = None,
     ) -> None:
+        self._runtimes = runtimes or {}
         self._records = records
         self._logs = logs
         self._blobs = blobs
@@ -202,8 +205,11 @@ class World:
 
     def image_of(self, job: Job) -> ImageSeen:
         """The image that the job's service uses."""
-        name = job.spec.image
-        return ImageSeen(self.default_image) if name is None else self._images(name)
+        spec = job.spec
+        name = spec.image or self._runtimes.get(spec.runtime, "")
+        if name:
+            return replace(self._images(name), name=name)
+        return ImageSeen(obtainable=False) if spec.runtime else ImageSeen(self.default_image)
 
     def seen_orphan(self, uid: str, now: float) -> Seen:
         """What is left of a job that has no record."""

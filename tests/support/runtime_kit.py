@@ -13,10 +13,11 @@ from typing import Any
 from cumulus.api.frames import LeaseReport, LogStream, NodeReport, UnitRecord
 from cumulus.controller.platforms.fake import FakePlatform
 from cumulus.controller.reconcile.observed import Unready
+from cumulus.controller.runtime.admission import Admission
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.blobs import Blobs
 from cumulus.controller.runtime.clock import VirtualClock
-from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.desired import Desired
 from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.events import Events
 from cumulus.controller.runtime.executor import Executor

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cumulus.controller.reconcile.quota import Limits
+from cumulus.controller.runtime.admission import Admission
 from cumulus.controller.runtime.agents import Agents
 from cumulus.controller.runtime.clock import VirtualClock
-from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.desired import Desired
 from cumulus.controller.runtime.events import Events
 from cumulus.controller.runtime.executor import Executor
 from cumulus.controller.runtime.extending import Extending

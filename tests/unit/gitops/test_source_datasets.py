@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from cumulus.api.viewer import Viewer
-from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.admission import Admission
+from cumulus.controller.runtime.desired import Desired
 from cumulus.crd_like_specs.archives.entries import Format
 from cumulus.crd_like_specs.dataset import Dataset, DatasetSpec
 from cumulus.crd_like_specs.errors import NotFoundError

@@ -79,6 +79,16 @@ def test_service_and_container_bear_the_labels() -> None:
     assert container(CODE)["Labels"] == {**labels, "dev.cumulus.folder": CODE.unit_dir}
 
 
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [("", "1000:1000"), ("7", "7:7"), ("7:9", "7:9"), ("0", "0:0"), ("nobody", "nobody")],
+)
+def test_a_number_never_comes_without_its_group(asked: str, given: str) -> None:
+    made = container(replace(CODE, user=asked))
+    assert made["User"] == given
+    assert made["CapabilityDrop"] == ["ALL"]
+
+
 def test_the_container_has_no_power() -> None:
     made = container(CODE)
     assert made["Image"] == IMAGE

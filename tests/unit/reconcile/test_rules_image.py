@@ -165,3 +165,25 @@ def test_a_job_says_what_it_waits_for_on_its_worker() -> None:
     assert on_its_way(having(ID, reason=FETCHING).worker, ID) == ""
     assert on_its_way(having(ID).worker, ID) == ""
     assert on_its_way(worker(), ID) == ""
+
+
+def test_code_in_a_runtime_starts_where_its_image_is_or_can_be_had() -> None:
+    torch = job(runtime="torch")
+    held = ImageSeen(ID, name="job:torch")
+    nowhere = replace(NOWHERE, name="tool:1")
+    coming = replace(having("other"), awaits="does not have the job image yet")
+    assert placed(torch, workers=(having("other"), having(ID, name="n2")), image=held) == "n2"
+    assert placed(torch, workers=(coming,), image=held) == "n1"
+    assert placed(torch, workers=(having("tool:1"),), image=nowhere) == "n1"
+    assert placed(torch, workers=(having("other"),), image=nowhere) == "image-missing"
+    (action,) = plan(job(Phase.LEASING, runtime="torch"), seen(lease(), image=held), T).actions
+    assert isinstance(action, CreateService)
+    assert action.service.image == ID
+    assert [mount.target for mount in action.service.mounts] == ["/job", "/env"]
+
+
+def test_a_runtime_that_is_no_longer_configured_ends_its_jobs() -> None:
+    decision = plan(job(runtime="torch"), seen(image=ImageSeen(obtainable=False)), T)
+    assert decision.status is not None
+    assert (decision.rule, decision.status.reason) == ("runtime-missing", "RuntimeMissing")
+    assert "no runtime 'torch' any more" in decision.status.message

@@ -216,3 +216,18 @@ def test_bad_selectors(text: str) -> None:
 def test_selectors_with_empty_terms(text: str) -> None:
     with pytest.raises(ValidationError, match="nothing before or behind a comma"):
         parse_selector(text)
+
+
+def test_runtimes_and_allowed_images_are_checked(tmp_path: Path) -> None:
+    good = 'runtimes: {torch: "job:torch"}\nimages: [alpine, "r.example.org/**"]\n'
+    config = load_config(write(tmp_path / "c.yaml", good))
+    assert (config.runtimes, config.images) == (
+        {"torch": "job:torch"},
+        ("alpine", "r.example.org/**"),
+    )
+    assert load_config(None).images is None
+    bad = 'runtimes: {Torch: job, jax: "a b"}\nimages: ["https://x"]\n'
+    with pytest.raises(ValidationError) as caught:
+        load_config(write(tmp_path / "c.yaml", bad))
+    told = [problem.path.split(".")[0] for problem in caught.value.problems]
+    assert told == ["runtimes", "runtimes", "images[0]"]

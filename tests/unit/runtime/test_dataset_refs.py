@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from cumulus.api.frames import Outcome
 from cumulus.api.viewer import EVERYTHING
+from cumulus.controller.runtime.admission import Admission
 from cumulus.controller.runtime.dataset_gate import DatasetGate
 from cumulus.controller.runtime.dataset_refs import as_known, settled
-from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.desired import Desired
 from cumulus.crd_like_specs.errors import ForbiddenError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.job_datasets import DatasetMount

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import Outcome
-from cumulus.controller.runtime.desired import Admission, Desired
+from cumulus.controller.runtime.admission import Admission
+from cumulus.controller.runtime.desired import Desired
 from cumulus.controller.runtime.documents import IDEMPOTENCY
 from cumulus.crd_like_specs.errors import ConflictError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, Phase

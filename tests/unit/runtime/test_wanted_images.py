@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from cumulus.api.frames import ImageWanted
 from cumulus.controller.platforms.registries import Registries, Registry
+from cumulus.controller.runtime.admission import Admission
 from cumulus.controller.runtime.agents import Agents
+from cumulus.controller.runtime.desired import Desired
 from cumulus.controller.runtime.image_spool import ImageSpool
 from cumulus.controller.runtime.images import Images
 from cumulus.controller.runtime.world import World
@@ -47,6 +49,14 @@ class ImageKit(Kit):
             default_image=JOB.id,
             started=T,
             images=self.images.seen,
+            runtimes={"tools": "tool:1"},
+        )
+        self.desired = Desired(
+            self.records,
+            Admission("swarm", self.blobs, runtimes={"tools": "tool:1"}),
+            self.clock,
+            self.queue.add,
+            self._changed,
         )
         self.agents = Agents(
             self.records,
@@ -77,9 +87,9 @@ async def kit(tmp_path: Path) -> AsyncIterator[ImageKit]:
     one.close()
 
 
-async def leased(kit: ImageKit, name: str, image: str | None) -> None:
+async def leased(kit: ImageKit, name: str, image: str | None, runtime: str = "") -> None:
     """A job with a lease wanted on n1."""
-    job = await kit.submit(name, **({} if image is None else {"image": image}))
+    job = await kit.submit(name, runtime=runtime, **({} if image is None else {"image": image}))
     of = lease(LeaseState.PENDING, uid=job.metadata.uid)
     spec = of.spec.model_copy(update={"job_name": name})
     await kit.records.put_lease(of.model_copy(update={"spec": spec}))
@@ -99,6 +109,14 @@ async def test_a_worker_should_have_the_images_of_its_leases(kit: ImageKit) -> N
     assert {lease.image for lease in wanted.leases} == {JOB.id, TOOL.id}
     assert {lease.registry_auth for lease in wanted.leases} == {""}
     assert {image.id for image in kit.agents.wanted("n2").images} == {JOB.id}
+
+
+async def test_the_image_of_a_runtime_is_one_like_any_other(kit: ImageKit) -> None:
+    await leased(kit, "one", None, "tools")
+    wanted = kit.agents.wanted("n1")
+    assert {image.id for image in wanted.images} == {JOB.id, TOOL.id}
+    (code,) = wanted.leases
+    assert (code.image, bool(code.code_digest)) == (TOOL.id, True)
 
 
 async def test_what_is_in_a_registry_is_pulled_with_its_password_until_it_is_there(
