@@ -45,10 +45,9 @@ class DatasetMount(Model):
     name: of a dataset of the job's owner; digest: `sha256:<hex>` of its bytes as they were
     uploaded, of what the name stands for at the moment the job is submitted where only that is
     given; path: absolute folder in the container, /datasets/<name> where it is not given, or
-    /datasets/<first 12 hex digits>. A dataset that is no archive is a folder with one file.
-
-    The rest is the controller's, whatever is given. size: bytes as uploaded; extracted: bytes of its
-    files; format: of its bytes, `file` for what is no archive; filename: of such a file.
+    /datasets/<first 12 hex digits>; format: of its bytes, `file` for what is no archive and is a
+    folder with one file; filename: of that file; size: bytes as uploaded; extracted: bytes of its
+    files. All but name, digest and path is set by the controller, whatever is given.
     """
 
     name: str = ""
