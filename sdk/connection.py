@@ -22,9 +22,19 @@ from tenacity import (
 )
 
 from ..api import status
-from ..api.gen.cumulus.v1 import cumulus_pb2_grpc, outputs_pb2_grpc, templates_pb2_grpc
+from ..api.gen.cumulus.v1 import (
+    cumulus_pb2_grpc,
+    outputs_pb2_grpc,
+    templates_pb2_grpc,
+    tenancy_pb2_grpc,
+)
 from ..api.options import CHANNEL_OPTIONS
-from ..crd_like_specs.errors import CumulusError, UnavailableError, ValidationError
+from ..crd_like_specs.errors import (
+    CumulusError,
+    TooManyRequestsError,
+    UnavailableError,
+    ValidationError,
+)
 from .address import Address
 
 T = TypeVar("T")
@@ -46,12 +56,15 @@ _STUBS: dict[str, Callable[[grpc.aio.Channel], Any]] = {
     "": cumulus_pb2_grpc.CumulusStub,
     "Outputs": outputs_pb2_grpc.OutputsStub,
     "Templates": templates_pb2_grpc.TemplatesStub,
+    "Tenancy": tenancy_pb2_grpc.TenancyStub,
 }
 """A method is called `Service.Method`, or by its name alone where it is of `Cumulus`."""
 
 
 class BrokenError(Exception):
-    """The connection broke in a way that says nothing about the request: `cause` tells how."""
+    """The connection broke, or the server had no time for it: nothing is said about the request;
+    `cause` tells how.
+    """
 
     def __init__(self, cause: CumulusError) -> None:
         super().__init__(str(cause))
@@ -165,6 +178,8 @@ class Connection:
         try:
             return await self._retrying(over)(next_try)
         except BrokenError as e:
+            if isinstance(e.cause, TooManyRequestsError):
+                raise e.cause from e
             raise UnavailableError(
                 f"{self.address.target} did not come back within {self.patience:.0f} s: {e.cause}"
             ) from e
@@ -172,7 +187,7 @@ class Connection:
     def _retrying(self, stop: Any) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(BrokenError),
-            wait=_PAUSES,
+            wait=_pause,
             stop=stop,
             sleep=self._sleep,
             reraise=True,
@@ -196,6 +211,9 @@ class Connection:
             result = await make()
         except grpc.aio.AioRpcError as e:
             error = status.from_grpc(e)
+            if isinstance(error, TooManyRequestsError):
+                self._answered = True
+                raise BrokenError(error) from e
             if _says_nothing(e, error):
                 if e.code() is grpc.StatusCode.UNAVAILABLE:
                     distrusted = _distrusted(error.message)
@@ -210,6 +228,14 @@ class Connection:
             raise error from e
         self._answered = True
         return result
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds before the next try: as the server asked for, and never all clients at once."""
+    error = state.outcome.exception() if state.outcome else None
+    cause = error.cause if isinstance(error, BrokenError) else None
+    asked = cause.retry_after if isinstance(cause, TooManyRequestsError) else 0.0
+    return asked + _PAUSES(state)
 
 
 def _distrusted(details: str) -> str:

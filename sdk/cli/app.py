@@ -49,6 +49,7 @@ COMMANDS = {
     "schema": "cmd_schema",
     "config": "cmd_config",
     "auth": "cmd_auth",
+    "audit": "cmd_audit",
     "info": "cmd_info",
     "token": "cmd_token",
 }

@@ -98,9 +98,19 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "auth token create": (
         "cumulusctl auth token create alice --role submitter --ttl 90d --out alice.token",
         "cumulusctl auth token create dashboard --role viewer > dashboard.token",
+        "cumulusctl auth token create ci --project vision --max-running 4 --gpu-hours 2.5/day",
     ),
     "auth token list": ("cumulusctl auth token list",),
     "auth token revoke": ("cumulusctl auth token revoke 3f2a9c01b7d4e586",),
+    "auth quota": (
+        "cumulusctl auth quota",
+        "cumulusctl auth quota vision --gpu-hours 10 --dataset-bytes 50Gi",
+        "cumulusctl auth quota vision --max-running none",
+    ),
+    "audit": (
+        "cumulusctl audit --outcome refused --since 1h",
+        "cumulusctl audit --who alice --method Delete -o json",
+    ),
     "auth whoami": ("cumulusctl auth whoami", "cumulusctl --token-file alice.token auth whoami"),
     "version": ("cumulusctl version",),
 }
