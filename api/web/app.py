@@ -61,7 +61,7 @@ def build_app(
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(assets.router())
     app.include_router(login.router(pages, sessions, overview))
-    app.include_router(dashboard.router(jobs, overview, pages, app.state.streams))
+    app.include_router(dashboard.router(jobs, outputs, overview, pages, app.state.streams))
     streams = app.state.api_streams = Streams(app.state.streams.stopping)
     v1 = v1_face(
         jobs_port=jobs,

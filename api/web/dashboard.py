@@ -9,11 +9,13 @@ from fastapi.responses import HTMLResponse
 
 from ...crd_like_specs.errors import CumulusError
 from ...crd_like_specs.source import Source
+from ..outputs import OutputsPort
 from ..overview import OverviewPort
 from ..ports import JobsPort
 from ..servicers import checks
 from ..status import row
 from . import board, following
+from .downloads import Content, download
 from .guard import viewer
 from .live import Streams
 from .render import Pages, PageView
@@ -25,7 +27,9 @@ SOURCES: Final = 50
 """Shown at most."""
 
 
-def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Streams) -> APIRouter:
+def router(
+    jobs: JobsPort, outputs: OutputsPort, overview: OverviewPort, pages: Pages, streams: Streams
+) -> APIRouter:
     """Everything below `/` and `/ui/` but the login and the assets."""
     paths = APIRouter()
 
@@ -59,7 +63,8 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
         """The page with a job's panel, or for htmx the panel alone."""
         alone = "hx-request" in request.headers
         try:
-            detail = await following.detail_of(_seen(jobs, request), checks.name(name))
+            left = outputs.seen_by(viewer(request))
+            detail = await following.detail_of(_seen(jobs, request), left, checks.name(name))
         except CumulusError as error:
             code = row(error).http
             if alone:
@@ -70,6 +75,16 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
         if alone:
             return HTMLResponse(pages.panel(detail))
         return await page(request, detail)
+
+    @paths.get("/ui/job/{name}/outputs/{attempt}/{path:path}")
+    async def output(request: Request, name: str, attempt: int, path: str) -> Response:
+        """One file that a job left, as a download."""
+        left = outputs.seen_by(viewer(request))
+        found = await left.at(checks.name(name), path, attempt=checks.at_least_zero(attempt, "a"))
+        content = Content(path.rpartition("/")[2], found.size, found.digest, found.modified_at)
+        return await download(
+            request, content, lambda at, length: left.read(found, offset=at, length=length), streams
+        )
 
     @paths.get("/ui/sources")
     async def sources(request: Request) -> HTMLResponse:
@@ -85,19 +100,25 @@ def router(jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Stream
         """Columns of the plots for the last `window` seconds."""
         return [*columns(overview.samples(overview.now() - window))]
 
-    _add_streams(paths, jobs, overview, pages, streams)
+    _add_streams(paths, jobs, outputs, overview, pages, streams)
     return paths
 
 
 def _add_streams(
-    paths: APIRouter, jobs: JobsPort, overview: OverviewPort, pages: Pages, streams: Streams
+    paths: APIRouter,
+    jobs: JobsPort,
+    outputs: OutputsPort,
+    overview: OverviewPort,
+    pages: Pages,
+    streams: Streams,
 ) -> None:
     @paths.get("/ui/job/{name}/live")
     async def job_live(request: Request, name: str) -> Response:
         """The panel as it changes, and the log."""
         seen, job = _seen(jobs, request), checks.name(name)
         await seen.get("Job", job)
-        return streams.open(following.changes(seen, job, pages, streams, overview.subscribe))
+        left = outputs.seen_by(viewer(request))
+        return streams.open(following.changes(seen, left, job, pages, streams, overview.subscribe))
 
     @paths.get("/ui/live")
     async def live(request: Request, seen: Annotated[str, Query(max_length=40)] = "") -> Response:

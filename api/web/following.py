@@ -11,6 +11,7 @@ from typing import Any, Final
 from ...crd_like_specs.errors import CumulusError, NotFoundError
 from ..frames import LogRecord
 from ..happened import EventQuery, Happened
+from ..outputs import OutputsPort
 from ..ports import JobsPort
 from .live import Pace, Streams, event
 from .render import Pages
@@ -27,17 +28,21 @@ BYTES: Final = 512 << 10
 """Kept of what the browser has not been sent yet; of more, the oldest is left out."""
 
 
-async def detail_of(jobs: JobsPort, name: str, known: Sequence[Happened] = ()) -> JobDetail:
+async def detail_of(
+    jobs: JobsPort, outputs: OutputsPort, name: str, known: Sequence[Happened] = ()
+) -> JobDetail:
     """Everything about the job; known: events that were read before, oldest first. NotFoundError."""
     answer = await jobs.why(name)
     uid, last = answer.job.metadata.uid, known[-1].sequence if known else 0
     query = EventQuery(job=uid, after=last, tail=EVENTS)
     fresh = [event async for event in jobs.events(query)]
-    return job_detail(answer, [*known, *fresh][-EVENTS:])
+    left = (await outputs.of_job(uid)).outputs if answer.job.status.outputs else ()
+    return job_detail(answer, [*known, *fresh][-EVENTS:], left)
 
 
 async def changes(
     jobs: JobsPort,
+    outputs: OutputsPort,
     name: str,
     pages: Pages,
     streams: Streams,
@@ -55,7 +60,7 @@ async def changes(
             pace.begin()
             try:
                 known = last.events[::-1] if last is not None else ()
-                detail = await detail_of(jobs, name, known)
+                detail = await detail_of(jobs, outputs, name, known)
             except NotFoundError as error:
                 yield event("gone", pages.trouble(error.message))
                 return

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
 
 from ....crd_like_specs.job import Attempt, Job, JobSpec, WorkerReason
 from ....crd_like_specs.meta import Condition
-from ....crd_like_specs.units import format_bytes, format_cpus, format_seconds
+from ....crd_like_specs.units import format_bytes, format_cpus, format_seconds, show_bytes
 from ...frames import Why
 from ...happened import Happened
+from ...outputs import Output
 from .words import because, share, state, tone
 
 Facts = tuple[tuple[str, str], ...]
+
+OUTPUTS: Final = 50
+"""Shown at most; the rest is for `cumulusctl outputs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """One file that a job left. size: for people; url: of its download."""
+
+    path: str
+    role: str
+    size: str
+    attempt: int
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobDetail:
     """why: in the words of `cumulusctl why`; reasons: the table under it; waits: whether that is
-    the question. times: name and moment, those that are known; events: the newest first.
+    the question. times: name and moment, those that are known; events: the newest first; outputs: of
+    the newest attempt that left any, the first ones, and how many there are beyond.
     """
 
     name: str
@@ -37,10 +55,16 @@ class JobDetail:
     attempts: tuple[tuple[Attempt, str, str], ...]
     conditions: tuple[Condition, ...]
     events: tuple[Happened, ...] = ()
+    outputs: tuple[OutputRow, ...] = ()
+    more_outputs: int = 0
 
 
-def job_detail(answer: Why, events: Sequence[Happened] = ()) -> JobDetail:
-    """Everything about a job, with why it is where it is and what happened, oldest first."""
+def job_detail(
+    answer: Why, events: Sequence[Happened] = (), outputs: Sequence[Output] = ()
+) -> JobDetail:
+    """Everything about a job, with why it is where it is, what happened, oldest first, and what it
+    left.
+    """
     job = answer.job
     meta, status = job.metadata, job.status
     live = not status.phase.terminal
@@ -63,7 +87,14 @@ def job_detail(answer: Why, events: Sequence[Happened] = ()) -> JobDetail:
         ),
         conditions=status.conditions,
         events=tuple(reversed(events)),
+        outputs=tuple(map(_output, outputs[:OUTPUTS])),
+        more_outputs=max(0, len(outputs) - OUTPUTS),
     )
+
+
+def _output(one: Output) -> OutputRow:
+    url = f"/ui/job/{one.job}/outputs/{one.attempt}/{quote(one.path)}"
+    return OutputRow(one.path, one.role.value, show_bytes(one.size), one.attempt, url)
 
 
 def _facts(job: Job) -> list[tuple[str, str]]:

@@ -157,6 +157,7 @@ class Panel:
         self.jobs = FakeJobs(self.overview)
         events: Any = following.changes(
             self.jobs,  # type: ignore[arg-type]  # the verbs that read are all it uses
+            self.jobs,  # type: ignore[arg-type]  # its jobs left nothing
             job.metadata.name,
             PAGES,
             live.Streams(),

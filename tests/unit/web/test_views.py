@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from cumulus.api.frames import DeviceUsage, Why, WorkerUse
+from cumulus.api.outputs import Output, OutputRole
 from cumulus.api.overview import Board, PastLease, PlannedLease, Sample, WorkerNow
 from cumulus.api.web.views.detail import job_detail
 from cumulus.api.web.views.fleet import tiles, worker_row
@@ -206,6 +207,18 @@ def test_the_panel_remembers_the_attempts_before() -> None:
     assert (one.number, ran) == (1, "1m40s")
     assert message == "OutOfMemory: the job used more memory than it asked for"
     assert (detail.attempt, detail.end) == (2, NOW + 600)
+
+
+def test_the_panel_lists_what_a_job_left() -> None:
+    role, digest = OutputRole.WEIGHTS, f"sha256:{'a' * 64}"
+    left = [
+        Output(f"o{n}", f"a b/{n}#.pt", 2048, digest, role, "u1", "a", 2, "a") for n in range(60)
+    ]
+    detail = job_detail(Why(running("a"), "Running"), (), left)
+    assert (len(detail.outputs), detail.more_outputs) == (50, 10)
+    first = detail.outputs[0]
+    assert (first.path, first.role, first.size) == ("a b/0#.pt", "weights", "2Ki")
+    assert first.url == "/ui/job/u1/outputs/2/a%20b/0%23.pt"
 
 
 def test_series_are_columns_and_thinned_to_their_highest() -> None:
