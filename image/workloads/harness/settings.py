@@ -55,7 +55,8 @@ def parse(name: str, about: str, arguments: Sequence[str], env: Mapping[str, str
     option("scale", _scale, "1", "of each round's work, 0.001 to 100")
     option("rounds", _rounds, f"{least}-{most}", "a number, or LOW-HIGH to draw from")
     option("seconds", _seconds, str(seconds), "after which the run ends, complete or not")
-    option("results", str, "/results", "folder of the statistics")
+    kept = env.get("CUMULUS_OUTPUTS") or "/results"
+    option("results", str, kept, "folder of the statistics")
     return Settings(**vars(parser.parse_args(arguments)))
 
 
