@@ -19,7 +19,7 @@ from ...crd_like_specs.units import (
     format_seconds,
     show_bytes,
 )
-from ...crd_like_specs.worker import Worker
+from ...crd_like_specs.worker import Worker, WorkerStatus
 from . import datasets, kept, output, sources, templates, using
 
 Fields = list[tuple[str, str]]
@@ -113,6 +113,7 @@ def _job(job: Job, now: float) -> Fields:
         ("Runs", _what(spec)),
         ("GPU", _gpu(spec)),
         ("Resources", _resources(spec)),
+        ("Datasets", ", ".join(f"{m.label} at {m.path}" for m in job.spec.datasets)),
         ("Duration", _duration(job)),
         ("Network", spec.network),
         (
@@ -195,12 +196,19 @@ def _worker(worker: Worker, now: float, leases: Sequence[Lease]) -> Fields:
         ("Disk", show_bytes(status.disk) if status.disk else ""),
         ("Boot", status.boot_id),
         ("Images", str(len(status.images)) if status.images else ""),
+        ("Datasets", _kept_there(status)),
         ("Partitioner", status.partitioner),
         ("Isolation", "verified" if status.network_isolation else "no network isolation"),
         ("Agent", status.agent_version),
         ("Last seen", _when(status.last_heartbeat, now)),
         ("Available", _rental(worker.spec.available_until, now)),
     ]
+
+
+def _kept_there(status: WorkerStatus) -> str:
+    if not status.dataset_cache:
+        return ""
+    return f"{len(status.datasets)} there, at most {show_bytes(status.dataset_cache)}"
 
 
 def _attempts(job: Job, now: float) -> str:
