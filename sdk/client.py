@@ -23,6 +23,7 @@ from typing import Any, final
 from . import trust
 from .address import DEFAULT_SERVER, Address
 from .connection import Connection, Sleep
+from .datasets import DatasetCalls
 from .functions.client import FunctionCalls
 from .observing import Observations
 from .operators import OperatorCalls
@@ -34,7 +35,14 @@ from .templating import TemplateCalls
 
 @final
 class AsyncCumulusClient(
-    Submissions, TemplateCalls, Observations, OutputCalls, PauseCalls, OperatorCalls, FunctionCalls
+    Submissions,
+    TemplateCalls,
+    DatasetCalls,
+    Observations,
+    OutputCalls,
+    PauseCalls,
+    OperatorCalls,
+    FunctionCalls,
 ):
     """A connection to one controller, opened by the first call, shared by all, to be closed.
 

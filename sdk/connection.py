@@ -24,6 +24,7 @@ from tenacity import (
 from ..api import status
 from ..api.gen.cumulus.v1 import (
     cumulus_pb2_grpc,
+    datasets_pb2_grpc,
     outputs_pb2_grpc,
     templates_pb2_grpc,
     tenancy_pb2_grpc,
@@ -54,6 +55,7 @@ _PAUSES = wait_random_exponential(multiplier=0.05, max=2)
 
 _STUBS: dict[str, Callable[[grpc.aio.Channel], Any]] = {
     "": cumulus_pb2_grpc.CumulusStub,
+    "Datasets": datasets_pb2_grpc.DatasetsStub,
     "Outputs": outputs_pb2_grpc.OutputsStub,
     "Templates": templates_pb2_grpc.TemplatesStub,
     "Tenancy": tenancy_pb2_grpc.TenancyStub,
@@ -131,6 +133,16 @@ class Connection:
                 lambda: self._method(method)(_each(requests()), metadata=self._metadata)
             )
         )
+
+    async def send(self, method: str, requests: AsyncIterator[Any]) -> Any:
+        """A client stream that is not begun anew. BrokenError, or CumulusError."""
+        return await self._translated(
+            lambda: self._method(method)(requests, metadata=self._metadata)
+        )
+
+    async def pause(self, seconds: float) -> None:
+        """Between two tries."""
+        await self._sleep(seconds)
 
     def open(self, method: str, request: Any) -> Any:
         """A call that streams back; read it with `read`, end it with `.cancel()`.

@@ -118,8 +118,10 @@ class Root:
                     os.close(fd)
                 fd = inner
         except OSError as error:
-            link = error.errno == errno.ELOOP
-            said = "it is a link, or lies behind one" if link else error.strerror or "unreadable"
+            link = error.errno in (errno.ELOOP, errno.ENOTDIR)
+            said = (
+                "a part of it is a link, or no folder" if link else error.strerror or "unreadable"
+            )
             raise NotFoundError(f"{self._shown(parts)} cannot be imported: {said}") from error
         return fd
 

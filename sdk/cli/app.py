@@ -36,6 +36,7 @@ COMMANDS = {
     "resume": "cmd_pause",
     "checkpoints": "cmd_pause",
     "outputs": "cmd_outputs",
+    "datasets": "cmd_datasets",
     "cancel": "cmd_end",
     "delete": "cmd_end",
     "cordon": "cmd_workers",

@@ -41,6 +41,24 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "cumulusctl outputs get train weights/model.pth -o model.pth",
         "cumulusctl outputs get train metrics.json -o -",
     ),
+    "datasets put": (
+        "cumulusctl datasets put photos/ --pin",
+        "cumulusctl datasets put table.csv --name prices --replace",
+        "cumulusctl datasets put arrays.zip --format file",
+    ),
+    "datasets import": (
+        "cumulusctl datasets import s3://research/public/photos.tar.gz",
+        "cumulusctl datasets import mount://shared/speech --name speech",
+    ),
+    "datasets ls": ("cumulusctl datasets ls", "cumulusctl datasets ls -o wide"),
+    "datasets get": ("cumulusctl datasets get photos",),
+    "datasets pin": ("cumulusctl datasets pin photos",),
+    "datasets unpin": ("cumulusctl datasets unpin photos",),
+    "datasets rm": ("cumulusctl datasets rm photos prices",),
+    "datasets download": (
+        "cumulusctl datasets download photos",
+        "cumulusctl datasets download prices -o - > prices.csv",
+    ),
     "events": (
         "cumulusctl events",
         "cumulusctl events train --since 1h",

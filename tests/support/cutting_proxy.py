@@ -46,6 +46,11 @@ class CuttingProxy:
         """All connections end after `count` more bytes to the client; one armed before goes first."""
         self._armed.append(count)
 
+    def cut_now(self) -> None:
+        """All connections end."""
+        self.cuts += 1
+        self._loop.call_soon_threadsafe(self._cut)
+
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
