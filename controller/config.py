@@ -43,7 +43,6 @@ from ..api.auth import Holder, Role
 from ..api.viewer import PERMISSIONS
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.identity import NAME_PATTERN
-from ..crd_like_specs.images import is_reference
 from ..crd_like_specs.job import LONGEST
 from ..crd_like_specs.units import Bytes, Seconds
 from ..crd_like_specs.wording import describe
@@ -51,7 +50,7 @@ from ..crd_like_specs.yaml_nodes import dotted
 from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
-from .platforms.allowed_images import check_pattern
+from .image_settings import ImageName, ImagePattern, RuntimeName
 from .platforms.registries import Registries, Registry
 from .tenancy_settings import ProjectConfigs, RateConfig
 
@@ -100,22 +99,6 @@ def _registry(text: str) -> str:
     return text
 
 
-def _image(text: str) -> str:
-    if not is_reference(text):
-        raise PydanticCustomError(
-            "image", "'{given}' is no image: expected NAME[:TAG] or NAME@DIGEST", {"given": text}
-        )
-    return text
-
-
-def _pattern(text: str) -> str:
-    check_pattern(text)
-    return text
-
-
-RuntimeName = Annotated[str, Field(pattern=NAME_PATTERN)]
-ImageName = Annotated[str, AfterValidator(_image)]
-ImagePattern = Annotated[str, AfterValidator(_pattern)]
 ListenAddress = Annotated[str, AfterValidator(_address)]
 RegistryServer = Annotated[str, AfterValidator(_registry)]
 Host = Annotated[str, AfterValidator(_host)]

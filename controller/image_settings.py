@@ -1,0 +1,30 @@
+"""What the configuration says of images: other job images by name, and which ones jobs may bring."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from ..crd_like_specs.identity import NAME_PATTERN
+from ..crd_like_specs.images import is_reference
+from .platforms.allowed_images import check_pattern
+
+
+def _image(text: str) -> str:
+    if not is_reference(text):
+        raise PydanticCustomError(
+            "image", "'{given}' is no image: expected NAME[:TAG] or NAME@DIGEST", {"given": text}
+        )
+    return text
+
+
+def _pattern(text: str) -> str:
+    check_pattern(text)
+    return text
+
+
+RuntimeName = Annotated[str, Field(pattern=NAME_PATTERN)]
+ImageName = Annotated[str, AfterValidator(_image)]
+ImagePattern = Annotated[str, AfterValidator(_pattern)]
