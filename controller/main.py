@@ -173,7 +173,10 @@ class Controller:
             projects.named = self.security.tokens.projects
         embedded = config.agent.embedded
         self.health = Health(self.records, self.world, clock, embedded=embedded)
-        self.datasets = DatasetPart(data / "datasets", config.datasets, self.records, clock)
+        self.datasets = DatasetPart(
+            data / "datasets", config.datasets, self.records, clock, projects
+        )
+        projects.dataset_bytes = self.datasets.records.bytes_of
         self.metrics.registry.register(self.datasets.gauges)
         admission = Admission(
             platform.name, blobs, self.datasets.port, config.runtimes, AllowedImages(config.images)
