@@ -3,7 +3,8 @@
 # newer ones, from a checkout of the controller's version.
 #
 #   worker.sh --controller HOST:50051 --token TOKEN [--name N] [--label K=V …]
-#             [--available-until TIME] [--image-archive FILE | --build-image] [--dry-run]
+#             [--available-until TIME] [--dataset-cache SIZE]
+#             [--image-archive FILE | --build-image] [--dry-run]
 #   worker.sh --uninstall
 #
 #   --controller       what the controller's machine printed, or `cumulusctl token create`
@@ -12,6 +13,7 @@
 #   --label            shown by `cumulusctl get workers`, for jobs' constraints; may be repeated
 #   --available-until  end of the rental, as `date` reads it ("2026-12-01 08:00 UTC", "+3 hours"):
 #                      no lease is placed past it
+#   --dataset-cache    what unpacked datasets may take of its disk, such as 200Gi (default: half)
 #   --image-archive    a `docker save` of the job image; --build-image: build it here. With neither
 #                      the agent fetches it from the controller
 #   --restart-engine   restart a Docker Engine for its new settings though containers run on it

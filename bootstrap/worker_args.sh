@@ -38,10 +38,11 @@ read_arguments() {
   hide_token "$@"
   TOKEN=${CUMULUS_JOIN_TOKEN:-}
   unset CUMULUS_JOIN_TOKEN
-  CONTROLLER='' NAME='' LABELS=() UNTIL='' ARCHIVE='' BUILD='' UNINSTALL=''
+  CONTROLLER='' NAME='' LABELS=() UNTIL='' CACHE='' ARCHIVE='' BUILD='' UNINSTALL=''
   while [ $# -gt 0 ]; do
     case $1 in
-      --controller | --token-file | --name | --label | --available-until | --image-archive)
+      --controller | --token-file | --name | --label | --available-until | --dataset-cache | \
+        --image-archive)
         [ $# -ge 2 ] || usage "$1 needs a value"
         option "$1" "$2"
         shift
@@ -71,6 +72,7 @@ option() {
     --name) NAME=$2 ;;
     --label) LABELS+=("$2") ;;
     --available-until) UNTIL=$2 ;;
+    --dataset-cache) CACHE=$2 ;;
     --image-archive) ARCHIVE=$(from_caller "$2") ;;
   esac
 }
@@ -93,5 +95,7 @@ check_arguments() {
     [ "$(date -d "$UNTIL" +%s)" -gt "$(date +%s)" ] || usage "--available-until $UNTIL is past"
     LABELS+=("available-until=$UNTIL")
   fi
+  [ -z "$CACHE" ] || [[ $CACHE =~ ^[0-9]+(\.[0-9]+)?([KMGT]i?|k)?$ ]] ||
+    usage "--dataset-cache '$CACHE': expected a size, such as 200Gi"
   [ -z "$ARCHIVE" ] || [ -r "$ARCHIVE" ] || usage "--image-archive $ARCHIVE cannot be read"
 }

@@ -135,10 +135,14 @@ agent_labels() {
     cat "$DATA/labels" 2>/dev/null || true
   fi
 }
+agent_cache() {
+  # shellcheck disable=SC2153 # of worker_args.sh
+  if [ -n "$CACHE" ]; then printf -- '--dataset-cache\n%s\n' "$CACHE"; else cat "$DATA/dataset-cache" 2>/dev/null || true; fi
+}
 agent_command() {
-  local labels
-  mapfile -t labels < <(agent_labels)
-  COMMAND=("$VENV/bin/cumulus-agent" --identity "$IDENTITY" --data "$DATA" --platform docker "${labels[@]}")
+  local given
+  mapfile -t given < <(agent_labels && agent_cache)
+  COMMAND=("$VENV/bin/cumulus-agent" --identity "$IDENTITY" --data "$DATA" --platform docker "${given[@]}")
 }
 agent_what() {
   if has_systemd; then echo "the agent, as a unit of systemd"; else echo "the agent, kept running by $SUPERVISE"; fi
@@ -148,12 +152,14 @@ agent_done() {
   [ "$(cat "$DATA/agent-of" 2>/dev/null)" = "$(source_hash)" ] && service_is cumulus-agent "${COMMAND[@]}"
 }
 agent_do() {
-  local labels
+  local labels cache
   link_program cumulus-agent
   did service cumulus-agent
   agent_command
   labels=$(agent_labels)
   [ -z "$labels" ] || printf '%s\n' "$labels" >"$DATA/labels"
+  cache=$(agent_cache)
+  [ -z "$cache" ] || printf '%s\n' "$cache" >"$DATA/dataset-cache"
   install_service cumulus-agent "${COMMAND[@]}"
   source_hash >"$DATA/agent-of" # a newer checkout restarts it
 }

@@ -106,6 +106,7 @@ def test_the_controller_is_a_unit_that_comes_back(office: Office) -> None:
         (["--controller", "nowhere"], 2, "--controller 'nowhere': expected HOST:PORT"),
         (["--controller", "{office}:50051", "--label", "a b"], 2, "--label 'a b': expected KEY=VALUE"),
         (["--controller", "{office}:50051", "--available-until", "1999-01-01"], 2, "is past"),
+        (["--controller", "{office}:50051", "--dataset-cache", "much"], 2, "--dataset-cache 'much': expected a size"),
         (["--nonsense"], 2, "unknown argument '--nonsense'"),
         (["--uninstall"], 0, "nothing was installed here by worker.sh"),
     ],
