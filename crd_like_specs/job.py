@@ -262,7 +262,8 @@ class Attempt(Model):
 
     number: from 1 over all generations; phase: how it ended; cause: why it ended badly, as
     `retry.on` names it; reason: a word; message: what people read of it; exit_code: of its
-    process; worker: where it ran; started_at: when it was seen running; finished_at: its end.
+    process; worker: where it ran; devices: their indexes there; started_at: when it was seen
+    running; finished_at: its end; expires_at: the end of its lease.
     """
 
     number: int
@@ -272,8 +273,10 @@ class Attempt(Model):
     message: str = ""
     exit_code: int | None = None
     worker: str = ""
+    devices: tuple[int, ...] = ()
     started_at: float = 0.0
     finished_at: float = 0.0
+    expires_at: float = 0.0
 
 
 class WorkerReason(Model):

@@ -287,6 +287,8 @@ class Case:
             message=message,
             exit_code=service.exit_code if service else None,
             worker=self.status.worker,
+            devices=self.status.devices,
             started_at=self.status.started_at or (service.started_at if service else 0.0),
             finished_at=(service.finished_at if service and ran else 0.0) or self.now,
+            expires_at=self.status.expires_at,
         )

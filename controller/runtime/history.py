@@ -1,7 +1,7 @@
 """What was: ended leases and jobs, and a look at the fleet every few seconds. In memory, bounded.
 
-For the dashboard only; nothing is decided by it. A restart loses the samples and the leases of
-attempts that were tried again; the others are read from the jobs that are still on record.
+For the dashboard only; nothing is decided by it. A restart loses the samples; leases are read from
+the attempts of the jobs that are still on record.
 """
 
 from __future__ import annotations
@@ -120,20 +120,23 @@ class History:
         self._overrun = -1.0
 
     async def seed(self) -> None:
-        """Take over what the jobs that ended within a day tell, through the index by the hour in
-        which they may go: the youngest come last there, whatever else is on record.
+        """Take over what jobs tell that go on, or ended within a day: those through the index by
+        the hour in which they may go, where the youngest come last, whatever else is on record.
         """
-        now, found = self._clock.now(), []
-        for count, name in enumerate(self._last_to_go(now), start=1):
+        now, found, leases = self._clock.now(), [], []
+        names = chain(self._last_to_go(now), islice(self._records.open_jobs(), SEEDED))
+        for count, name in enumerate(names, start=1):
             if count % SEED_PIECE == 0:
                 await asyncio.sleep(0)
             job = self._records.job(name)
-            if job is not None and job.status.finished_at > now - DAY:
+            if job is None:
+                continue
+            leases += [one for one in of_attempts(job) if one.end > now - DAY]
+            if job.status.finished_at > now - DAY:
                 found.append(job)
         for job in sorted(found, key=lambda job: job.status.finished_at):
             self._note_ended(job)
-            if job.status.started_at and job.status.worker:
-                self._past.append(of_job(job))
+        self._past.extend(sorted(leases, key=lambda lease: lease.end))
 
     def _last_to_go(self, now: float) -> Iterator[str]:
         """Names of finished jobs, those first that stay the longest."""
@@ -181,22 +184,24 @@ def of_lease(lease: Lease, job: Job | None, now: float) -> PastLease:
     )
 
 
-def of_job(job: Job) -> PastLease:
-    """The lease of a job's last attempt, as far as the job remembers it."""
-    status, gpu = job.status, job.spec.gpu
-    return PastLease(
-        name=unit_name(job.metadata.uid, status.attempt),
-        job=job.metadata.name,
-        owner=job.metadata.owner,
-        attempt=status.attempt,
-        worker=status.worker,
-        devices=status.devices,
-        milli=gpu.memory if gpu else 0,
-        start=status.started_at,
-        end=status.finished_at,
-        due=status.expires_at,
-        outcome=status.phase.value,
-    )
+def of_attempts(job: Job) -> Iterator[PastLease]:
+    """The leases of a job's attempts that ran and are over, as far as the job remembers them."""
+    meta, gpu = job.metadata, job.spec.gpu
+    for one in job.status.attempts:
+        if one.started_at and one.worker:
+            yield PastLease(
+                name=unit_name(meta.uid, one.number),
+                job=meta.name,
+                owner=meta.owner,
+                attempt=one.number,
+                worker=one.worker,
+                devices=one.devices,
+                milli=gpu.memory if gpu else 0,
+                start=one.started_at,
+                end=one.finished_at,
+                due=one.expires_at or one.finished_at,
+                outcome=one.phase.value,
+            )
 
 
 def _outcome(job: Job | None, attempt: int) -> str:

@@ -204,9 +204,12 @@ def test_status_never_falls_and_planning_twice_agrees(case: Any) -> None:
 def test_retries_only_the_causes_it_names(cause: Cause, service_: Any, logs: LogsSeen) -> None:
     for named in Cause:
         retry = {"limit": 1, "backoff": 10, "on": [named.value]}
-        decision = plan(job(Phase.RUNNING, retry=retry), seen(service_, lease(), logs), T + 61)
+        running = job(Phase.RUNNING, retry=retry)
+        decision = plan(running, seen(service_, lease(), logs), T + 61)
         assert decision.status is not None
-        assert decision.status.attempts[-1].cause is cause
+        ended, was = decision.status.attempts[-1], running.status
+        assert ended.cause is cause
+        assert (ended.devices, ended.expires_at) == (was.devices, was.expires_at)
         if named is cause:
             assert decision.status.phase is Phase.PENDING
             assert (decision.status.attempt, decision.status.retry_at) == (2, T + 71)

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cumulus.api.viewer import Viewer
 from cumulus.controller.runtime import history
 from cumulus.controller.runtime.history import History
 from cumulus.crd_like_specs.identity import unit_name
-from cumulus.crd_like_specs.job import Phase
+from cumulus.crd_like_specs.job import Attempt, Phase
 from cumulus.crd_like_specs.lease import LeaseState
 from make import T, job, lease
 from runtime_kit import Kit, until
@@ -128,19 +129,40 @@ async def test_a_lease_that_was_never_held_is_not(kit: Kit, remembering: History
     assert [past.name for past in remembering.past()] == ["held"]
 
 
-async def test_after_a_restart_the_jobs_on_record_tell_of_a_day(kit: Kit) -> None:
+async def test_after_a_restart_the_jobs_on_record_tell_of_a_day_with_every_attempt(
+    kit: Kit,
+) -> None:
     kit.clock.advance(200_000)
     now = kit.clock.now()
+
+    def tried(number: int, end: float, phase: Phase, **more: Any) -> Attempt:
+        known = {"started_at": end - 60, "finished_at": end, "expires_at": end + 9}
+        known |= {"worker": "n1", "devices": (1,), **more}
+        return Attempt(number=number, phase=phase, **known)
+
     ends = {"yesterday": now - 90_000, "first": now - 500, "last": now - 5}
     for n, (name, at) in enumerate(ends.items()):
-        status = {"started_at": at - 60, "finished_at": at, "expires_at": at}
-        status |= {"worker": "n1", "devices": (0,), "cleaned": True}
+        lost = tried(1, at - 100, Phase.FAILED)
+        status = {"attempt": 2, "attempts": (lost, tried(2, at, Phase.SUCCEEDED))}
+        status |= {"started_at": at - 60, "finished_at": at, "worker": "n1", "cleaned": True}
         await kit.put(job(Phase.SUCCEEDED, name=name, uid=str(n) * 32, status=status))
+    never_ran = tried(2, now - 3, Phase.FAILED, started_at=0.0)
+    again = {"attempt": 3, "attempts": (tried(1, now - 50, Phase.FAILED), never_ran)}
+    await kit.put(job(Phase.RUNNING, name="again", uid="9" * 32, status=again))
     await kit.history.seed()
     assert [name for name, _ in kit.history.ended()] == ["last", "first"]
-    newest = next(kit.history.past())
-    assert (newest.name, newest.milli) == (unit_name("2" * 32, 1), 500)
-    assert (newest.start, newest.end, newest.outcome) == (now - 65, now - 5, "Succeeded")
+    past = list(kit.history.past())
+    assert [(one.job, one.attempt) for one in past] == [
+        ("last", 2),
+        ("again", 1),
+        ("last", 1),
+        ("first", 2),
+        ("first", 1),
+    ]
+    newest = past[0]
+    assert (newest.name, newest.milli, newest.devices) == (unit_name("2" * 32, 2), 500, (1,))
+    assert (newest.start, newest.end, newest.due) == (now - 65, now - 5, now + 4)
+    assert [one.outcome for one in past[:2]] == ["Succeeded", "Failed"]
 
 
 async def test_the_fleet_is_sampled(kit: Kit) -> None:

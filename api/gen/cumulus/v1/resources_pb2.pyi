@@ -259,7 +259,7 @@ class JobSpec(_message.Message):
     def __init__(self, code: _Optional[_Union[Code, _Mapping[str, object]]] = ..., image: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., requirements: _Optional[_Iterable[str]] = ..., args_json: _Optional[str] = ..., env: _Optional[_Mapping[str, str]] = ..., gpu: _Optional[_Union[Gpu, _Mapping[str, object]]] = ..., resources: _Optional[_Union[Resources, _Mapping[str, object]]] = ..., duration: _Optional[str] = ..., retry: _Optional[_Union[Retry, _Mapping[str, object]]] = ..., when_unschedulable: _Optional[str] = ..., network: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., ttl_after_finished: _Optional[str] = ..., suspend: _Optional[bool] = ..., priority: _Optional[int] = ..., stop_after_disconnect: _Optional[str] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping[str, object]]] = ..., outputs: _Optional[_Union[OutputsSpec, _Mapping[str, object]]] = ..., datasets: _Optional[_Iterable[_Union[DatasetMount, _Mapping[str, object]]]] = ..., runtime: _Optional[str] = ..., user: _Optional[str] = ..., secrets: _Optional[_Iterable[_Union[SecretMount, _Mapping[str, object]]]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at")
+    __slots__ = ("number", "phase", "cause", "reason", "message", "exit_code", "worker", "started_at", "finished_at", "devices", "expires_at")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
@@ -269,6 +269,8 @@ class Attempt(_message.Message):
     WORKER_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     number: int
     phase: str
     cause: str
@@ -278,7 +280,9 @@ class Attempt(_message.Message):
     worker: str
     started_at: float
     finished_at: float
-    def __init__(self, number: _Optional[int] = ..., phase: _Optional[str] = ..., cause: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., worker: _Optional[str] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ...) -> None: ...
+    devices: _containers.RepeatedScalarFieldContainer[int]
+    expires_at: float
+    def __init__(self, number: _Optional[int] = ..., phase: _Optional[str] = ..., cause: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., exit_code: _Optional[int] = ..., worker: _Optional[str] = ..., started_at: _Optional[float] = ..., finished_at: _Optional[float] = ..., devices: _Optional[_Iterable[int]] = ..., expires_at: _Optional[float] = ...) -> None: ...
 
 class WorkerReason(_message.Message):
     __slots__ = ("worker", "reason", "ever", "fix")
