@@ -53,16 +53,11 @@ class Gate:
         self._wrong = Buckets(limits.wrong_tokens / 60, max(1.0, limits.wrong_tokens))
         self._good: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
-    def enter(
-        self, authorization: str | None, address: str, *, counted: bool = True
-    ) -> Holder | None:
+    def enter(self, authorization: str | None, address: str) -> Holder | None:
         """Who holds the value of an `authorization` header; None where nobody is asked for a token.
-        counted: the call counts among those that there may be. UnauthenticatedError,
-        TooManyRequestsError.
+        UnauthenticatedError, TooManyRequestsError for too many wrong ones.
         """
         if self.tokens is None:
-            if counted:
-                self.count(None, address)
             return None
         key = key_of(authorization)
         block = block_of(address)
@@ -78,8 +73,6 @@ class Gate:
         self._good.move_to_end((block, key))
         while len(self._good) > GOOD:
             self._good.popitem(last=False)
-        if counted:
-            self.count(holder, address)
         return holder
 
     def count(self, holder: Holder | None, address: str) -> None:

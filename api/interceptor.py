@@ -171,13 +171,9 @@ class Interceptor(_Base):
         outcome = "OK"
         try:
             if not method.startswith(WITHOUT_ROLE):
-                call.holder = self._gate.enter(
-                    metadata.get("authorization"),
-                    address_of(call.peer),
-                    counted=not method.startswith(_OF_AGENTS),
-                )
-            else:
-                self._gate.count(None, address_of(call.peer))
+                call.holder = self._gate.enter(metadata.get("authorization"), address_of(call.peer))
+            if not method.startswith(_OF_AGENTS):
+                self._gate.count(call.holder, address_of(call.peer))
             require(call.role, allowed(method), f"call {method.rpartition('/')[2]}")
             with self._using(call.holder):
                 yield

@@ -189,11 +189,11 @@ class Guard:
         given = headers.get("authorization")
         if given is None and self._sessions is not None and is_page(path):
             holder: Holder | None = self._sessions.holder(session_of(scope), self._now())
-            gate.count(holder, address)
         else:
             holder = gate.enter(given, address)
         assert holder is not None, "there are tokens"
         state.update(viewer=viewer_of(holder), holder=holder)
+        gate.count(holder, address)
         access.check(holder.role, method, path)
 
 
