@@ -1,9 +1,12 @@
 #!/bin/bash
-# Builds cumulus-job:latest, and with --ml also cumulus-job:ml. Quick when nothing has changed.
+# Builds cumulus-job:latest, and the variants that are asked for. Quick when nothing has changed.
 #
-#   image/build.sh [--ml] [--base IMAGE] [--python PROGRAM]
+#   image/build.sh [--variant ml|torch]... [--wheels FOLDER] [--base IMAGE] [--python PROGRAM]
 #
-#   --ml       also the target with scipy, pandas, scikit-learn and others (from PyPI)
+#   --variant  also cumulus-job:ml, with scipy, pandas, scikit-learn and others, or cumulus-job:torch,
+#              with PyTorch (from PyPI); --ml is the same as --variant ml
+#   --wheels   a folder of wheels that pip prefers, such as PyTorch for the CPU alone: PyPI's has CUDA
+#              and several GB (PIP_FIND_LINKS where that is a folder)
 #   --base     what to build on; without it Debian is bootstrapped by build-base.sh, so that no
 #              image registry is needed
 #   --python   the interpreter that runs jobs, as it is called in the base (python3)
@@ -14,13 +17,20 @@ LABEL=dev.cumulus.source
 say() { echo "build: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-ML=0 BASE='' PYTHON=python3
+VARIANTS=() TORCH_ARGS=() BASE='' PYTHON=python3
 while [ $# -gt 0 ]; do
     case $1 in
-        --ml) ML=1; shift ;;
+        --ml) VARIANTS+=(ml); shift ;;
+        --variant)
+            case ${2:-} in
+                ml | torch) VARIANTS+=("$2") ;;
+                *) die "--variant '${2:-}' is none: expected ml or torch" ;;
+            esac
+            shift 2 ;;
+        --wheels) TORCH_ARGS=(--wheels "${2:?--wheels needs a folder}"); shift 2 ;;
         --base) BASE=${2:?--base needs an image}; shift 2 ;;
         --python) PYTHON=${2:?--python needs a program}; shift 2 ;;
-        *) die "unknown argument '$1': expected --ml, --base IMAGE or --python PROGRAM" ;;
+        *) die "unknown argument '$1': expected --variant NAME, --wheels FOLDER, --base IMAGE or --python PROGRAM" ;;
     esac
 done
 command -v docker >/dev/null || die "docker is missing: apt-get install docker.io"
@@ -65,7 +75,11 @@ build() { # target, tag
         --label "dev.cumulus.python=$version" - >/dev/null
     say "$2 is ready: $(docker image inspect "$2" --format '{{.Id}}')"
 }
+
 build job cumulus-job:latest
-if [ $ML -eq 1 ]; then
-    build ml cumulus-job:ml
-fi
+for variant in ${VARIANTS[@]+"${VARIANTS[@]}"}; do
+    case $variant in
+        ml) build ml cumulus-job:ml ;;
+        torch) ./build-torch.sh ${TORCH_ARGS[@]+"${TORCH_ARGS[@]}"} ;;
+    esac
+done

@@ -8,12 +8,10 @@ cd "$(dirname "$0")"
 parse_arguments "$@"
 
 LABEL=dev.cumulus.workloads
-JOB_IMAGE=cumulus-job:latest
-docker image inspect "$JOB_IMAGE" >/dev/null 2>&1 || ../build.sh
+docker image inspect cumulus-job:latest >/dev/null 2>&1 || ../build.sh
 
 CONTEXT=$(mktemp -d)
 trap 'rm -rf "$CONTEXT"' EXIT
-mkdir "$CONTEXT/wheels"
 cp Dockerfile "$CONTEXT/"
 for kind in "${KINDS[@]}"; do
     mkdir -p "$CONTEXT/$kind/harness"
@@ -22,21 +20,19 @@ for kind in "${KINDS[@]}"; do
 done
 # File times and the umask of a checkout are no part of the images.
 find "$CONTEXT" -type f -exec touch -d @0 {} + -exec chmod 644 {} +
-JOB_ID=$(docker image inspect "$JOB_IMAGE" --format '{{.Id}}')
-
 # build KIND: its first image, with all of its workloads in it, and one for each of the others.
 build() {
-    local kind=$1 name source number target=plain
+    local kind=$1 name source number on=cumulus-job:latest
     name=$(repository "$kind")
-    [ "$kind" != gpu ] || target=gpu
+    [ "$kind" != gpu ] || on=cumulus-job:torch
     source=$( (cd "$CONTEXT" && find Dockerfile "$kind" -type f | LC_ALL=C sort | xargs sha256sum
-               echo "$JOB_ID"; [ "$kind" != gpu ] || ls "$CONTEXT/wheels") | sha256sum | cut -c1-16)
+               docker image inspect "$on" --format '{{.Id}}') | sha256sum | cut -c1-16)
     if up_to_date "$name" "$kind" "$source"; then
         say "$name is up to date"
     else
         say "building $name"
-        docker_build --target "$target" --tag "$name:latest" --build-arg "KIND=$kind" \
-            --build-arg "JOB_IMAGE=$JOB_IMAGE" --label "$LABEL=$source" "$CONTEXT"
+        docker_build --tag "$name:latest" --build-arg "KIND=$kind" \
+            --build-arg "JOB_IMAGE=$on" --label "$LABEL=$source" "$CONTEXT"
         for number in $(numbers "$kind"); do
             printf 'FROM %s\nCMD ["python", "%s"]\n' "$name:latest" "${kind}_process_$number.py" |
                 docker_build --tag "$name:$number" -
@@ -63,9 +59,12 @@ up_to_date() { # name, kind, source
 }
 
 for kind in "${KINDS[@]}"; do
-    if [ "$kind" = gpu ] && [ -d "$WHEELS" ]; then
-        find "$WHEELS" -maxdepth 1 -name '*.whl' -exec cp -t "$CONTEXT/wheels" {} +
+    if [ "$kind" = gpu ]; then  # one layer of PyTorch for these and for jobs with runtime: torch
+        if [ -d "$WHEELS" ]; then
+            ../build-torch.sh --wheels "$WHEELS"
+        else
+            ../build-torch.sh
+        fi
     fi
     build "$kind"
-    rm -f "$CONTEXT"/wheels/*.whl
 done
