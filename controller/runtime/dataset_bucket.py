@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+from loguru import logger
+
 from ...crd_like_specs.archives.making import Packed, packed_size, stream
 from ...crd_like_specs.archives.names import clean
 from ...crd_like_specs.errors import (
@@ -62,7 +64,7 @@ class Bucket:
         )
 
     def _below(self, prefix: str) -> Answer:
-        known = self._fs.find(self._path(prefix), withdetail=True)
+        known = self._fs.find(self._path(prefix), detail=True)
         start = len(self._path(prefix))
         sizes: dict[str, tuple[str, int]] = {}
         for path, info in sorted(known.items()):
@@ -171,14 +173,20 @@ def _connected(config: BucketConfig) -> Any:
         raise UnavailableError(_MISSING) from error
     given: dict[str, Any] = {}
     if config.credentials_file is not None:
-        key, secret = read_credentials(config.credentials_file)
+        try:
+            key, secret = read_credentials(config.credentials_file)
+        except ValidationError as error:  # it was good at the start: no fault of who asks
+            logger.warning("credentials of bucket {}: {}", config.bucket, error)
+            raise UnavailableError(
+                f"the controller's credentials for bucket {config.bucket} cannot be read"
+            ) from error
         given |= {"key": key, "secret": secret}
     client = {"region_name": config.region} if config.region else {}
     return S3FileSystem(
         anon=config.anonymous,
         endpoint_url=config.endpoint or None,
         client_kwargs=client,
-        config_kwargs={"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 5}},
+        config_kwargs={"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 2}},
         use_listings_cache=False,
         skip_instance_cache=True,
         **given,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...api.tenancy import DatasetQuotaPort
 from ...crd_like_specs.job import Job
-from ..dataset_settings import DatasetsConfig
+from ..dataset_settings import DatasetsConfig, read_credentials
 from .clock import Clock
 from .dataset_gate import DatasetGate
 from .dataset_imports import Origins
@@ -20,7 +20,8 @@ from .records import Records
 
 
 class DatasetPart:
-    """folder: where the bytes lie; quota: None where nobody has one.
+    """folder: where the bytes lie; quota: None where nobody has one. ValidationError where the
+    credentials of a bucket cannot be read.
 
     port: what clients are given; files: what workers are; upkeep: to be run; gauges: for a registry.
     """
@@ -33,6 +34,9 @@ class DatasetPart:
         clock: Clock,
         quota: DatasetQuotaPort | None = None,
     ) -> None:
+        for bucket in config.buckets:
+            if bucket.credentials_file is not None:
+                read_credentials(bucket.credentials_file)
         store = DatasetStore(folder)
         self.records = DatasetRecords(records.store)
         parts = Parts(self.records, store, Uploads(store.uploads), clock.now, quota)
