@@ -18,6 +18,7 @@ from .forecast import Start, clamped, start_on
 from .observed import Claims, WorkerSeen
 from .placement import Placement, find
 from .queueing import Claim
+from .quota import Over
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,22 @@ def explain(
         _best(ask, fixes),
     ]
     return Outlook("; ".join(part for part in parts if part), tuple(told))
+
+
+def explain_over(
+    spec: JobSpec, over: Over, workers: Sequence[WorkerSeen], now: float, *, best_fit: bool = False
+) -> Outlook:
+    """Of a job whose project has all it may have: which limit it is, and until when at the latest."""
+    parts = [over.why, "nobody else waits because of it"]
+    if over.until is not None:
+        left = format_seconds(max(1, round(over.until - now)))
+        until = show_clock(over.until, now)
+        parts.append(f"within its limits again by {until} at the latest (in {left})")
+    elif over.never:
+        parts.append("no day is long enough for it: ask for less, or an admin for a larger quota")
+    if isinstance(find(ask_of(spec), workers, now, best_fit=best_fit), Placement):
+        parts.append("there would be room now")
+    return Outlook("; ".join(parts))
 
 
 def _when(claim: Claim | None, ahead: int, now: float) -> str:

@@ -12,10 +12,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
+from types import MappingProxyType
 from typing import Final
 
 from ...crd_like_specs.errors import NO_WORKERS
+from ...crd_like_specs.instants import show_clock
 from ...crd_like_specs.job import WorkerReason
+from ...crd_like_specs.units import format_seconds
 from .asking import Ask, asked
 from .fitting import Ledger, booked
 from .fleet import Fleet
@@ -24,10 +27,14 @@ from .observed import Booking, WorkerSeen
 from .outlook import by
 from .placement import Placement, Refusals, find, largest
 from .queueing import Order
+from .quota import Held, Over, QuotaSeen, over_quota, within_from
 
 REACH: Final = 256
 """So many jobs of the queue are looked at, those that would come among them; further back nobody
 can tell."""
+
+TRIES: Final = 8
+"""So often room that is found is looked at for the project's limits, and the other way round."""
 
 REASONS: Final = 10
 """Workers whose reasons are told."""
@@ -46,7 +53,7 @@ class When(str, Enum):
 @dataclass(frozen=True, slots=True)
 class Coming:
     """A job that waits, or would. planned: its start is to be told; fails: it ends where nothing
-    could ever take it.
+    could ever take it; project: whose limits it has to keep to.
     """
 
     order: Order
@@ -54,6 +61,7 @@ class Coming:
     ask: Ask
     planned: bool = False
     fails: bool = False
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +80,32 @@ class Outcome:
 
 
 def preview(
-    coming: Iterable[Coming], workers: Sequence[WorkerSeen], now: float, *, best_fit: bool = False
+    coming: Iterable[Coming],
+    workers: Sequence[WorkerSeen],
+    now: float,
+    *,
+    best_fit: bool = False,
+    quotas: Mapping[str, QuotaSeen] = MappingProxyType({}),
 ) -> dict[str, Outcome]:
-    """Name of each planned job → its start. coming: everybody who waits or would, in any order."""
+    """Name of each planned job → its start. coming: everybody who waits or would, in any order;
+    quotas: of projects that have limits.
+    """
+    limits = dict(quotas)
     line = sorted(coming, key=lambda one: one.order)
     workers = Fleet(workers)  # of which it is remembered who has room
     forecast = Forecast(best_fit=best_fit)
     kept: dict[str, list[Booking]] = {}
     found: dict[str, Outcome] = {}
     for one in islice(line, REACH):
-        outcome = _start(one, workers, now, kept, forecast, best_fit=best_fit)
+        seen = limits.get(one.project)
+        over = None if seen is None else over_quota(one.ask, seen, now)
+        if seen is None or over is None:
+            outcome = _start(one, workers, now, kept, forecast, best_fit=best_fit)
+        else:
+            outcome = _over(one, seen, over, workers, now, kept, forecast)
+        if outcome.worker and seen is not None:
+            held = Held(outcome.at, outcome.ends, one.ask.milli * one.ask.count)
+            limits[one.project] = replace(seen, ahead=(*seen.ahead, held))
         if outcome.worker:
             room = booked(one.ask, one.name, outcome.worker, outcome.devices, outcome.at)
             kept.setdefault(outcome.worker, []).append(room)
@@ -134,6 +158,33 @@ def _start(
     return Outcome(
         When.LATER, _waits(start, now), at, ends, seen.worker.metadata.name, start.devices
     )
+
+
+def _over(
+    one: Coming,
+    seen: QuotaSeen,
+    over: Over,
+    workers: Sequence[WorkerSeen],
+    now: float,
+    kept: Mapping[str, Sequence[Booking]],
+    forecast: Forecast,
+) -> Outcome:
+    """The start of a job whose project has all it may have now: where it is within its limits, and
+    there is room.
+    """
+    at = over.until
+    for _ in range(TRIES):
+        found = None if at is None else forecast.earliest(one.ask, workers, at, kept)
+        if at is None or found is None:
+            break
+        there = clamped(found[1], at) if found[1].at > at else at
+        at = within_from(one.ask, seen, now, there)
+        if at == there:
+            left = format_seconds(max(1, round(at - now)))
+            reason = f"{over.why}; may start by {show_clock(at, now)} at the latest (in {left})"
+            name = found[0].worker.metadata.name
+            return Outcome(When.LATER, reason, at, at + one.ask.duration, name, found[1].devices)
+    return Outcome(When.NEVER if over.never and one.fails else When.UNKNOWN, over.why)
 
 
 def _waits(start: Start, now: float) -> str:

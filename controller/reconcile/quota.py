@@ -84,8 +84,21 @@ def over_quota(ask: Ask, seen: QuotaSeen, now: float) -> Over | None:
     booked = _Booked(seen, now)
     if booked.takes(ask, now):
         return None
-    found = (at for at in sorted(set(_moments(ask, booked, now))) if booked.takes(ask, at))
-    return Over(booked.why(ask), next(found, None), never=_never(ask, seen, now))
+    until = _first(ask, booked, now)
+    return Over(booked.why(ask), until, never=until is None and _never(ask, seen, now))
+
+
+def within_from(ask: Ask, seen: QuotaSeen, now: float, after: float) -> float | None:
+    """The first moment from `after` on at which it may start, as things are now; None where that
+    cannot be told.
+    """
+    booked = _Booked(seen, now)
+    return after if booked.takes(ask, after) else _first(ask, booked, after)
+
+
+def _first(ask: Ask, booked: _Booked, now: float) -> float | None:
+    moments = sorted(set(_moments(ask, booked, now)))
+    return next((at for at in moments if booked.takes(ask, at)), None)
 
 
 def within_quota(ask: Ask, seen: QuotaSeen, now: float, at: float) -> bool:

@@ -130,7 +130,7 @@ class Planning:
         own = {one.resource.metadata.name for one in changes if one.change is not Change.REFUSED}
         words = Discretion(self._records, viewer)
         waiting = (
-            Coming(one.order, words.name(one.name), one.ask)
+            Coming(one.order, words.name(one.name), one.ask, project=one.owner)
             for one in self._records.line()
             if one.name not in own and self._world.line.waits(one, now)
         )
@@ -142,10 +142,15 @@ class Planning:
                 order = place.order
                 if one.change in _STARTING:  # later than everything there is, and in this order
                     order = (order[0], now + number * 1e-6, order[2])
-                line.append(Coming(order, place.name, place.ask, planned=True, fails=place.fails))
+                coming = Coming(order, place.name, place.ask, True, place.fails, place.owner)
+                line.append(coming)
         workers = words.workers(without(self._world.workers(now), ended))
         best_fit = self._world.best_fit
-        found = await asyncio.to_thread(preview, line, workers, now, best_fit=best_fit)
+        limits = {one.project: self._world.quotas.seen(one.project, now) for one in line}
+        quotas = {name: seen for name, seen in limits.items() if seen is not None}
+        found = await asyncio.to_thread(
+            preview, line, workers, now, best_fit=best_fit, quotas=quotas
+        )
         told: list[Planned] = []
         for one in changes:
             start = found.get(one.resource.metadata.name) if _waiting(one) else None

@@ -21,7 +21,9 @@ from ...crd_like_specs.source import Source
 from ...crd_like_specs.template import Template
 from ...crd_like_specs.worker import Worker
 from ..platforms.base import Platform
-from ..reconcile.outlook import explain
+from ..reconcile.asking import ask_of
+from ..reconcile.outlook import explain, explain_over
+from ..reconcile.quota import over_quota
 from ..store import Event, EventType, Record
 from .clock import Clock
 from .discretion import Discretion
@@ -187,6 +189,12 @@ class Views:
         if now < status.retry_at:
             return Why(job, f"{status.message or 'waiting'} ({status.retry_at - now:.0f} s left)")
         line, words = self._world.line, Discretion(self._records, viewer)
+        quota = line.quota_of(job, now)
+        over = None if quota is None else over_quota(ask_of(job.lasting), quota, now)
+        if over is not None:
+            workers, best_fit = self._world.workers(now), self._world.best_fit
+            told = explain_over(job.lasting, over, workers, now, best_fit=best_fit)
+            return Why(job, told.summary)
         outlook = explain(
             job.lasting,
             words.workers(self._world.workers(now)),

@@ -278,3 +278,45 @@ async def test_limits_of_datasets(fleet: Kit) -> None:
     check("", 1 << 50, 1 << 50)
     with pytest.raises(QuotaExceededError, match="may have 10Gi of datasets and has 8Gi"):
         check("vision", 8 << 30, 3 << 30)
+
+
+async def test_why_names_the_limit_and_when_it_is_kept_again(fleet: Kit) -> None:
+    await limit(fleet, running=1)
+    await submit(fleet, "a", duration=600)
+    await submit(fleet, "b", duration=600)
+    await settle(fleet)
+    await held(fleet, "a")
+    why = await fleet.views.why("b", viewer=VISION)
+    assert why.summary == (
+        "project vision runs 1 of 1 jobs; nobody else waits because of it; "
+        "within its limits again by 12:10 UTC at the latest (in 10m); there would be room now"
+    )
+
+
+async def test_the_forecast_knows_the_limits(fleet: Kit) -> None:
+    await limit(fleet, running=2, gpu=1000)
+    hour = {"gpu": {"memory": 0.5}, "duration": 3600}
+    await submit(fleet, "a", **hour)
+    await settle(fleet)
+    await held(fleet, "a")
+    jobs = [
+        Job(metadata=ObjectMeta(name=name), spec=spec(whenUnschedulable="Wait", **fields))
+        for name, fields in [
+            ("b", hour),
+            ("c", {"gpu": None, "duration": 60}),
+            ("d", hour),
+            ("e", {"gpu": {"memory": 1.0, "count": 2}, "duration": 86400}),
+        ]
+    ]
+    preview = await fleet.operations.plan(jobs, prune="", forecast=True, viewer=VISION)
+    now = fleet.clock.now()
+    told = {one.resource.metadata.name: one.expected for one in preview.changes}
+    assert all(told.values())
+    starts = {name: (one.when.value, one.at) for name, one in told.items() if one}
+    assert starts["b"] == ("now", now)
+    assert starts["c"] == ("later", now + 3600)  # one of the two ends then
+    assert starts["d"][0] == "later"
+    assert starts["d"][1] == 20_001 * DAY  # of today nothing is left
+    assert starts["e"] == ("unknown", 0.0)
+    assert told["e"] is not None
+    assert "GPU-hours today, and 24 of them are asked for" in told["e"].reason
