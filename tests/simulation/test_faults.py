@@ -27,11 +27,13 @@ async def play(folder: Path, seed: int, steps: int) -> Faults:
 
 @pytest.mark.parametrize("batch", range(10))
 async def test_the_fleet_survives(tmp_path: Path, batch: int) -> None:
-    started = 0
+    started = noted = 0
     for seed in range(batch * 20, batch * 20 + 20):
         sim = await play(tmp_path / str(seed), seed, 80)
         started += len(sim.swarm.starts)
+        noted += sim.noted
     assert started > 20, "the schedules hardly ran anything"
+    assert noted > 2, "hardly anything was left by any"
 
 
 @pytest.mark.soak

@@ -27,6 +27,8 @@ from cumulus.controller.runtime.records import Records
 from cumulus.controller.runtime.room import Room
 from cumulus.controller.runtime.world import World
 from cumulus.controller.store import Store
+from cumulus.crd_like_specs.job import Job
+from cumulus.crd_like_specs.lease import Lease, LeaseStatus
 from simparts import HarshPlatform
 
 
@@ -39,6 +41,13 @@ class NoBlobs:
 
     def size(self, digest: str) -> int:
         return len(digest)
+
+
+class AllHere:
+    """What agents say that they brought is here."""
+
+    def confirmed(self, _lease: Lease, seen: LeaseStatus, _job: Job | None) -> LeaseStatus:
+        return seen
 
 
 class SimController:
@@ -81,6 +90,7 @@ class SimController:
             add=self.queue.add,
             room=changed,
             overrun=lambda _: None,
+            left=AllHere(),  # type: ignore[arg-type]  # agents ask it one thing
         )
         executor = Executor(self.records, self.world, self.platform, self.logs, clock, self)
         self.reconciler = Reconciler(

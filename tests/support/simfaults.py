@@ -16,7 +16,7 @@ from cumulus.controller.runtime.documents import INDEXES
 from cumulus.controller.runtime.workers import Signals, Workers
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.errors import CumulusError, Temporary
-from cumulus.crd_like_specs.identity import parse_unit
+from cumulus.crd_like_specs.identity import parse_unit, unit_name
 from cumulus.crd_like_specs.job import Job
 from cumulus.crd_like_specs.lease import LeaseSpec
 from cumulus.crd_like_specs.meta import ObjectMeta
@@ -55,6 +55,8 @@ class Faults(Talk, Simulation):
         self.names = 0
         self.shares: dict[str, LeaseSpec] = {}
         self.seen: set[str] = set()
+        self.brought: dict[str, str] = {}  # lease → uid of its job
+        self.noted = 0
         self.start()
 
     def start(self) -> None:
@@ -333,6 +335,18 @@ class Faults(Talk, Simulation):
         for place, milli in used.items():
             assert milli <= 1000, f"{place} is really used by {milli}: {self.swarm.alive}"
 
+    def check_outputs(self) -> None:
+        """What an attempt left is on its job's record before its lease is forgotten."""
+        for name, lease in self.records.leases.items():
+            if lease.status.outputs is not None:
+                self.brought[name] = lease.spec.job
+        for name in self.brought.keys() - self.records.leases.keys():
+            job = self.records.job_by_uid(self.brought.pop(name))
+            if job is not None:
+                noted = {unit_name(job.metadata.uid, o.attempt) for o in job.status.outputs}
+                assert name in noted, f"{name} left something that nobody knows of: {noted}"
+                self.noted += 1
+
     def check_beliefs(self) -> None:
         """What the controller takes for over is over, whether it acts upon that now or not."""
         now = self.clock.now()
@@ -352,6 +366,7 @@ class Faults(Talk, Simulation):
         """A worker's own enforcement, whatever else is broken."""
         self.check()
         self.check_beliefs()
+        self.check_outputs()
         now = self.time.mono
         for agent in self.fleet.values():
             for unit in self.swarm.on(agent.node) if agent.records is not None else ():
