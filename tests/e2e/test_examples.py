@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cumulus.sdk import CumulusClient
@@ -101,6 +103,23 @@ def test_a_sweep_begun_again_takes_up_what_is_done(system: System) -> None:
     jobs = count(system)
     assert run(system, "sweep", "again") == first == SAID["sweep"]
     assert count(system) == jobs
+
+
+def test_what_the_readme_shows_runs(process: System, tmp_path: Path) -> None:
+    shown = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(shown) == 1
+    program = tmp_path / "program.py"
+    program.write_text(shown[0].replace("127.0.0.1:50051", f"127.0.0.1:{process.grpc}"))
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "{'loss': 0.9}",
+        "[{'loss': 0.8}, {'loss': 0.7}]",
+        "{'loss': 0.6}",
+    ], done.stderr
 
 
 def test_there_is_no_example_that_is_not_tested() -> None:
