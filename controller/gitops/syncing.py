@@ -248,7 +248,7 @@ def _synced(files: tuple[SourceFile, ...], now: float) -> Condition:
         type=SYNCED,
         status=not wrong,
         reason="Differences" if wrong else "Synced",
-        message=f"{wrong} files are not as they say" if wrong else "",
+        message=f"not as they say: {wrong} of {len(files)} files" if wrong else "",
         since=now,
     )
 

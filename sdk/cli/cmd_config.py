@@ -32,6 +32,9 @@ def get_contexts() -> None:
     for name, one in sorted(found.contexts.items()):
         mark = "*" if name == found.current else ""
         rows.append([mark, name, one.server, one.token_file or "-", one.ca_file or "-"])
+    if not found.contexts:
+        talk.say("no contexts; the first: cumulusctl config set-context NAME --server HOST:PORT")
+        return
     sys.stdout.write(output.table(rows))
 
 

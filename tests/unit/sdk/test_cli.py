@@ -267,6 +267,8 @@ def test_cancel_and_delete(ctl: Ctl) -> None:
 def test_contexts_choose_the_server(ctl: Ctl, server: FakeServer) -> None:
     token = ctl.home / "token"
     token.write_text("s3cret\n")
+    assert ctl.bare("config", "get-contexts") == 0
+    assert (ctl.out, "config set-context NAME" in ctl.err) == ("", True)
     args = ("--server", server.address, "--token-file", str(token))
     assert ctl.bare("config", "set-context", "lab", *args) == 0
     file = ctl.home / "config" / "cumulus" / "config.yaml"
