@@ -23,7 +23,7 @@ TYPES = frozenset(
         # of a template
         "TemplateChanged", "TemplateDeleted",
         # of who may call
-        "TokenCreated", "TokenRevoked",
+        "TokenCreated", "TokenRevoked", "QuotaChanged",
     }
 )  # fmt: skip
 
@@ -31,7 +31,7 @@ TYPES = frozenset(
 @dataclass(frozen=True, slots=True)
 class Happened:
     """One event. sequence: rises, never comes again, may have gaps; time: POSIX seconds of the
-    controller; kind: Job, Lease, Worker or Token; uid: of the job; by: who asked for it, "" for the
+    controller; kind: Job, Lease, Worker, Token or Project; uid: of the job; by: who asked for it, "" for the
     controller itself; owner: of the job, which decides who sees it, and stays with the controller.
     """
 
