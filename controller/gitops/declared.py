@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...crd_like_specs.errors import Problem
 from ...crd_like_specs.job import Job
+from ...crd_like_specs.template import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,21 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredTemplate:
+    """One template of a file, as it should be stored. like: a job with the same code, by which that
+    is packed and kept.
+    """
+
+    template: Template
+    like: Declared
+
+    @property
+    def name(self) -> str:
+        """Of the template."""
+        return self.template.metadata.name
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What came of one file. problems: why nothing of it is taken; settled: False while it may
     still be written; blind: it could not even be read, so that any job might be in it; mentions:
@@ -40,6 +56,7 @@ class Reading:
     settled: bool = True
     blind: bool = False
     mentions: frozenset[str] = frozenset()
+    templates: tuple[DeclaredTemplate, ...] = ()
 
     @property
     def taken(self) -> bool:

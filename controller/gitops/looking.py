@@ -43,7 +43,7 @@ class Looker:
         self._git = Git(self.config.path)
         self._repository = Repository(self._git, self.config.ref, self.config.remote)
         self._folder = Folder(self.config.path)
-        self._reader = Reader(self.config.name, self.values)
+        self._reader = Reader(self.config.name, self.values, self.config.templates)
 
     def look(self, now: float) -> Look:
         """now: seconds of a clock that never steps. Temporary where nothing can be said."""

@@ -19,7 +19,7 @@ from typing import Final
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.source import FileState
 from .comparing import is_labelled, is_ours, is_over, is_same, steered, with_conflicts
-from .declared import Declared, Entry, Reading, Rules, Run
+from .declared import Declared, DeclaredTemplate, Entry, Reading, Rules, Run
 
 EMPTY: Final = (
     "the folder holds no specs: its jobs are kept in case it is merely not mounted; "
@@ -59,7 +59,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
     """notes, forgets: entries of the inventory to write, and names to drop from it. message: what
-    keeps all of it from being carried through.
+    keeps all of it from being carried through. templates, drops: what `template_plan.py` adds: those
+    to write, and names of those to delete.
     """
 
     readings: tuple[Reading, ...]
@@ -69,11 +70,14 @@ class SyncPlan:
     notes: tuple[Entry, ...] = ()
     forgets: tuple[str, ...] = ()
     message: str = ""
+    templates: tuple[DeclaredTemplate, ...] = ()
+    drops: tuple[str, ...] = ()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is to be done."""
-        return not (self.applies or self.prunes or self.notes or self.forgets)
+        steps = (self.applies, self.prunes, self.notes, self.forgets, self.templates, self.drops)
+        return not any(steps)
 
 
 @dataclass(slots=True)

@@ -20,10 +20,12 @@ from ...crd_like_specs import packing
 from ...crd_like_specs.codec import Loaded, load_bytes
 from ...crd_like_specs.errors import Problem, Temporary, ValidationError
 from ...crd_like_specs.job import Code, Job
+from ...crd_like_specs.meta import ObjectMeta
 from ...crd_like_specs.source import LABEL_SOURCE
+from ...crd_like_specs.template import Template
 from ...crd_like_specs.yaml_nodes import MAX_BYTES, decode
 from .comparing import IDEMPOTENCY
-from .declared import Declared, Reading
+from .declared import Declared, DeclaredTemplate, Reading
 from .substitute import substitute
 from .tree import MOST_SPECS, Found, Tree, UnreadableError, below, inside, specs
 
@@ -35,10 +37,11 @@ _WORD: Final = re.compile(rb"[a-z0-9][a-z0-9-]*")
 
 @dataclass(slots=True)
 class Reader:
-    """name: of the source, a label of its jobs; values: see `substitute`."""
+    """name: of the source, a label of its jobs; values: see `substitute`; templates: they may be declared."""
 
     name: str
     values: Mapping[str, str | None] = field(default_factory=dict)
+    templates: bool = False
     _cache: dict[str, tuple[str, Reading]] = field(default_factory=dict)
     _code: dict[str, str] = field(default_factory=dict)
     """Path of code → its stamp, in this look."""
@@ -111,7 +114,7 @@ class Reader:
         if not one.settled:
             return "", Reading(one.path, settled=False, mentions=_mentions(data))
         try:
-            jobs = self._declared(tree, files, one.path, data)
+            reading = self._declared(tree, files, one.path, data)
         except _UnsettledError:
             return "", Reading(one.path, settled=False, mentions=_mentions(data))
         except UnreadableError as error:
@@ -122,11 +125,11 @@ class Reader:
             # What is wrong with code is mended outside of the file.
             about_code = any(p.path.startswith("spec.code") for p in error.problems)
             return "" if about_code else one.stamp, wrong
-        reading = Reading(one.path, tuple(jobs))
         return self._stamp(files, one, reading), reading
 
     def _stamp(self, files: Sequence[Found], one: Found, reading: Reading) -> str:
-        code = {declared.code for declared in reading.jobs if declared.code}
+        declared = (*reading.jobs, *(one.like for one in reading.templates))
+        code = {one.code for one in declared if one.code}
         return " ".join([one.stamp, *(self._stamp_of(files, path) for path in sorted(code))])
 
     def _stamp_of(self, files: Sequence[Found], path: str) -> str:
@@ -134,9 +137,7 @@ class Reader:
             self._code[path] = _stamp_of(below(files, path))
         return self._code[path]
 
-    def _declared(
-        self, tree: Tree, files: Sequence[Found], path: str, data: bytes
-    ) -> list[Declared]:
+    def _declared(self, tree: Tree, files: Sequence[Found], path: str, data: bytes) -> Reading:
         text, problems = decode(data, path)
         if problems:
             raise ValidationError(problems)
@@ -144,15 +145,44 @@ class Reader:
         if wrong:
             raise ValidationError(wrong)
         jobs: list[Declared] = []
+        templates: list[DeclaredTemplate] = []
         found: list[Problem] = []
         for loaded in load_bytes(text.encode(), path, Path("/")):
             try:
-                jobs.append(self._job(tree, files, path, loaded))
+                if isinstance(loaded.resource, Template):
+                    templates.append(self._template(tree, files, path, loaded))
+                else:
+                    jobs.append(self._job(tree, files, path, loaded))
             except ValidationError as error:
                 found += [replace(p, file=path, line=p.line or loaded.line) for p in error.problems]
         if found:
             raise ValidationError(found)
-        return jobs
+        return Reading(path, tuple(jobs), templates=tuple(templates))
+
+    def _template(
+        self, tree: Tree, files: Sequence[Found], path: str, loaded: Loaded
+    ) -> DeclaredTemplate:
+        template = loaded.resource
+        assert isinstance(template, Template)
+        if not self.templates:
+            text = (
+                "a Template cannot be declared here: expected a Job, or templates: true in the "
+                "source's configuration"
+            )
+            raise ValidationError([Problem(text, "kind")])
+        job = Job(metadata=ObjectMeta(name="template"), spec=template.spec.job)
+        code, where = job.spec.code, ""
+        given = job if code is not None and code.files is not None else None
+        if code is not None and code.path is not None:
+            where = _inside(path, code.path)
+            job, _ = _packed(tree, files, job, where)
+        else:
+            job, _ = packing.resolve_code(job, Path("/"))
+        labels = {**template.metadata.labels, LABEL_SOURCE: self.name}
+        meta = template.metadata.model_copy(update={"labels": labels})
+        spec = template.spec.model_copy(update={"job": job.spec})
+        template = template.model_copy(update={"metadata": meta, "spec": spec})
+        return DeclaredTemplate(template, Declared(job, "", loaded.line, given, where))
 
     def _job(self, tree: Tree, files: Sequence[Found], path: str, loaded: Loaded) -> Declared:
         job = loaded.resource

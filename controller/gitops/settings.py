@@ -68,7 +68,7 @@ _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=56)]
 
 class SourceConfig(BaseModel):
     """See the module docstring and `SourceSpec`. type: auto takes what lies in a git working copy
-    for one; owner: whom its jobs belong to, `source-<name>` where it is not given; substitute_from:
+    for one; templates: its files may declare templates too, which everybody may run; owner: whom its jobs belong to, `source-<name>` where it is not given; substitute_from:
     names of environment variables of the controller, taken at its start, that files may use.
     """
 
@@ -86,6 +86,7 @@ class SourceConfig(BaseModel):
     prune: bool = Field(default=False, strict=True)
     allow_empty: bool = Field(default=False, strict=True)
     suspend: bool = Field(default=False, strict=True)
+    templates: bool = Field(default=False, strict=True)
     owner: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     substitute: dict[_Listed, _Value] = Field(default_factory=dict)
     substitute_from: tuple[_Listed, ...] = ()

@@ -21,6 +21,7 @@ from ..runtime.clock import Clock
 from ..runtime.desired import Desired
 from ..runtime.documents import SOURCES, at_version, decoded, document
 from ..runtime.records import Records
+from ..runtime.templates import Templates
 from .applying import Applier
 from .folder import SETTLE_SECONDS
 from .inventory import Inventory
@@ -29,6 +30,7 @@ from .plan import SyncPlan, plan
 from .rows import Failure, clipped, count, rows
 from .settings import SourceConfig
 from .settling import Settler
+from .template_plan import PREFIX, with_templates
 
 READY: Final = "Ready"
 """Condition: the last look was carried through."""
@@ -72,7 +74,10 @@ class Syncing:
         self._looker = Looker(config, values)
         self._inventory = Inventory(records.store, config.name, self._rules.owner)
         owner, who = self._rules.owner, f"source {config.name}"
-        self._applier = Applier(desired, blobs, self._inventory, self._looker, owner, who)
+        self._templates = Templates(records.store, desired, blobs, clock)
+        self._applier = Applier(
+            desired, blobs, self._inventory, self._looker, owner, who, self._templates
+        )
         self._settler = Settler(desired, owner, who)
         self._first = True
         self._record: Source | None = None
@@ -127,7 +132,11 @@ class Syncing:
             "suspended: differences are shown only" if self._rules.suspend else ""
         )
         self.last_sync = now
-        jobs = {verdict.job for verdict in made.verdicts if verdict.done is not FileState.PRUNED}
+        jobs = {
+            verdict.job
+            for verdict in made.verdicts
+            if verdict.done is not FileState.PRUNED and not verdict.job.startswith(PREFIX)
+        }
         conditions = [
             Condition(type=READY, status=True, reason="Looked", since=now),
             _synced(files, now),
@@ -158,9 +167,10 @@ class Syncing:
         declared = [one for reading in readings for one in reading.jobs]
         live = await self._live({*inventory, *(one.name for one in declared)})
         finished = self._inventory.finished(declared)
-        return await asyncio.to_thread(
-            plan, readings, live, inventory, finished, self._rules, look.tree.gone
-        )
+        gone = look.tree.gone
+        made = await asyncio.to_thread(plan, readings, live, inventory, finished, self._rules, gone)
+        templates = {one.metadata.name: one for one in await self._templates.list()}
+        return with_templates(made, templates, self._rules, gone)
 
     async def _live(self, names: Iterable[str]) -> dict[str, Job]:
         live = {}
