@@ -73,6 +73,11 @@ def test_every_command_does_what_the_page_says(system: TlsSystem, tmp_path: Path
     assert said["cumulusctl apply train.yaml --wait"] == '{"loss": 0.1}\n'
     assert said["cumulusctl get job train -o jsonpath={.status.phase}"] == "Succeeded"
     assert "+ job/train created" in said["cumulusctl diff train.yaml  # exits with 1"]
+    listed = said["cumulusctl outputs ls leaves"].split()
+    assert listed[:8] == ["PATH", "ID", "TYPE", "SIZE", "metrics.json", "metrics", "metrics", "13"]
+    assert said["cumulusctl outputs get leaves metrics.json -o -"] == '{"loss": 0.1}'
+    assert (home / "model.pth").read_bytes() == b"learnt"
+    assert (home / "leaves" / "weights" / "model.pth").read_bytes() == b"learnt"
     events = said["cumulusctl events long"]
     for word in ("Submitted", "Placed", "Extended", "CancelAsked", "Cancelled"):
         assert word in events

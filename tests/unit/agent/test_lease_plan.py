@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import LeaseWanted
-from cumulus.chronos_bindings.agent.lease_after import ended, released, saved, saving
 from cumulus.chronos_bindings.agent.checkpoint_port import Excess
+from cumulus.chronos_bindings.agent.lease_after import ended, released, saved, saving
 from cumulus.chronos_bindings.agent.lease_plan import next_step
 from cumulus.chronos_bindings.agent.lease_record import Record, Step, Verb, View, Wait
 from cumulus.crd_like_specs.identity import unit_name
