@@ -61,12 +61,14 @@ class QuotaSeen:
 @dataclass(frozen=True, slots=True)
 class Over:
     """Why a job is to wait. until: POSIX seconds at which it is within its quota at the latest, None
-    where that cannot be told; never: no day is long enough for it.
+    where that cannot be told; never: no day is long enough for it; full: no job of the project may
+    start now, whatever it asks for.
     """
 
     why: str
     until: float | None = None
     never: bool = False
+    full: bool = False
 
 
 def by_day(start: float, end: float, milli: int) -> Iterator[tuple[int, int]]:
@@ -85,7 +87,8 @@ def over_quota(ask: Ask, seen: QuotaSeen, now: float) -> Over | None:
     if booked.takes(ask, now):
         return None
     until = _first(ask, booked, now)
-    return Over(booked.why(ask), until, never=until is None and _never(ask, seen, now))
+    never = until is None and _never(ask, seen, now)
+    return Over(booked.why(ask), until, never=never, full=booked.full)
 
 
 def within_from(ask: Ask, seen: QuotaSeen, now: float, after: float) -> float | None:
@@ -164,6 +167,12 @@ class _Booked:
     def takes(self, ask: Ask, at: float) -> bool:
         """Whether it is within the limits from then to its end."""
         return self._one_more(at, at + ask.duration) and self._day(ask, at) is None
+
+    @property
+    def full(self) -> bool:
+        """Whether as many as may be run now."""
+        running = sum(start <= self._now for start, _, _ in self.held)
+        return self.limits.running is not None and running >= self.limits.running
 
     def _one_more(self, start: float, end: float) -> bool:
         """Whether there is one fewer than may be, at every moment of this time."""

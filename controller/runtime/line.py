@@ -175,15 +175,19 @@ class Line:
         kept for as many of a project as may run is all that it can use.
         """
         over: set[tuple[str, Ask]] = set()
+        full: set[str] = set()
         for one in takewhile(lambda one: one.order < stop, self._records.line(start)):
-            if not self.waits(one, now):
+            if one.owner in full or not self.waits(one, now):
                 continue
             if self._world.quotas.limited(one.owner):
                 if (one.owner, one.ask) in over:
                     continue  # claims only add up
                 ahead = list(self._ahead(one, self._lineup.claims))
                 seen = self._seen(one, ahead, now)
-                if seen is not None and over_quota(one.ask, seen, now) is not None:
+                found = None if seen is None else over_quota(one.ask, seen, now)
+                if found is not None:
                     over.add((one.owner, one.ask))
+                    if found.full:
+                        full.add(one.owner)
                     continue
             yield Waiting(one.order, one.name, one.ask)
