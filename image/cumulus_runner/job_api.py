@@ -39,6 +39,7 @@ __all__ = [
     "job_dir",
     "list_checkpoints",
     "load_checkpoint",
+    "outputs_dir",
     "save_checkpoint",
     "seconds_left",
     "should_pause",
@@ -93,6 +94,19 @@ def dataset_dir(name: str) -> str:
     if name not in known:
         raise KeyError(f"this job has no dataset {name!r}: it has {sorted(known) or 'none'}")
     return str(known[name])
+
+
+def outputs_dir() -> str:
+    """The folder whose files come back when the job is over, however it ends (/results, or where
+    the platform has it). Outside of a job ./results, which is made.
+    """
+    if "CUMULUS_OUTPUTS" in os.environ:
+        return os.environ["CUMULUS_OUTPUTS"]
+    if os.environ.get("CUMULUS_ATTEMPT"):
+        raise RuntimeError("this job has no outputs: its outputs.size is 0")
+    folder = os.path.abspath("results")
+    os.makedirs(folder, exist_ok=True)
+    return folder
 
 
 def should_pause() -> bool:

@@ -168,3 +168,17 @@ def test_a_job_is_told_where_its_datasets_lie(job: Job) -> None:
     assert job.run(text).result == "/data/p"
     job.settings["CUMULUS_DATASETS"] = json.dumps({"other": "/x"})
     assert "no dataset 'photos': it has ['other']" in job.run(text).error[1]
+
+
+def test_a_job_is_told_where_to_leave_files(job: Job) -> None:
+    text = """
+    from cumulus_job import outputs_dir
+
+    def main():
+        return outputs_dir()
+    """
+    assert job.run(text).result.endswith("/results")
+    job.settings["CUMULUS_ATTEMPT"] = "1"
+    assert "its outputs.size is 0" in job.run(text).error[1]
+    job.settings["CUMULUS_OUTPUTS"] = "/results"
+    assert job.run(text).result == "/results"
