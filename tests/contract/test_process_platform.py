@@ -94,7 +94,8 @@ async def test_a_job_gets_its_folders_and_nothing_of_the_controllers_environment
 ) -> None:
     monkeypatch.setenv("CUMULUS_TOKEN", "s3cret")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    mounts = (Mount("/staging/job", "/job"), Mount("/staging/env", "/env"))
+    results = Mount("/staging/outputs", "/results", writable=True)
+    mounts = (Mount("/staging/job", "/job"), Mount("/staging/env", "/env"), results)
     _, output = await bench.run("pwd; env", env={"A": "b=c"}, mounts=mounts)
     work, *lines = output.decode().splitlines()
     assert Path(work).parent.parent == units
@@ -102,6 +103,7 @@ async def test_a_job_gets_its_folders_and_nothing_of_the_controllers_environment
         "A=b=c",
         "CUMULUS_JOB_DIR=/staging/job",
         "CUMULUS_ENV_DIR=/staging/env",
+        "CUMULUS_OUTPUTS=/staging/outputs",
         f"CUMULUS_WORK_DIR={work}",
         "LANG=C.UTF-8",
     } <= set(lines)

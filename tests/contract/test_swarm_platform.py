@@ -125,6 +125,18 @@ async def test_mounts_are_read_only(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
+async def test_outputs_are_written_by_the_jobs_own_user(bench: Bench, tmp_path: Path) -> None:
+    """On a read-only root, by whoever the image runs as, and seen on the node."""
+    for parent in list(tmp_path.parents)[:3]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o777)
+    mounts = (Mount(str(tmp_path), "/results", writable=True),)
+    lines = await said(bench, "id -u; mkdir /results/a && echo x > /results/a/b", mounts=mounts)
+    assert lines == ["1000"]
+    assert (tmp_path / "a" / "b").read_text() == "x\n"
+
+
+@pytest.mark.docker
 async def test_a_mount_source_that_is_missing_is_rejected(bench: Bench) -> None:
     seen, _ = await bench.run(OK, mounts=(Mount("/nope/never", "/job"),))
     assert seen.state is ServiceState.REJECTED
