@@ -37,6 +37,8 @@ from .dataset_sources import Source, name_for, open_source
 _PIECE: Final = 1 << 20
 _TRIES: Final = 5
 """Of an upload that comes no further."""
+_LONG_TRIES: Final = 120
+"""Of one that has all come, and that the server may be checking still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +220,10 @@ class AsyncDatasets:
                 done = await self._put(source, begun, tell)
             except (BrokenError, ConflictError) as error:
                 # The server may not have noticed yet that the call before is over.
-                if tries >= _TRIES:
+                checking = begun.received == source.size  # of gigabytes: that takes a while
+                if tries >= (_LONG_TRIES if checking else _TRIES):
                     raise getattr(error, "cause", error) from error
-                await self._connection.pause(0.2 * 2**tries)
+                await self._connection.pause(min(5.0, 0.2 * 2**tries))
                 continue
             if done.dataset is not None:
                 return done.dataset

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
@@ -24,6 +23,7 @@ from loguru import logger
 
 from ...crd_like_specs.errors import ConflictError, StoreError, ValidationError
 from ...crd_like_specs.identity import DIGEST_PATTERN, UID_PATTERN
+from .durable import flush, sync_folders
 
 PIECE: Final = 1 << 20
 PART: Final = ".part"
@@ -205,8 +205,7 @@ class ArtifactUpload:
         self._artifacts.opened(self._part, now=False)
 
     def _keep(self) -> None:
-        self._file.flush()
-        os.fdatasync(self._file.fileno())
+        flush(self._file)
         with self._part.open("rb") as file:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if self._file.tell() != self._size or found != self._digest:
@@ -216,9 +215,4 @@ class ArtifactUpload:
             )
         self._artifacts.check(self._part)
         self._part.replace(self._part.with_suffix(""))
-        for folder in (self._part.parent, self._part.parent.parent):
-            handle = os.open(folder, os.O_RDONLY)  # a name is durable with its folder
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        sync_folders(self._part.parent, self._part.parent.parent)

@@ -17,6 +17,7 @@ from typing import Final
 
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.identity import DIGEST_PATTERN
+from .durable import flush, sync_folders
 
 PIECE: Final = 1 << 20
 
@@ -132,14 +133,8 @@ class Upload:
         self._temporary.unlink(missing_ok=True)
 
     def _keep(self) -> None:
-        self._file.flush()
-        os.fdatasync(self._file.fileno())
+        flush(self._file)
         self._file.close()
         self._path.parent.mkdir(exist_ok=True)
         self._temporary.replace(self._path)
-        for folder in (self._path.parent, self._path.parent.parent):
-            handle = os.open(folder, os.O_RDONLY)  # a name is durable with its folder
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        sync_folders(self._path.parent, self._path.parent.parent)

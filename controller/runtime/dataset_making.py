@@ -125,6 +125,7 @@ class Writer:
         self._pending = pending
         self._file = PartFile(pending)
         self._unchecked = 0
+        self._committing = False
 
     async def write(self, data: bytes) -> None:
         """See the port."""
@@ -139,11 +140,13 @@ class Writer:
 
     async def commit(self) -> Dataset:
         """See the port. It comes to its end although the caller goes away."""
+        self._committing = True
         return await to_the_end(self._commit())
 
     async def abort(self) -> None:
-        """See the port."""
-        await self._file.close()
+        """See the port. A commit that goes on alone lets go of it in the end."""
+        if not self._committing:
+            await self._file.close()
 
     async def _commit(self) -> Dataset:
         pending, announced = self._pending, self._pending.wanted.size
@@ -161,6 +164,7 @@ class Writer:
             self._parts.uploads.done(pending)
             return made
         finally:
+            self._committing = False
             await self._file.close()
 
     async def _made(self) -> Dataset:

@@ -98,10 +98,10 @@ class Uploads:
         """A new one, or the one that began with the same name and digest."""
         id_ = _id(owner, wanted)
         known = self._pending.get(id_)
-        if known is not None:
-            known.wanted = wanted
+        if known is not None and known.wanted == wanted:
             return known
-        pending = Pending(id_, owner, wanted, self._folder / f"{id_}.part")
+        pending = known or Pending(id_, owner, wanted, self._folder / f"{id_}.part")
+        pending.wanted = wanted
         self._pending[id_] = pending
         described = {"owner": owner, "wanted": asdict(wanted)}
         text = json.dumps(described)

@@ -6,6 +6,7 @@ them before anything is made of it. On the event loop; what takes long is in thr
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -182,10 +183,10 @@ class Datasets:
 
     async def _forget(self, upload: str) -> None:
         """What came of an import that ended; one that became a data set is gone already."""
-        try:
+        with contextlib.suppress(
+            NotFoundError, ConflictError
+        ):  # the second: it is just becoming one
             await self.discard(upload)
-        except NotFoundError:
-            return
 
 
 def _check(wanted: DatasetWanted) -> None:

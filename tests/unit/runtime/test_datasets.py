@@ -297,6 +297,22 @@ class Model:
         await self.kit.store.settle()
 
 
+async def test_a_commit_whose_caller_goes_away_is_no_ones_else(kit: DatasetKit) -> None:
+    begun = await kit.ann.begin(DatasetWanted("a", digest(DATA), len(DATA)))
+    writer = await kit.ann.receive(begun.id, 0)
+    await writer.write(DATA)
+    commit = asyncio.ensure_future(writer.commit())
+    await asyncio.sleep(0)
+    commit.cancel()
+    await asyncio.wait([commit])
+    await writer.abort()
+    with pytest.raises(ConflictError, match="being received already"):
+        await kit.ann.receive(begun.id, len(DATA))
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    assert (await kit.ann.get("a")).spec.digest == digest(DATA)
+    assert len(on_disk(kit)) == 1
+
+
 @given(steps=st.lists(STEPS, max_size=20))
 def test_names_and_bytes_stay_together(
     steps: list[tuple[str, str, bytes, bool]], tmp_path_factory: pytest.TempPathFactory
