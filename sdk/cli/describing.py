@@ -127,8 +127,18 @@ def _job(job: Job, now: float) -> Fields:
         ("Finished", _when(status.finished_at, now)),
         ("Lease ends", _until(status.expires_at, now) if not status.phase.terminal else ""),
         ("Next attempt", _until(status.retry_at, now) if not status.phase.terminal else ""),
+        ("Outputs", _outputs(job)),
         ("Generation", str(job.metadata.generation)),
     ]
+
+
+def _outputs(job: Job) -> str:
+    kept = [one for one in job.status.outputs if one.digest]
+    if not kept:
+        return ""
+    files = "1 file" if kept[-1].files == 1 else f"{kept[-1].files} files"
+    before = f"; {len(kept) - 1} before it left some too" if len(kept) > 1 else ""
+    return f"{files}, {show_bytes(kept[-1].size)}, of attempt {kept[-1].attempt}{before}"
 
 
 def _duration(job: Job) -> str:

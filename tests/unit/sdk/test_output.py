@@ -17,6 +17,7 @@ from cumulus.crd_like_specs.job import (
 )
 from cumulus.crd_like_specs.lease import Lease, LeaseSpec, LeaseState, LeaseStatus
 from cumulus.crd_like_specs.meta import Condition, ObjectMeta
+from cumulus.crd_like_specs.outputs import KeptOutputs
 from cumulus.crd_like_specs.worker import Device, Worker, WorkerSpec, WorkerStatus
 from cumulus.sdk.cli import describing, output
 
@@ -240,3 +241,11 @@ def test_checkpoints_are_listed_the_newest_first() -> None:
     assert lines[0].split() == ["CHECKPOINT", "ATTEMPT", "SIZE", "FILES", "TAKEN"]
     assert lines[1].split() == [f"sha256:{'b' * 64}", "2", "3Mi", "2", "1m", "ago"]
     assert kept.table((), NOW) == ""
+
+
+def test_outputs_of_a_job_are_told_of() -> None:
+    left = [KeptOutputs(digest=f"sha256:{'a' * 64}", size=2048, files=n, attempt=n) for n in (1, 2)]
+    told = {"outputs": (*left, KeptOutputs(attempt=3, message="all of it is too large"))}
+    job = RUNNING.model_copy(update={"status": RUNNING.status.model_copy(update=told)})
+    line = "Outputs:      2 files, 2Ki, of attempt 2; 1 before it left some too\n"
+    assert line in describing.text(job, NOW)
