@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Final
 
 from ...api.outputs import WAIT_LIMIT, Output, OutputSet
 from ...api.viewer import EVERYTHING, Viewer
@@ -20,6 +21,9 @@ from .documents import JOBS
 from .output_archives import OutputArchives
 from .output_index import Indexed
 from .records import Records
+
+MOST_LISTED: Final = 20_000
+"""Outputs of an experiment at most, of whole jobs; every one is found by its id all the same."""
 
 
 class OutputsService:
@@ -65,18 +69,26 @@ class OutputsService:
 
     async def of_experiment(self, experiment: str) -> tuple[Output, ...]:
         """See the port."""
+        found: list[Output] = []
+        taken: set[str] = set()
+        async for outputs in self._in(experiment):
+            found += [replace(o, id=_of_one(o)) if o.id in taken else o for o in outputs]
+            taken |= {output.id for output in outputs}
+            if len(found) >= MOST_LISTED:
+                break
+        return tuple(found)
+
+    async def _in(self, experiment: str) -> AsyncIterator[tuple[Output, ...]]:
+        """Those of each job in it, the newest first."""
         names = sorted(self._records.store.ids_by(JOBS, "experiment", experiment))
         jobs = [job for name in names if (job := self._records.job(name)) is not None]
         seen = [job for job in jobs if self._viewer.sees(job.metadata)]
         seen.sort(key=lambda job: (-job.metadata.creation_timestamp, job.metadata.name))
-        found: list[Output] = []
-        taken: set[str] = set()
         for job in seen:
             kept = _newest([k for k in job.status.outputs if k.experiment == experiment])
-            outputs = self._listed(job, kept) if kept is not None else ()
-            found += [replace(o, id=_of_one(o)) if o.id in taken else o for o in outputs]
-            taken |= {output.id for output in outputs}
-        return tuple(found)
+            if kept is not None:
+                yield self._listed(job, kept)
+            await asyncio.sleep(0)  # a large experiment is not the only thing to look through
 
     async def at(self, job: str, path: str, *, attempt: int = 0) -> Output:
         """See the port."""
@@ -94,11 +106,15 @@ class OutputsService:
 
     async def find(self, experiment: str, output_id: str) -> Output:
         """See the port."""
-        outputs = await self.of_experiment(experiment)
-        by_id = (o for o in outputs if output_id in (o.id, _of_one(o)))
-        by_path = (o for o in outputs if o.path == output_id)
-        for output in (*by_id, *by_path):
-            return output
+        by_path: Output | None = None
+        async for outputs in self._in(experiment):
+            for output in outputs:
+                if output_id in (output.id, _of_one(output)):
+                    return output
+                if by_path is None and output.path == output_id:
+                    by_path = output
+        if by_path is not None:
+            return by_path
         raise NotFoundError(f"experiment {experiment!r:.200} has no output {output_id!r:.200}")
 
     async def read(
