@@ -12,6 +12,7 @@ at most 1 MiB; hashing and deleting in threads. Used by `artifact_gate` and `upk
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import shutil
@@ -97,9 +98,13 @@ class Artifacts:
         have been told of yet; what is on its way stays.
         """
         kept = {digest.removeprefix("sha256:") for digest in digests}
-        others = [p for p in self._of(uid).glob("*") if not p.suffix and p.name not in kept]
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        self.drop(uid, [f"sha256:{path.name}" for path in others[UNTOLD:]])
+        others: list[tuple[float, str]] = []
+        for path in self._of(uid).glob("*"):
+            if not path.suffix and path.name not in kept:
+                with contextlib.suppress(FileNotFoundError):  # it is being deleted
+                    others.append((path.stat().st_mtime, path.name))
+        others.sort(reverse=True)
+        self.drop(uid, [f"sha256:{name}" for _, name in others[UNTOLD:]])
 
     def drop(self, uid: str, digests: Collection[str]) -> None:
         """Delete these of the job, soon; those that are not there are fine."""
