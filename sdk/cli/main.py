@@ -9,12 +9,14 @@ import traceback
 from pathlib import Path
 
 from ... import __version__
+from . import interrupts
 
 EXIT_BUG = 70
 
 
 def main() -> None:
     """`cumulusctl`."""
+    interrupts.end_at_once()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -11,7 +11,7 @@ import typer
 from ...crd_like_specs.errors import CumulusError
 from ...crd_like_specs.template import Template
 from ..client import AsyncCumulusClient
-from . import settings, talk
+from . import interrupts, settings, talk
 from .given import Given
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ def run(
             return await work(client)
 
     try:
+        interrupts.detach()
         return asyncio.run(main())
     except KeyboardInterrupt:
         if detach:
@@ -61,7 +62,7 @@ def worker_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of existing data sets, as `job_names`."""
+    """Names of existing datasets, as `job_names`."""
     return _names(ctx, "Dataset", incomplete)
 
 

@@ -205,3 +205,17 @@ def test_events_are_watched_line_by_line(server: FakeServer, start: Start) -> No
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30)[1] == ""
     assert process.returncode == 130
+
+
+def test_an_interrupt_while_it_loads_ends_it_as_the_shell_expects() -> None:
+    """Whatever is being imported: there is no handler yet that could be lost in it."""
+    code = (
+        "import os, signal\n"
+        "from cumulus.sdk.cli import main\n"
+        "main.run = lambda _argv: os.kill(os.getpid(), signal.SIGINT)\n"
+        "main.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
