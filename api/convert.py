@@ -60,7 +60,7 @@ def worker_from_proto(message: res.Worker) -> Worker:
 
 
 def dataset_to_proto(dataset: Dataset) -> res.Dataset:
-    """The whole data set."""
+    """The whole dataset."""
     return to_message(dataset, res.Dataset)
 
 

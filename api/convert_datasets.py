@@ -1,4 +1,4 @@
-"""Between the protos of data sets and `datasets.py`, both ways. Pure; used by servicer and SDK."""
+"""Between the protos of datasets and `datasets.py`, both ways. Pure; used by servicer and SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets as clients bring, fetch and drop them: values, and the port that the faces ask.
+"""Datasets as clients bring, fetch and drop them: values, and the port that the faces ask.
 
 Values are pure. The port is implemented by `controller/runtime/datasets.py` and called by the
 servicer of `datasets.proto` and by the HTTP faces. Its methods raise errors of
@@ -27,9 +27,9 @@ from .viewer import Viewer
 
 @dataclass(frozen=True, slots=True)
 class DatasetWanted:
-    """A data set that is to be. name: "" for one made of its digest; digest: `sha256:<hex>`, or ""
+    """A dataset that is to be. name: "" for one made of its digest; digest: `sha256:<hex>`, or ""
     where only its end will tell; size: bytes, or None likewise; filename: "" for the name; format:
-    None: told by the content; pinned: it stays although no job uses it; replace: a data set of this
+    None: told by the content; pinned: it stays although no job uses it; replace: a dataset of this
     name with another content is changed, else it is in the way.
     """
 
@@ -87,7 +87,7 @@ class DatasetWriter(Protocol):
         """
 
     async def commit(self) -> Dataset:
-        """All came: check it, and make it a data set. It is whole and durable, or not there.
+        """All came: check it, and make it a dataset. It is whole and durable, or not there.
 
         ValidationError for another size or digest, or an archive that cannot be taken: what came is
         dropped then.
@@ -98,7 +98,7 @@ class DatasetWriter(Protocol):
 
 
 class DatasetsPort(Protocol):
-    """The data sets of one viewer. What is not for its eyes is not there: NotFoundError."""
+    """The datasets of one viewer. What is not for its eyes is not there: NotFoundError."""
 
     def seen_by(self, viewer: Viewer) -> DatasetsPort:
         """The same for this viewer, to whom what it brings will belong."""
@@ -106,7 +106,7 @@ class DatasetsPort(Protocol):
     async def begin(self, wanted: DatasetWanted) -> DatasetUpload:
         """Begin an upload, or find the one that began with the same name and digest.
 
-        Where the viewer has the very bytes already, the data set is made of them and nothing is to
+        Where the viewer has the very bytes already, the dataset is made of them and nothing is to
         be sent. ValidationError; ConflictError for a name that is taken; QuotaExceededError.
         """
 
@@ -122,7 +122,7 @@ class DatasetsPort(Protocol):
         """Drop what came of it. NotFoundError."""
 
     def import_(self, wanted: ImportWanted) -> AsyncIterator[ImportProgress]:
-        """Fetch from elsewhere; the last value has the data set. Closing it ends the import.
+        """Fetch from elsewhere; the last value has the dataset. Closing it ends the import.
 
         ForbiddenError for a bucket or root that is not configured; NotFoundError,
         UnavailableError of the other side; else as `begin` and `commit`.

@@ -1,4 +1,4 @@
-"""The part of the configuration that is about data sets. Pure but for `read_credentials`.
+"""The part of the configuration that is about datasets. Pure but for `read_credentials`.
 
     datasets:
       keep: 30d                       # unpinned and unused for so long, they go
@@ -77,7 +77,7 @@ class RootConfig(_Section):
 
 
 class DatasetsConfig(_Section):
-    """keep: seconds for which a data set stays that is not pinned and no job uses; buckets and
+    """keep: seconds for which a dataset stays that is not pinned and no job uses; buckets and
     roots: from where imports may come.
     """
 

@@ -1,6 +1,6 @@
 """Dataset: bytes that jobs read, uploaded or imported once and kept by their digest. Pure.
 
-The controller keeps the bytes once, however many data sets point at them; workers unpack archives
+The controller keeps the bytes once, however many datasets point at them; workers unpack archives
 and mount them read-only. Made by uploads and imports only, never applied.
 """
 
@@ -15,7 +15,7 @@ from .identity import DIGEST_PATTERN
 from .meta import API_VERSION, Model, ObjectMeta
 
 FOLDER: Final = "/datasets"
-"""Where jobs find their data sets, unless they say otherwise."""
+"""Where jobs find their datasets, unless they say otherwise."""
 
 MOST_NAME: Final = 255
 """Bytes of a file's name."""

@@ -26,7 +26,7 @@ _SUFFIXES: Final = "|".join(re.escape(one.value) for one in Format if "." in one
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """filename: in the data set; size: bytes; format: None where the controller is to tell; pieces:
+    """filename: in the dataset; size: bytes; format: None where the controller is to tell; pieces:
     the bytes from an offset on, which blocks and raises OSError.
     """
 
@@ -66,7 +66,7 @@ def open_source(path: Path) -> Source:
 
 
 def name_for(path: Path) -> str:
-    """The name that a data set gets where none is given: `My Photos.tar.gz` → `my-photos`."""
+    """The name that a dataset gets where none is given: `My Photos.tar.gz` → `my-photos`."""
     stem = path.resolve().name.lower()
     if not path.is_dir():
         stem = re.sub(rf"\.({_SUFFIXES}|[a-z0-9]+)$", "", stem)

@@ -1,4 +1,4 @@
-"""Data sets: uploaded, imported, kept, downloaded. I/O; `client.datasets`.
+"""Datasets: uploaded, imported, kept, downloaded. I/O; `client.datasets`.
 
     dataset = await client.datasets.upload("photos/", name="photos")
     await client.submit({..., "spec": {..., "datasets": [{"name": "photos"}]}})
@@ -78,7 +78,7 @@ class AsyncDatasets:
 
         name: made of the path's where it is not given; format: told by the content where it is not
         given, `file` for an archive that jobs are to get as it is; pinned: it stays although no job
-        uses it; replace: a data set of this name gets this content. ValidationError names what of
+        uses it; replace: a dataset of this name gets this content. ValidationError names what of
         it is no good; ConflictError; QuotaExceededError.
         """
         tell = progress or _nobody
@@ -125,7 +125,7 @@ class AsyncDatasets:
         finally:
             call.cancel()
         if last.dataset is None:
-            raise CumulusError(f"the import of {url} ended without a data set: try again")
+            raise CumulusError(f"the import of {url} ended without a dataset: try again")
         return last.dataset
 
     async def list(self) -> builtins.list[Dataset]:
@@ -260,7 +260,7 @@ class DatasetCalls:
 
     @property
     def datasets(self) -> AsyncDatasets:
-        """Data sets: bytes that jobs read."""
+        """Datasets: bytes that jobs read."""
         return AsyncDatasets(self._connection)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @final
 class Datasets:
-    """Data sets: bytes that jobs read. progress: called in another thread."""
+    """Datasets: bytes that jobs read. progress: called in another thread."""
 
     def __init__(self, datasets: AsyncDatasets, background: Background) -> None:
         self._datasets = datasets

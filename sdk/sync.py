@@ -294,7 +294,7 @@ class CumulusClient(SyncFunctionCalls):
 
     @property
     def datasets(self) -> Datasets:
-        """Data sets: bytes that jobs read. See AsyncDatasets."""
+        """Datasets: bytes that jobs read. See AsyncDatasets."""
         from .datasets_sync import Datasets  # noqa: PLC0415 (importing the SDK costs little)
 
         return Datasets(self._client.datasets, self._background)

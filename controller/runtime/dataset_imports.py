@@ -1,4 +1,4 @@
-"""From where data sets are imported: what is configured, and nothing else.
+"""From where datasets are imported: what is configured, and nothing else.
 
     s3://bucket/key          an object
     s3://bucket/prefix/      all below it, as a tar

@@ -1,4 +1,4 @@
-"""An upload on its way to being a data set: written, checked, named. I/O in threads.
+"""An upload on its way to being a dataset: written, checked, named. I/O in threads.
 
 Nothing is half there: the bytes get their place once they are checked, the name comes after that,
 and what came of the upload goes last. A controller that is killed in between goes on from the last
@@ -89,7 +89,7 @@ class Parts:
 
 
 def name_of(digest: str) -> str:
-    """Of a data set that was given none."""
+    """Of a dataset that was given none."""
     return digest.removeprefix("sha256:")[:12]
 
 

@@ -1,4 +1,4 @@
-"""Everything about data sets, put together for `main`."""
+"""Everything about datasets, put together for `main`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of data sets: names that point at bytes. Reads and writes the store, on the event loop.
+"""The records of datasets: names that point at bytes. Reads and writes the store, on the event loop.
 
 Several names, also of several owners, may point at the same bytes. Used by `datasets.py` and by
 `dataset_upkeep.py`.
@@ -55,7 +55,7 @@ class DatasetRecords:
         return sorted((decoded(Dataset, r) for r in records), key=lambda one: one.metadata.name)
 
     def bytes_of(self, owner: str) -> int:
-        """Bytes that the owner's data sets point at, each once."""
+        """Bytes that the owner's datasets point at, each once."""
         specs: list[dict[str, Any]] = [
             record.doc["spec"] for record in self._store.by(DATASETS, "owner", owner)
         ]
@@ -136,7 +136,7 @@ class DatasetRecords:
 
 
 def check_name(old: Dataset, owner: str, digest: str, *, replace: bool) -> None:
-    """ConflictError where this owner may not give the data set this content."""
+    """ConflictError where this owner may not give the dataset this content."""
     name = old.metadata.name
     if old.metadata.owner != owner:
         raise ConflictError(f"the name {name!r} is taken: expected another one")

@@ -1,4 +1,4 @@
-"""The bytes of data sets on the controller's disk, once for each digest.
+"""The bytes of datasets on the controller's disk, once for each digest.
 
     <folder>/whole/<2 hex digits>/<64 hex digits>   whole and checked
     <folder>/uploads/                               see `dataset_uploads`
@@ -6,7 +6,7 @@
 
 Whose they are, and what they are called, is in the records only. File I/O in pieces of at most
 1 MiB, in threads; what is noted here changes on the event loop. Used by `datasets.py`, and by
-whoever gives data sets to workers.
+whoever gives datasets to workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .durable import sync_folders
 
 PIECE: Final = 1 << 20
 SPARE: Final = 1 << 30
-"""Bytes of the disk that data sets leave free: the store and the logs are on it too."""
+"""Bytes of the disk that datasets leave free: the store and the logs are on it too."""
 
 
 class DatasetStore:
@@ -80,7 +80,7 @@ class DatasetStore:
         free = self._free(self.uploads)
         if free < more + SPARE:
             raise StoreError(
-                f"the controller has no room for {show_bytes(more)} more of data sets: its disk has "
+                f"the controller has no room for {show_bytes(more)} more of datasets: its disk has "
                 f"{show_bytes(free)} free, and {show_bytes(SPARE)} are kept so"
             )
 
@@ -126,7 +126,7 @@ class DatasetStore:
             try:
                 path.unlink()
             except OSError as error:  # the next sweep tries again
-                logger.warning("a data set that nobody needs cannot be deleted: {}", error)
+                logger.warning("a dataset that nobody needs cannot be deleted: {}", error)
 
 
 def _link(part: Path, path: Path) -> int:

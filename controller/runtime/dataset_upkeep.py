@@ -1,6 +1,6 @@
-"""What becomes of data sets that nobody uses, and what there are. Called by `main`.
+"""What becomes of datasets that nobody uses, and what there are. Called by `main`.
 
-A data set that is not pinned goes once no job has used it for `keep` seconds; bytes that no name
+A dataset that is not pinned goes once no job has used it for `keep` seconds; bytes that no name
 and no job needs go with the next look, uploads that nobody goes on with after a day. On the event
 loop; what is deleted leaves the disk in a thread.
 """
@@ -39,7 +39,7 @@ class DatasetUpkeep:
         self._used: dict[str, float] = {}
 
     def used(self, job: Job) -> None:
-        """The job came to its end, or began: it has used its data sets now."""
+        """The job came to its end, or began: it has used its datasets now."""
         now = self._parts.now()
         for mount in job.spec.datasets:
             if mount.digest:
@@ -51,7 +51,7 @@ class DatasetUpkeep:
             try:
                 await self.sweep()
             except OSError as error:  # the next round tries again
-                logger.warning("data sets cannot be cleaned up: {}", error)
+                logger.warning("datasets cannot be cleaned up: {}", error)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
@@ -69,12 +69,12 @@ class DatasetUpkeep:
                     await parts.records.delete(dataset)
                 except ConflictError:  # somebody has just changed it: it is looked at next time
                     continue
-                logger.info("dropped data set {}: unused for long", dataset.metadata.name)
+                logger.info("dropped dataset {}: unused for long", dataset.metadata.name)
             await asyncio.sleep(0)  # there may be many
         left = parts.uploads.drop_before(now - UPLOAD_SECONDS)
         dropped = parts.store.sweep(parts.records.needed)
         if dropped or left:
-            logger.info("dropped the bytes of {} data sets and {} uploads", dropped, left)
+            logger.info("dropped the bytes of {} datasets and {} uploads", dropped, left)
 
 
 class DatasetGauges(Collector):
@@ -86,7 +86,7 @@ class DatasetGauges(Collector):
     def collect(self) -> Iterable[Metric]:
         """See `Collector`."""
         parts = self._parts
-        yield GaugeMetricFamily("cumulus_datasets", "Data sets", value=parts.records.count())
+        yield GaugeMetricFamily("cumulus_datasets", "Datasets", value=parts.records.count())
         yield GaugeMetricFamily(
             "cumulus_dataset_bytes", "On the controller's disk", value=parts.store.total
         )

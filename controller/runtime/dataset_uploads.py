@@ -1,4 +1,4 @@
-"""Data sets on their way in: files that grow, and what each is to become.
+"""Datasets on their way in: files that grow, and what each is to become.
 
     uploads/<id>.json   what it is to become
     uploads/<id>.part   the bytes so far, also over a break and over a restart
@@ -122,7 +122,7 @@ class Uploads:
         self._forget(pending)
 
     def done(self, pending: Pending) -> None:
-        """It has become a data set, or never will."""
+        """It has become a dataset, or never will."""
         self._forget(pending)
 
     def drop_before(self, before: float) -> int:

@@ -1,4 +1,4 @@
-"""Data sets: brought, kept, shown and dropped. Implements `api.datasets.DatasetsPort`.
+"""Datasets: brought, kept, shown and dropped. Implements `api.datasets.DatasetsPort`.
 
 Who may see what is decided here: whoever knows a digest, and has not got the bytes, has to send
 them before anything is made of it. On the event loop; what takes long is in threads.
@@ -167,7 +167,7 @@ class Datasets:
                 yield piece
 
     def _own_bytes(self, digest: str) -> Dataset | None:
-        """A data set of these bytes that the viewer has anyway."""
+        """A dataset of these bytes that the viewer has anyway."""
         if not digest or self._parts.store.size(digest) is None:
             return None
         seen = (o for o in self._parts.records.with_digest(digest) if self._viewer.sees(o.metadata))
@@ -182,7 +182,7 @@ class Datasets:
         return await self._parts.become(self._viewer.owner, wanted, path, wanted.digest)
 
     async def _forget(self, upload: str) -> None:
-        """What came of an import that ended; one that became a data set is gone already."""
+        """What came of an import that ended; one that became a dataset is gone already."""
         with contextlib.suppress(
             NotFoundError, ConflictError
         ):  # the second: it is just becoming one

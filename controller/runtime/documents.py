@@ -51,7 +51,7 @@ def _open(doc: dict[str, Any]) -> Iterable[str]:
 
 
 def _reads(doc: dict[str, Any]) -> Iterable[str]:
-    """Digests of the data sets that a job needs which is not over."""
+    """Digests of the datasets that a job needs which is not over."""
     mounts = doc["spec"].get("datasets", ())
     return {one["digest"] for one in mounts if one["digest"]} if mounts and _open(doc) else ()
 

@@ -53,7 +53,7 @@ TABLES: Final = {
 ACTIVE: Final = tuple(phase for phase in Phase if not phase.terminal)
 WATCH_PIECE: Final = 500
 READERS: Final = 8
-"""Jobs that are named with a data set which they need."""
+"""Jobs that are named with a dataset which they need."""
 
 LIST_PIECE: Final = 200
 """Records read in one go; others have their turn in between."""

@@ -1,7 +1,7 @@
 """Tar, entry by entry, in order. Reads the stream that is given.
 
 `tarfile` would read headers of any length into memory, and keeps every entry; here a header is
-refused as soon as it says to be too long, and what has no place in a data set is refused by name.
+refused as soon as it says to be too long, and what has no place in a dataset is refused by name.
 """
 
 from __future__ import annotations

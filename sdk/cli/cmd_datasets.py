@@ -17,7 +17,7 @@ from . import cmd_describe, cmd_get, session, talk
 from .formats import Output
 
 app = typer.Typer()
-datasets = typer.Typer(no_args_is_help=True, help="Data sets: bytes that jobs read.")
+datasets = typer.Typer(no_args_is_help=True, help="Datasets: bytes that jobs read.")
 app.add_typer(datasets, name="datasets")
 app.callback()(lambda: None)
 
@@ -103,26 +103,26 @@ def import_(
 
 @datasets.command()
 def ls(ctx: typer.Context, format_: Output = None) -> None:
-    """List data sets."""
+    """List datasets."""
     cmd_get.get(ctx, "datasets", format_=format_)
 
 
 @datasets.command()
 def get(ctx: typer.Context, name: Name) -> None:
-    """Explain one data set."""
+    """Explain one dataset."""
     cmd_describe.describe(ctx, "dataset", name)
 
 
 @datasets.command()
 def pin(ctx: typer.Context, name: Name) -> None:
-    """Keep a data set although no job uses it."""
+    """Keep a dataset although no job uses it."""
     session.run(ctx, lambda client: client.datasets.pin(name))
     sys.stdout.write(f"dataset/{name} pinned\n")
 
 
 @datasets.command()
 def unpin(ctx: typer.Context, name: Name) -> None:
-    """Let a data set go once no job has used it for long."""
+    """Let a dataset go once no job has used it for long."""
     session.run(ctx, lambda client: client.datasets.unpin(name))
     sys.stdout.write(f"dataset/{name} unpinned\n")
 
@@ -137,7 +137,7 @@ def rm(
         ),
     ],
 ) -> None:
-    """Delete data sets; refused while a job needs one that is not over."""
+    """Delete datasets; refused while a job needs one that is not over."""
 
     async def delete(client: AsyncCumulusClient) -> None:
         for name in names:
@@ -154,7 +154,7 @@ def download(
     to: Annotated[str, typer.Option("--output", "-o", help="File or folder; - for stdout.")] = ".",
     quiet: Quiet = False,
 ) -> None:
-    """Download a data set as it was uploaded; print the file's path.
+    """Download a dataset as it was uploaded; print the file's path.
 
     A download that broke off goes on where it was when it is asked for again; what is there in the
     end is checked.

@@ -1,4 +1,4 @@
-"""How data sets are shown. PURE; times are spelled out by the caller."""
+"""How datasets are shown. PURE; times are spelled out by the caller."""
 
 from __future__ import annotations
 

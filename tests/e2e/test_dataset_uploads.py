@@ -1,4 +1,4 @@
-"""Large data sets on their way in: at constant memory, and over a controller that is killed."""
+"""Large datasets on their way in: at constant memory, and over a controller that is killed."""
 
 from __future__ import annotations
 

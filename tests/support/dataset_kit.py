@@ -1,4 +1,4 @@
-"""The controller's data sets over a store in memory and a folder, with two users and an admin."""
+"""The controller's datasets over a store in memory and a folder, with two users and an admin."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class DatasetKit:
         self.upkeep = DatasetUpkeep(self.records, self.parts, keep=1000)
 
     async def read_by(self, dataset: Dataset, name: str = "reader") -> Job:
-        """A job of the data set's owner that needs it."""
+        """A job of the dataset's owner that needs it."""
         job = Job.model_validate(
             {
                 "metadata": {"name": name, "uid": "a" * 32, "owner": dataset.metadata.owner},

@@ -1,4 +1,4 @@
-"""Data sets at the controller: whole or not there, each owner's own, and gone when nobody needs them."""
+"""Datasets at the controller: whole or not there, each owner's own, and gone when nobody needs them."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ STEPS = st.tuples(
 
 
 class Model:
-    """Data sets, and what they ought to be."""
+    """Datasets, and what they ought to be."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

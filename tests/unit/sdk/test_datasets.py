@@ -1,4 +1,4 @@
-"""Data sets by the SDK and by cumulusctl: over breaks and restarts, as they were, and nobody else's."""
+"""Datasets by the SDK and by cumulusctl: over breaks and restarts, as they were, and nobody else's."""
 
 from __future__ import annotations
 

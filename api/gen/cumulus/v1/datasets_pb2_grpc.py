@@ -83,7 +83,7 @@ class DatasetsServicer:
 
     def Begin(self, request, context):
         """Begin an upload, or find the one that began with the same name and digest. Where the caller has
-        the very bytes already, the data set is made and nothing is to be sent.
+        the very bytes already, the dataset is made and nothing is to be sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
