@@ -79,7 +79,7 @@ def choose(wanted: bool | None, stream: TextIO) -> Display | None:
         return NotebookDisplay()
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         return TerminalDisplay(stream)
-    return PlainDisplay(stream) if wanted else None
+    return PlainDisplay(stream) if wanted or stream.isatty() else None
 
 
 def in_notebook() -> bool:

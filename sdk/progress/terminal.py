@@ -114,9 +114,15 @@ class _Screen:
         from rich.console import Group  # noqa: PLC0415 (see __init__)
         from rich.text import Text  # noqa: PLC0415 (see __init__)
 
-        now = time.time()
-        lines = [Text(view.line(now), style=view.colour) for view in list(self.views)]
-        if not lines:
-            return Text("")
-        self._spinner.update(text=lines[0])
-        return Group(self._spinner, *(Text("  ") + line for line in lines[1:]))
+        now, marks = time.time(), [self._spinner.render(time.monotonic())]
+        return Group(
+            *(
+                # Cut where the terminal ends: a line that wraps would jump with each change.
+                Text.assemble(
+                    *(marks.pop() if marks else " ", " ", (view.line(now), view.colour)),
+                    no_wrap=True,
+                    overflow="ellipsis",
+                )
+                for view in list(self.views)
+            )
+        )

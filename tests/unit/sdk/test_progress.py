@@ -157,8 +157,23 @@ def test_a_terminal_has_a_live_line_below_the_output(monkeypatch: pytest.MonkeyP
     assert text.rstrip().endswith("\x1b[0m")
     assert "train Succeeded, after 7 s" in text.splitlines()[-1]
     monkeypatch.setenv("TERM", "dumb")
-    assert choose(None, stream) is None
+    assert isinstance(choose(None, stream), PlainDisplay)
     assert isinstance(choose(True, stream), PlainDisplay)
+    assert choose(False, stream) is None
+
+
+def test_a_live_line_ends_where_a_narrow_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "30")
+    stream = Terminal()
+    with showing(JobView("train"), None, stream) as watch:
+        assert watch is not None
+        watch(State(job(Phase.RUNNING, worker="gpu-with-a-very-long-name")))
+        watch(log("epoch 1\n"))
+    said = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    live = [line for line in re.split(r"[\r\n]+", said) if "Running on" in line]
+    assert len(live) > 1
+    assert all(len(line) <= 30 and line.endswith("…") for line in live[:-1]), live
 
 
 def test_calls_that_wait_side_by_side_share_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
