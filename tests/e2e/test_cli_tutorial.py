@@ -78,6 +78,7 @@ def test_every_command_does_what_the_page_says(system: TlsSystem, tmp_path: Path
     assert said["cumulusctl outputs get leaves metrics.json -o -"] == '{"loss": 0.1}'
     assert (home / "model.pth").read_bytes() == b"learnt"
     assert (home / "leaves" / "weights" / "model.pth").read_bytes() == b"learnt"
+    assert said["cumulusctl apply reads.yaml --wait"] == '["metrics.json", "weights"]\n'
     events = said["cumulusctl events long"]
     for word in ("Submitted", "Placed", "Extended", "CancelAsked", "Cancelled"):
         assert word in events
