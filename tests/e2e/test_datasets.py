@@ -22,10 +22,8 @@ from system import System, wait_for
 READS = """
 import hashlib, json, os, pathlib
 
-from cumulus_job import dataset_dir
-
 def main(name, path, write=True):
-    folder = pathlib.Path(dataset_dir(name))
+    folder = pathlib.Path(json.loads(os.environ["CUMULUS_DATASETS"])[name])
     found = {}
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         with file.open("rb") as opened:
