@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from ..api.auth import is_loopback
 from ..api.datasets import DatasetsPort
+from ..api.numbers import NumbersPort
 from ..api.outputs import OutputsPort
 from ..api.ports import AgentsPort, ArtifactsPort, BlobsPort, GivenPort, ImagesPort, JobsPort
 from ..api.server import GrpcServer
@@ -40,6 +41,7 @@ class Listeners:
         datasets: DatasetsPort,
         dataset_files: GivenPort,
         outputs: OutputsPort,
+        numbers: NumbersPort,
         overview: Overview,
         probes: Probes,
         registry: CollectorRegistry,
@@ -70,6 +72,8 @@ class Listeners:
             build_app(
                 jobs=jobs,
                 blobs=blobs,
+                datasets=datasets,
+                numbers=numbers,
                 outputs=outputs,
                 templates=templates,
                 overview=overview,

@@ -53,6 +53,7 @@ from .runtime.left import Left
 from .runtime.logs import Logs
 from .runtime.loop import Loop
 from .runtime.metrics import Metrics
+from .runtime.numbers import Numbers
 from .runtime.observers import PlatformObserver
 from .runtime.operations import Operations
 from .runtime.outputs import OutputsService
@@ -210,6 +211,7 @@ class Controller:
             images=self.images,
             artifacts=ArtifactGate(self.records, self._left),
             datasets=self.datasets.port,
+            numbers=Numbers(self.records.store, "jobrunner"),
             dataset_files=self.datasets.files,
             outputs=OutputsService(self.records, self._left.outputs),
             overview=Overview(self.records, self.world, self.history, clock),

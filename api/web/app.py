@@ -11,8 +11,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from ..auth import Tokens
-from ..outputs import OutputsPort
+from ..datasets import DatasetsPort
 from ..gate import Gate
+from ..numbers import NumbersPort
+from ..outputs import OutputsPort
 from ..overview import OverviewPort
 from ..ports import BlobsPort, JobsPort
 from ..templates import TemplatesPort
@@ -22,6 +24,8 @@ from .answers import add_errors
 from .assets import Assets
 from .detailed import Detailed
 from .guard import Guard
+from .jobrunner.face import face as jobrunner_face
+from .jobrunner.models import JobRunnerOptions
 from .live import Streams
 from .probes import Probes
 from .render import Pages
@@ -35,6 +39,8 @@ def build_app(
     *,
     jobs: JobsPort,
     blobs: BlobsPort,
+    datasets: DatasetsPort,
+    numbers: NumbersPort,
     outputs: OutputsPort,
     templates: TemplatesPort,
     overview: OverviewPort,
@@ -44,9 +50,10 @@ def build_app(
     gate: Gate | None = None,
     local: bool = False,
     runner: RunnerOptions | None = None,
+    jobrunner: JobRunnerOptions | None = None,
 ) -> FastAPI:
     """The application. tokens: None lets everybody in (loopback only); local: only this machine can
-    reach it; runner: None for the defaults. `app.state.streams` are the open streams, to be ended before a server can stop.
+    reach it; runner, jobrunner: None for the defaults. `app.state.streams` are the open streams, to be ended before a server can stop.
     """
     app = FastAPI(title="cumulus", docs_url=None, redoc_url=None, openapi_url=None)
     sessions = Sessions(tokens) if tokens is not None else None
@@ -66,10 +73,22 @@ def build_app(
     v1 = v1_face(
         jobs_port=jobs,
         blobs=blobs,
+        datasets_port=datasets,
         outputs_port=outputs,
         templates_port=templates,
         open_streams=streams,
     )
     app.mount("/v1", v1)
+    slurm = jobrunner_face(
+        jobs=jobs,
+        templates=templates,
+        datasets=datasets,
+        outputs=outputs,
+        numbers=numbers,
+        streams=streams,
+        unready=probes.ready,
+        options=jobrunner,
+    )
+    app.mount("/jobrunner", slurm)
     app.mount("/runner", runner_face(jobs_port=jobs, overview=overview, options=runner))
     return app

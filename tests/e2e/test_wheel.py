@@ -29,7 +29,7 @@ class Empty:
 
 async def main():
     assert cumulus.__file__.startswith(sys.argv[1]), cumulus.__file__
-    app = build_app(jobs=Empty(), blobs=Empty(), outputs=Empty(), templates=Empty(), overview=Empty(), probes=Probes(list, list), registry=CollectorRegistry())
+    app = build_app(jobs=Empty(), blobs=Empty(), datasets=Empty(), numbers=Empty(), outputs=Empty(), templates=Empty(), overview=Empty(), probes=Probes(list, list), registry=CollectorRegistry())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://c") as browser:
         page = await browser.get("/")
         paths = set(re.findall('"(/ui/static/[^"]+[.][a-z]+)"', page.text))

@@ -148,6 +148,8 @@ def app_over(jobs: FakeJobs, tokens: Tokens | None = None, *, local: bool = Fals
     return build_app(
         jobs=jobs,  # type: ignore[arg-type]  # the verbs that read are all that pages use
         blobs=jobs,  # type: ignore[arg-type]  # no page asks for code
+        datasets=jobs,  # type: ignore[arg-type]  # nor for these
+        numbers=jobs,  # type: ignore[arg-type]  # nor for these
         outputs=jobs,  # type: ignore[arg-type]  # nor for these
         templates=jobs,  # type: ignore[arg-type]  # nor for these
         overview=jobs.overview,

@@ -210,7 +210,7 @@ def job_of(wanted: JobWanted, name: str, options: RunnerOptions) -> Job:
         command=tuple(wanted.command),
         gpu=_gpu(wanted.gpu_type),
         resources=Resources(
-            cpus=f"{round(wanted.cpu_cores * 1000)}m",  # type: ignore[arg-type]  # read as in files
+            cpus=f"{round(wanted.cpu_cores * 1000)}m",
             memory=round(wanted.memory_gb * GIB),
         ),
         duration=options.stale_after,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ...datasets import DatasetsPort
 from ...outputs import OutputsPort
 from ...ports import BlobsPort, JobsPort
 from ...templates import TemplatesPort
 from ..faces import Face
 from ..live import Streams
-from . import code, fleet, jobs, outputs, streams, templates
+from . import code, datasets, fleet, jobs, outputs, streams, templates
 
 _ABOUT = """The HTTP twin of the gRPC service `cumulus.v1.Cumulus`: the same objects, rules and errors.
 
@@ -18,6 +19,7 @@ def face(
     *,
     jobs_port: JobsPort,
     blobs: BlobsPort,
+    datasets_port: DatasetsPort,
     outputs_port: OutputsPort,
     templates_port: TemplatesPort,
     open_streams: Streams,
@@ -28,6 +30,7 @@ def face(
     app.include_router(streams.router(jobs_port, open_streams))
     app.include_router(fleet.router(jobs_port))
     app.include_router(code.router(blobs))
+    app.include_router(datasets.router(datasets_port, open_streams))
     app.include_router(outputs.router(outputs_port, open_streams))
     app.include_router(templates.router(templates_port, jobs_port))
     return app

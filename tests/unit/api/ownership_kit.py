@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +19,10 @@ from cumulus.api.web.app import build_app
 from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
 from cumulus.chronos_bindings.agent.archive_outputs import take_outputs
+from cumulus.controller.dataset_settings import DatasetsConfig, RootConfig
+from cumulus.controller.runtime.dataset_part import DatasetPart
 from cumulus.controller.runtime.left import Left
+from cumulus.controller.runtime.numbers import Numbers
 from cumulus.controller.runtime.outputs import OutputsService
 from cumulus.controller.runtime.service import JobsService
 from cumulus.crd_like_specs.errors import CumulusError
@@ -51,6 +55,10 @@ class House:
     def __init__(self, folder: Path, tokens: Tokens | None = TOKENS) -> None:
         self.kit = Kit(folder)
         self.left = Left(folder)
+        settings = DatasetsConfig(roots=(RootConfig(name="b2", path=folder / "b2"),))
+        self.datasets = DatasetPart(folder / "datasets", settings, self.kit.records, self.kit.clock)
+        admission = replace(self.kit.desired._admission, datasets=self.datasets.port)
+        self.kit.desired._admission = admission
         parts = (
             self.kit.desired,
             self.kit.views,
@@ -70,6 +78,8 @@ class House:
         app = build_app(
             jobs=jobs,
             blobs=self.kit.blobs,
+            datasets=self.datasets.port,
+            numbers=Numbers(self.kit.store, "jobrunner"),
             outputs=OutputsService(self.kit.records, self.left.outputs),
             templates=self.kit.templates,
             overview=self.kit.overview,

@@ -32,6 +32,8 @@ class Side:
         self.app = build_app(
             jobs=self.jobs,
             blobs=FakeBlobs(),
+            datasets=None,  # type: ignore[arg-type]  # nothing here asks for these
+            numbers=None,  # type: ignore[arg-type]  # nor for these
             outputs=None,  # type: ignore[arg-type]  # nothing here asks for these
             templates=None,  # type: ignore[arg-type]  # nor for these
             overview=FakeOverview(),

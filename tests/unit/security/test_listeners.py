@@ -298,6 +298,8 @@ async def test_http_serves_the_same_certificate_and_the_renewed_one(fleet: Fleet
     app = build_app(
         jobs=None,  # type: ignore[arg-type]  # probes need none
         blobs=None,  # type: ignore[arg-type]  # nor these
+        datasets=None,  # type: ignore[arg-type]  # nor these
+        numbers=None,  # type: ignore[arg-type]  # nor these
         outputs=None,  # type: ignore[arg-type]  # nor these
         templates=None,  # type: ignore[arg-type]  # nor these
         overview=SimpleNamespace(now=float),  # type: ignore[arg-type]  # nor this
