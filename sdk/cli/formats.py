@@ -75,12 +75,19 @@ def for_people(form: Form | None) -> bool:
     return form is None or form.table
 
 
+def _offered(incomplete: str) -> list[str]:
+    """For completion in shells."""
+    known = [one.value for one in Format if one is not Format.JSONPATH]
+    return [word for word in (*known, "jsonpath=") if word.startswith(incomplete)]
+
+
 Output = Annotated[
     Form | None,
     typer.Option(
         "--output",
         "-o",
         parser=Form.parse,
+        autocompletion=_offered,
         metavar="wide|json|yaml|name|jsonpath=TEMPLATE",
         help="How it is printed; without it a table.",
     ),

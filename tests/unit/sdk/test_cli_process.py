@@ -158,6 +158,7 @@ def test_completion_knows_commands_and_live_names(server: FakeServer, start: Sta
     assert complete("cumulusctl logs h") == ["hello"]
     assert complete("cumulusctl describe job h") == ["hello"]
     assert complete("cumulusctl get w") == ["workers"]
+    assert complete("cumulusctl get jobs -o j") == ["json", "jsonpath="]
 
 
 def test_completion_is_silent_and_quick_where_nobody_answers(start: Start) -> None:

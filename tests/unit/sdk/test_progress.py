@@ -16,6 +16,7 @@ from cumulus.crd_like_specs.meta import ObjectMeta
 from cumulus.sdk import CumulusClient, Options
 from cumulus.sdk.progress.display import PlainDisplay, choose, in_notebook, showing
 from cumulus.sdk.progress.lines import Lines
+from cumulus.sdk.progress.terminal import TerminalDisplay
 from cumulus.sdk.progress.view import JobView, ManyView, clock
 from cumulus.sdk.stream import Done, LogsLost
 from make import spec
@@ -166,10 +167,12 @@ def test_a_live_line_ends_where_a_narrow_terminal_does(monkeypatch: pytest.Monke
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "30")
     stream = Terminal()
-    with showing(JobView("train"), None, stream) as watch:
-        assert watch is not None
-        watch(State(job(Phase.RUNNING, worker="gpu-with-a-very-long-name")))
-        watch(log("epoch 1\n"))
+    view = JobView("train")
+    display = TerminalDisplay(stream)
+    display.show(view)
+    view.accept(State(job(Phase.RUNNING, worker="gpu-with-a-very-long-name")))
+    display._screen._live.refresh()
+    display.close(view)
     said = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
     live = [line for line in re.split(r"[\r\n]+", said) if "Running on" in line]
     assert len(live) > 1
