@@ -13,7 +13,7 @@ from .actions import Action, Plan
 from .certainty import alone_at, as_its_worker_says, disconnected_at, due_at, over_at
 from .cleanup import take_down, times_of, worker_of
 from .observed import LeaseTimes, Seen, ServiceSeen, ServiceState, WorkerSeen
-from .timing import STRAY_PATIENCE, earliest, retry_delay
+from .timing import LEFT_PATIENCE, SAVING_PATIENCE, STRAY_PATIENCE, earliest, retry_delay
 
 MAX_ATTEMPTS_KEPT = 200
 
@@ -269,7 +269,8 @@ class Case:
         services = self.seen.services if current else self.stale_services
         leases = self.seen.leases if current else self.stale_leases
         kept = self.job.metadata.deletion_timestamp is None
-        return take_down(self.seen, services, leases, self.now, keep=kept)
+        patience = LEFT_PATIENCE if self.status.phase.terminal else SAVING_PATIENCE
+        return take_down(self.seen, services, leases, self.now, keep=kept, patience=patience)
 
     @property
     def anything_left(self) -> bool:

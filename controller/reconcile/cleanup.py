@@ -36,9 +36,11 @@ def take_down(
     now: float,
     *,
     keep: bool = True,
+    patience: float = SAVING_PATIENCE,
 ) -> tuple[tuple[Action, ...], float | None]:
     """The next steps for these of what is seen, and when to look again; ((), None) where nothing
-    is left or news decides. keep: what the attempts left is still of use to somebody.
+    is left or news decides. keep: what the attempts left is still of use to somebody; patience:
+    seconds for which an agent that fell silent while it saves that is waited for.
     """
     actions: list[Action] = [RemoveService(service.name) for service in services]
     there = {service.name for service in services}
@@ -53,7 +55,7 @@ def take_down(
         worker = worker_of(lease, seen.workers)
         over = over_at(lease, times_of(lease, seen), worker)
         if keep and lease.status.state is LeaseState.SAVING:
-            over = saved_at(worker)
+            over = saved_at(worker, patience)
         if over is not None and now >= over:
             actions.append(ForgetLease(name))
         else:
@@ -61,13 +63,13 @@ def take_down(
     return tuple(actions), wake
 
 
-def saved_at(worker: WorkerSeen | None) -> float | None:
+def saved_at(worker: WorkerSeen | None, patience: float = SAVING_PATIENCE) -> float | None:
     """From when on what an attempt left is not waited for any more; None: until its agent says so,
     which gives up by itself.
     """
     if worker is None or worker.worker.spec.fenced:
         return 0.0
-    return None if worker.contact else worker.heard_at + SAVING_PATIENCE
+    return None if worker.contact else worker.heard_at + patience
 
 
 def plan_orphan(seen: Seen, now: float) -> Plan:

@@ -40,6 +40,9 @@ SAVING_PATIENCE: Final = 60.0
 """An agent silent for so long while it saves what an attempt left is not waited for: the next
 attempt goes on from what was kept before."""
 
+LEFT_PATIENCE: Final = 600.0
+"""The same where no further attempt waits for it: it is only a record that stays."""
+
 FORGET_MARGIN: Final = 10.0
 """Beyond the time at which a worker ends a lease alone, before nothing of it counts as running:
 its agent has TERM and KILL behind it by then, also where it was just being started anew."""

@@ -64,7 +64,7 @@ class FleetPlatform(HarshPlatform):
         self._gone(name)
 
     def stop(self, name: str, exit_code: int) -> None:
-        if name not in self.on_node.get(self.home[name], ()):
+        if name not in self.on_node.get(self.home.get(name, ""), ()):  # or it never came to be
             return
         if name in self._units:
             self.finish(name, exit_code)

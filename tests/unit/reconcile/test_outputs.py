@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from cumulus.controller.reconcile.actions import Mount
+from cumulus.controller.reconcile.actions import ForgetLease, Mount
 from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.controller.reconcile.plan import plan
 from cumulus.controller.reconcile.service_spec import service_spec
+from cumulus.controller.reconcile.timing import LEFT_PATIENCE, SAVING_PATIENCE
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import JobSpec, Phase
 from cumulus.crd_like_specs.lease import LeaseState
 from cumulus.crd_like_specs.outputs import KeptOutputs
-from make import OK, UID, T, job, lease, seen, service, worker
+from make import OK, UID, T, job, lease, seen, service, worker, worker_seen
 
 DONE = ServiceState.COMPLETE
 
@@ -87,3 +88,17 @@ def test_the_folder_is_writable_and_only_where_the_agent_made_it() -> None:
 def test_what_is_kept_defines_no_run() -> None:
     plain = JobSpec(image="x").run_hash()
     assert plain == JobSpec(image="x", outputs={"size": 0, "experiment": "e"}).run_hash()  # type: ignore[arg-type]
+
+
+def test_a_silent_worker_is_waited_for_longer_where_nothing_waits_for_it() -> None:
+    saving = lease(LeaseState.SAVING, released=True)
+    away = (worker_seen(ready=False, silent=10.0),)
+    known = {"attempt": 2, "first_attempt": 1}
+    for what, patience in (
+        (job(status=known), SAVING_PATIENCE),
+        (job(Phase.FAILED), LEFT_PATIENCE),
+    ):
+        until = T - 10 + patience
+        assert plan(what, seen(saving, workers=away), T).wake_at == until
+        late = plan(what, seen(saving, workers=away), until)
+        assert late.actions == (ForgetLease(unit_name(UID, 1)),)
