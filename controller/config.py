@@ -51,6 +51,7 @@ from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
 from .image_settings import ImageName, ImagePattern, RuntimeName
+from .jobrunner_settings import JobRunnerConfig, with_jobrunner
 from .platforms.registries import Registries, Registry
 from .tenancy_settings import ProjectConfigs, RateConfig
 
@@ -250,6 +251,7 @@ class Config(BaseSettings):
     tokens_file: Path | None = None
     projects: ProjectConfigs = ()
     rates: RateConfig = RateConfig()
+    jobrunner: JobRunnerConfig = JobRunnerConfig()
     runner: RunnerConfig = RunnerConfig()
     insecure: bool = False
 
@@ -287,7 +289,7 @@ def load_config(path: Path | None, overrides: Mapping[str, Any] | None = None) -
     ValidationError names every entry that is wrong, and what was expected there.
     """
     name = str(path) if path else "configuration"
-    content = _read(path) if path else {}
+    content = with_jobrunner(_read(path) if path else {}, os.environ)
     try:
         config = Config(**content)
     except pydantic.ValidationError as error:

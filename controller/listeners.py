@@ -16,6 +16,7 @@ from ..api.server import GrpcServer
 from ..api.templates import TemplatesPort
 from ..api.tenancy import ProjectsPort
 from ..api.web.app import build_app
+from ..api.web.jobrunner.models import JobRunnerOptions
 from ..api.web.probes import Probes
 from ..api.web.runner.models import RunnerOptions
 from ..api.web.server import HttpServer
@@ -83,6 +84,12 @@ class Listeners:
                 gate=security.gate,
                 local=is_loopback(config.listen.http),
                 runner=RunnerOptions(config.runner.stale_after, config.runner.network),
+                jobrunner=JobRunnerOptions(
+                    config.jobrunner.gpu_type,
+                    config.jobrunner.max_time,
+                    config.jobrunner.import_from,
+                    config.jobrunner.mount,
+                ),
             ),
             listen=config.listen.http,
             certificate=str(tls.certificate) if tls else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ from .chosen_platform import Chosen, choose
 from .config import Config, default_data_dir, load_config
 from .config import __doc__ as config_help
 from .gitops.sources import Sources
+from .jobrunner_settings import take_over
 from .listeners import Listeners
 from .platforms.allowed_images import AllowedImages
 from .platforms.swarm import SwarmPlatform
@@ -180,7 +182,12 @@ class Controller:
         projects.dataset_bytes = self.datasets.records.bytes_of
         self.metrics.registry.register(self.datasets.gauges)
         admission = Admission(
-            platform.name, blobs, self.datasets.port, config.runtimes, AllowedImages(config.images)
+            platform.name,
+            blobs,
+            self.datasets.port,
+            config.runtimes,
+            AllowedImages(config.images),
+            everybody=self.security.tokens is None,
         )
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)
         self.gitops = Sources(
@@ -366,10 +373,12 @@ def main(arguments: list[str] | None = None) -> None:
         check_exposure(
             config.listeners,
             tls=config.tls.auto or config.tls.cert is not None,
-            tokens=config.tls.auto or config.tokens_file is not None,
+            tokens=config.tls.auto or config.tokens_file is not None or config.jobrunner.has_token,
             insecure=config.insecure,
         )
         configure_logging(config.log.format, config.log.level)
+        for name in take_over(os.environ):
+            logger.warning("{} says nothing here: workers tell what they have", name)
         config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(serve(config, read))

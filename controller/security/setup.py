@@ -28,6 +28,7 @@ from ...api.server import Fleet, TlsFiles
 from ...crd_like_specs.errors import Problem, StoreError, ValidationError
 from ...crd_like_specs.worker import Worker
 from ..config import Config, read_tokens
+from ..jobrunner_settings import PROJECT
 from ..platforms.base import WorkerJoin
 from ..store import Store
 from .api_tokens import IssuedTokens
@@ -118,10 +119,12 @@ class Security:
         config = self._config
         if config.tokens_file is not None:
             tokens = read_tokens(config.tokens_file)
-        elif config.tls.auto:
+        elif config.tls.auto or config.jobrunner.has_token:
             tokens = {admin_token(config.data_dir / "admin.token"): Holder(Role.ADMIN)}
         else:
             return None
+        if secret := config.jobrunner.secret():
+            tokens.setdefault(secret, Holder(Role.SUBMITTER, PROJECT))
         if not (config.tls.auto or config.insecure or all(map(is_loopback, config.listeners))):
             _check_named(tokens, config)
         # An agent with a certificate needs no token, and gets none.

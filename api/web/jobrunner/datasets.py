@@ -1,4 +1,4 @@
-"""Data sets of `/jobrunner`: there or not, uploaded by a form, imported. I/O through the port only."""
+"""Datasets of `/jobrunner`: there or not, uploaded by a form, imported. I/O through the port only."""
 
 from __future__ import annotations
 

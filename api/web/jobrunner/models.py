@@ -1,4 +1,4 @@
-"""What that system sends, and how it follows from our jobs, data sets and outputs. Pure.
+"""What that system sends, and how it follows from our jobs, datasets and outputs. Pure.
 
 Its field names; statuses PENDING, RUNNING, COMPLETED, FAILED, TIMEOUT, CANCELLED; times as SQLite
 writes them, `YYYY-MM-DD HH:MM:SS` in UTC.

@@ -137,7 +137,7 @@ def _add_import(paths: APIRouter, datasets: DatasetsPort, streams: Streams) -> N
         responses=_EVENTS,
     )
     async def import_dataset(request: Request, body: ImportBody) -> Response:
-        """Let the controller fetch it: `progress` again and again, then `finished` with the data set.
+        """Let the controller fetch it: `progress` again and again, then `finished` with the dataset.
         Going away ends it.
         """
         name = checks.name(body.name) if body.name else ""
@@ -272,7 +272,7 @@ def _add_uploads(paths: APIRouter, datasets: DatasetsPort) -> None:
 async def _take(
     request: Request, datasets: DatasetsPort, upload: str, offset: int, *, complete: bool
 ) -> DatasetUpload:
-    """The body, from the offset on; the data set where that was the end of it."""
+    """The body, from the offset on; the dataset where that was the end of it."""
     writer = await datasets.receive(upload, offset)
     try:
         async for data in request.stream():
