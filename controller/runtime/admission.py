@@ -21,7 +21,8 @@ from .blobs import Blobs
 @dataclass(frozen=True, slots=True)
 class Admission:
     """platform: `swarm`, `process` or `fake`; datasets: those that jobs may name, None where there
-    are none; runtimes: name → job image; images: that jobs may bring.
+    are none; runtimes: name → job image; images: that jobs may bring; everybody: nobody is told
+    apart, so that a source's jobs may name what was uploaded by whomever.
     """
 
     platform: str
@@ -29,6 +30,7 @@ class Admission:
     datasets: DatasetsPort | None = None
     runtimes: Mapping[str, str] = field(default_factory=dict)
     images: AllowedImages = field(default_factory=AllowedImages)
+    everybody: bool = False
 
     async def admit(self, job: Job, *, keep: bool, viewer: Viewer = EVERYTHING) -> Job:
         """The job as it may be stored: its code packed and named by digest.

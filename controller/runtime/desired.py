@@ -108,7 +108,8 @@ class Desired:
     async def settled(self, job: Job, viewer: Viewer) -> Job:
         """The job, admitted, with what its datasets stand for now. ValidationError."""
         old = self._records.job(job.metadata.name) if job.spec.datasets else None
-        return await settled(job, self._admission.datasets, viewer, old)
+        seen_by = EVERYTHING if self._admission.everybody else viewer
+        return await settled(job, self._admission.datasets, seen_by, old)
 
     async def cancel(self, name: str, *, viewer: Viewer = EVERYTHING) -> Job:
         """Mark for cancelling; a finished job stays as it is."""
