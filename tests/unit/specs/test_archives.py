@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import lzma
 import os
 import stat
 import struct
@@ -185,6 +186,13 @@ def test_headers_that_would_take_the_memory_are_refused() -> None:
         info.type, info.size = kind, (1 << 33) - 1
         with pytest.raises(ValidationError, match="is a header of 8589934591 bytes"):
             survey(io.BytesIO(info.tobuf()), Format.TAR)
+
+
+def test_a_decompressor_that_would_take_the_memory_is_refused() -> None:
+    whole = lzma.compress(tar([Member("a")]), lzma.FORMAT_ALONE)
+    greedy = whole[:1] + struct.pack("<L", (1 << 32) - 1) + whole[5:]
+    with pytest.raises(ValidationError, match="no lzma: Memory usage limit"):
+        survey(io.BytesIO(greedy), Format.TAR_LZMA)
 
 
 @pytest.mark.parametrize(
