@@ -13,7 +13,7 @@ from ...crd_like_specs.dataset import Dataset
 from ...crd_like_specs.units import show_bytes
 from ..client import AsyncCumulusClient
 from ..datasets import Tell, Transfer
-from . import cmd_describe, cmd_get, session, talk
+from . import cmd_describe, cmd_end, cmd_get, session, talk
 from .formats import Output
 
 app = typer.Typer()
@@ -138,13 +138,7 @@ def rm(
     ],
 ) -> None:
     """Delete datasets; refused while a job needs one that is not over."""
-
-    async def delete(client: AsyncCumulusClient) -> None:
-        for name in names:
-            await client.datasets.delete(name)
-            sys.stdout.write(f"dataset/{name} deleted\n")
-
-    session.run(ctx, delete)
+    cmd_end.delete(ctx, [f"dataset/{name}" for name in names])
 
 
 @datasets.command()

@@ -47,7 +47,7 @@ def delete(
         list[str] | None,
         typer.Argument(
             metavar="[JOB...]",
-            help="Names; of a template: template/NAME.",
+            help="Names; of others: template/NAME, dataset/NAME.",
             autocompletion=session.job_names,
         ),
     ] = None,
@@ -67,9 +67,12 @@ def delete(
         raise ValidationError("nothing to delete: expected names of jobs, or -f FILE")
 
     async def one(client: AsyncCumulusClient, name: str) -> str:
-        kind, slash, template = name.partition("/")
+        kind, slash, other = name.partition("/")
         if slash and kind == "template":
-            await client.delete_template(template)
+            await client.delete_template(other)
+            return f"{name} deleted"
+        if slash and kind == "dataset":
+            await client.datasets.delete(other)
             return f"{name} deleted"
         job = await client.delete(name)
         if wait:

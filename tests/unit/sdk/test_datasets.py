@@ -276,8 +276,9 @@ async def test_the_command_line(
     assert (tmp_path / "d.tar").stat().st_size == 512 * 2 + 1024
     code, _, err = await ctl("datasets", "import", "s3://none/x")
     assert (code, "datasets.buckets" in err) == (6, True)
-    assert await ctl("datasets", "rm", "d") == (0, "dataset/d deleted\n", "")
-    assert (await ctl("datasets", "rm", "d"))[0] == 4
+    code, out, err = await ctl("datasets", "rm", "none", "d")
+    assert (code, out) == (4, "dataset/d deleted\n")
+    assert "dataset 'none' not found" in err
     assert (await ctl("datasets", "put", "nothing"))[0] == 2
 
 
