@@ -82,6 +82,7 @@ class Listeners:
                 registry=registry,
                 tokens=tokens,
                 gate=security.gate,
+                projects=projects,
                 local=is_loopback(config.listen.http),
                 runner=RunnerOptions(config.runner.stale_after, config.runner.network),
                 jobrunner=JobRunnerOptions(

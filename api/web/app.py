@@ -18,6 +18,7 @@ from ..outputs import OutputsPort
 from ..overview import OverviewPort
 from ..ports import BlobsPort, JobsPort
 from ..templates import TemplatesPort
+from ..tenancy import ProjectsPort
 from . import dashboard, login
 from . import probes as probe_paths
 from .answers import add_errors
@@ -48,6 +49,7 @@ def build_app(
     registry: CollectorRegistry,
     tokens: Tokens | None = None,
     gate: Gate | None = None,
+    projects: ProjectsPort | None = None,
     local: bool = False,
     runner: RunnerOptions | None = None,
     jobrunner: JobRunnerOptions | None = None,
@@ -61,9 +63,8 @@ def build_app(
     pages = Pages(assets.base, login=sessions is not None)
     app.state.streams = Streams()
     add_errors(app)
-    app.add_middleware(
-        Guard, gate=gate or Gate(tokens), sessions=sessions, now=overview.now, local=local
-    )
+    gate = gate or Gate(tokens)
+    app.add_middleware(Guard, gate=gate, sessions=sessions, now=overview.now, local=local)
     app.add_middleware(Detailed, below=("/jobrunner/", "/runner/"))
     app.include_router(probe_paths.router(probes, registry))
     app.include_router(assets.router())
@@ -77,6 +78,8 @@ def build_app(
         outputs_port=outputs,
         templates_port=templates,
         open_streams=streams,
+        projects_port=projects,
+        audit=gate.audit,
     )
     app.mount("/v1", v1)
     slurm = jobrunner_face(

@@ -16,6 +16,7 @@ from cumulus.api.server import GrpcServer
 from cumulus.api.tenancy import Project, Quota
 from cumulus.api.web.answers import add_errors
 from cumulus.api.web.guard import Guard, viewer
+from cumulus.api.web.v1 import tenancy
 from cumulus.controller.runtime.audit import Audit
 from cumulus.controller.runtime.service import JobsService
 from cumulus.controller.security.api_tokens import IssuedTokens
@@ -75,6 +76,7 @@ class House:
             job = await self.jobs.seen_by(viewer(request)).delete(name)
             return {"uid": job.metadata.uid}
 
+        app.include_router(tenancy.router(self.kit.projects, self.audit), prefix="/v1")
         guard = Guard(app, self.gate, None, self.kit.clock.now, local=False)
         transport = httpx.ASGITransport(guard, client=("198.51.100.7", 4711))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://controller")
@@ -228,6 +230,31 @@ async def test_a_line_for_whoever_changes_something_or_is_refused(house: House) 
     assert b"nothing" in kept
     for secret in (made.secret, EYE, BOSS, "secret-0123456789", "wrong-0123456789", "Bearer"):
         assert secret.encode() not in kept
+
+
+async def test_the_same_over_http(house: House) -> None:
+    made = await house.as_(BOSS).create_token("ann", project="vision", quota=Quota(running=4))
+
+    async def ask(secret: str, method: str, path: str, **given: Any) -> Any:
+        header = {"authorization": f"Bearer {secret}"}
+        return await house.http.request(method, f"/v1{path}", headers=header, **given)
+
+    mine = (await ask(made.secret, "GET", "/projects")).json()["items"]
+    assert [(one["name"], one["quota"]["running"]) for one in mine] == [("vision", 4)]
+    assert (await ask(made.secret, "GET", "/projects/boss")).status_code == 403
+    limits = {"gpu": 2500}
+    assert (await ask(made.secret, "PUT", "/projects/vision/quota", json=limits)).status_code == 403
+    done = await ask(BOSS, "PUT", "/projects/vision/quota", json=limits)
+    assert done.json()["quota"] == {"gpu": 2500}
+    assert (await house.as_(BOSS).get_project("vision")).quota == Quota(gpu=2500)
+    assert (await ask(BOSS, "PUT", "/projects/vision/quota", json={"gpu": -1})).status_code == 400
+    assert (await ask(BOSS, "GET", "/projects/Vision")).status_code == 400
+    assert (await ask(made.secret, "GET", "/audit")).status_code == 403
+    assert (await ask(BOSS, "GET", "/audit", params={"outcome": "odd"})).status_code == 400
+    lines = (await ask(BOSS, "GET", "/audit", params={"who": "ann", "tail": 1})).json()["items"]
+    assert [(one["method"], one["resource"], one["outcome"]) for one in lines] == [
+        ("GET", "/v1/audit", "refused")
+    ]
 
 
 async def test_a_stream_is_one_line_at_its_first_answer(house: House) -> None:
