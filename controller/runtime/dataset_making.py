@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from ...crd_like_specs.errors import Problem, ValidationError
 from .dataset_records import DatasetRecords, check_name
 from .dataset_store import DatasetStore
 from .dataset_uploads import PartFile, Pending, Uploads
+from .heavy import heavy
 from .shielded import to_the_end
 
 CHECKED: Final = 64 << 20
@@ -85,7 +87,7 @@ class Parts:
         for one in self.records.with_digest(digest):
             if one.spec.format is form:
                 return form, Contents(one.status.files, one.status.extracted_bytes)
-        return form, await asyncio.to_thread(_surveyed, path, form, self.limits)
+        return form, await heavy(partial(_surveyed, path, form, self.limits))
 
 
 def name_of(digest: str) -> str:

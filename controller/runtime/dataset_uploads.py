@@ -14,7 +14,6 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
@@ -24,6 +23,7 @@ from ...crd_like_specs.archives.entries import Format
 from ...crd_like_specs.errors import ConflictError, NotFoundError
 from ...crd_like_specs.identity import UID_PATTERN
 from .durable import flush, write_text
+from .heavy import heavy
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Uploads:
         self._pending: dict[str, Pending] = {}
         for path in folder.glob("*.json"):
             self._restore(path)
-        for path in folder.glob("*.part"):
+        for path in (*folder.glob("*.part"), *folder.glob("*.new")):
             if path.stem not in self._pending:
                 path.unlink()
 
@@ -179,7 +179,8 @@ class PartFile:
 
     async def append(self, data: bytes) -> None:
         """At its end."""
-        await self._in_thread(lambda: self.pending.append(data, self._file))
+        loop = asyncio.get_running_loop()
+        await self._until(loop.run_in_executor(None, self.pending.append, data, self._file))
 
     async def finish(self) -> str:
         """All came: it is on the disk for good; its digest."""
@@ -188,7 +189,7 @@ class PartFile:
             flush(self._file)
             return self.pending.finish()
 
-        return await self._in_thread(finished)
+        return await self._until(heavy(finished))
 
     async def close(self) -> None:
         """Let go of it, once a thread that still writes has ended."""
@@ -198,8 +199,7 @@ class PartFile:
             self._file.close()
             self.pending.busy = False
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _until(self, work: asyncio.Future[T]) -> T:
         """A caller that is cancelled leaves the thread at it: `close` waits for it."""
-        future = asyncio.get_running_loop().run_in_executor(None, work)
-        self._work = future
-        return await asyncio.shield(future)
+        self._work = work
+        return await asyncio.shield(work)

@@ -60,7 +60,8 @@ class Datasets:
             check_name(old, owner, wanted.digest, replace=wanted.replace)
         here = self._own_bytes(wanted.digest)
         if here is not None:
-            made = await to_the_end(self._named(wanted))
+            with parts.store.needed(wanted.digest):
+                made = await to_the_end(self._named(wanted))
             return DatasetUpload("", made.spec.size, made)
         if parts.uploads.count(owner) >= MOST_UPLOADS:
             raise QuotaExceededError(
