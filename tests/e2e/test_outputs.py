@@ -159,23 +159,25 @@ async def _part(system: System, request: pb.ReadOutputRequest) -> bytes:
         return content
 
 
-def test_too_much_ends_it_and_what_fits_is_kept(system: System) -> None:
-    done = system.apply(leaves("fills", "fill", outputs={"size": "10Mi"}), "--wait")
+def test_too_much_ends_it_and_what_fits_is_kept(process: System) -> None:
+    done = process.apply(leaves("fills", "fill", outputs={"size": "10Mi"}), "--wait")
     assert done.returncode != 0
-    status = system.job("fills")["status"]
+    status = process.job("fills")["status"]
     assert status["reason"] == "OutputsTooLarge"
     assert "its /results holds more than 2 times the 10Mi that outputs.size" in status["message"]
-    found = listed(system, "fills")
+    found = listed(process, "fills")
     assert 0 < sum(one["size"] for one in found.values()) <= 10 << 20
-    kept = system.job("fills")["status"]["outputs"][-1]
+    kept = process.job("fills")["status"]["outputs"][-1]
     assert "does not fit into the 10Mi that outputs.size allows" in kept["message"]
-    none = system.apply(leaves("none", "return", outputs={"size": 0}), "--wait")
+    none = process.apply(leaves("none", "return", outputs={"size": 0}), "--wait")
     assert none.returncode != 0, "without it there is no folder, and no CUMULUS_OUTPUTS"
-    assert listed(system, "none") == {}
-    system.clean()
+    assert listed(process, "none") == {}
+    process.clean()
 
 
-def test_killed_in_the_middle_of_an_upload(system: System, tmp_path: Path) -> None:
+@pytest.mark.docker
+@pytest.mark.chronos
+def test_killed_in_the_middle_of_an_upload(swarm: System, tmp_path: Path) -> None:
     """First the agent, then the controller; each time what came before stays, and nothing is
     listed before all of it has come.
     """
@@ -187,22 +189,22 @@ def test_killed_in_the_middle_of_an_upload(system: System, tmp_path: Path) -> No
             "resources": {"cpus": "1", "memory": "256Mi"},
         },
     )
-    system.apply(text)
-    wait_for(lambda: "large" in system.ctl("get", "jobs").stdout)
-    uid = system.job("large")["metadata"]["uid"]
-    folder = system.folder / "data" / "outputs" / uid
+    swarm.apply(text)
+    wait_for(lambda: "large" in swarm.ctl("get", "jobs").stdout)
+    uid = swarm.job("large")["metadata"]["uid"]
+    folder = swarm.folder / "data" / "outputs" / uid
     first = _caught(folder, 1 << 20)
-    agent = int((system.folder / "data" / "agent" / "lock").read_text())
+    agent = int((swarm.folder / "data" / "agent" / "lock").read_text())
     os.kill(agent, signal.SIGKILL)
     assert first < 250 << 20
     assert not list(folder.glob("*.json"))
     second = _caught(folder, first + (20 << 20))
-    system.kill9()
+    swarm.kill9()
     assert second < 250 << 20
     assert not list(folder.glob("*.json"))
-    system.start()
-    system.wait_phase("large", "Succeeded", seconds=60)
-    with CumulusClient(f"127.0.0.1:{system.grpc}") as client:
+    swarm.start()
+    swarm.wait_phase("large", "Succeeded", seconds=60)
+    with CumulusClient(f"127.0.0.1:{swarm.grpc}") as client:
         digest = client.result("large")
         (output,) = client.outputs("large")
         assert output.digest == f"sha256:{digest}"
@@ -210,8 +212,8 @@ def test_killed_in_the_middle_of_an_upload(system: System, tmp_path: Path) -> No
     with file.open("rb") as content:
         assert hashlib.file_digest(content, "sha256").hexdigest() == digest
     assert sorted(path.suffix for path in folder.iterdir()) == ["", ".json"]
-    assert system.log.read_text().count("Traceback") == 0
-    system.clean()
+    assert swarm.log.read_text().count("Traceback") == 0
+    swarm.clean()
 
 
 def _caught(folder: Path, size: int) -> int:
@@ -229,7 +231,7 @@ def _caught(folder: Path, size: int) -> int:
     pytest.fail(f"nothing of it came within 90 s: {[p.name for p in folder.glob('*')]}")
 
 
-def test_a_large_result_comes_whole(system: System) -> None:
+def test_a_large_result_comes_whole(process: System) -> None:
     """Larger than what travels in a job's record: through its outputs, unseen by the caller."""
 
     def spectrum(size: int) -> dict[str, Any]:
@@ -238,8 +240,8 @@ def test_a_large_result_comes_whole(system: System) -> None:
         return {"squares": np.arange(size, dtype=np.float64) ** 2, "size": size}
 
     options = Options(gpu_memory=None, cpus="1", ram="1Gi", duration=120, result="arrays")
-    with CumulusClient(f"127.0.0.1:{system.grpc}") as client:
+    with CumulusClient(f"127.0.0.1:{process.grpc}") as client:
         back = client.call(spectrum, [8_000_000], options=options)
     assert back["size"] == len(back["squares"]) == 8_000_000
     assert back["squares"][-1] == 7_999_999.0**2
-    system.clean()
+    process.clean()
