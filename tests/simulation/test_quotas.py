@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.controller.reconcile.quota import MILLI_GPU_HOUR, Limits
+from cumulus.controller.runtime.quotas import Quotas
 from simworld import Simulation
 
 LIMITS = {
@@ -41,6 +42,9 @@ class Projects(Simulation):
             running = sum(not lease.vacated for lease in there)
             assert limits.running is None or running <= limits.running, f"{project}: {running}"
             _, used = self.world.quotas.use(project, now)
+            # Whoever takes over now finds the same on record.
+            again = Quotas(self.store, self.records.leases.values(), now)
+            assert again.use(project, now) == self.world.quotas.use(project, now), project
             assert limits.gpu is None or used <= limits.gpu, f"{project} used {used}"
 
     async def settle(self) -> None:
