@@ -59,6 +59,11 @@ class Listing:
         """What was not kept and why, "" for nothing."""
         return self.found.message
 
+    @property
+    def pending(self) -> bool:
+        """Whether what the attempt left is still on its way."""
+        return self.found.pending
+
     def __iter__(self) -> Iterator[Output]:
         return iter(self.found.outputs)
 

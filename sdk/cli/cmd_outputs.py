@@ -59,9 +59,7 @@ def ls(
     async def listed(client: AsyncCumulusClient) -> list[Output]:
         if experiment:
             return await client.experiment_outputs(experiment)
-        found = await client.outputs(job, attempt=attempt)
-        _complain(found)
-        return list(found)
+        return list(await _found(client, job, attempt))
 
     found = session.run(ctx, listed)
     if as_json:
@@ -95,8 +93,7 @@ def get(
         raise ValidationError("-o - is for one file: give its path too")
 
     async def download(client: AsyncCumulusClient) -> list[Path]:
-        found = await client.outputs(job, attempt=attempt)
-        _complain(found)
+        found = await _found(client, job, attempt)
         if to == "-":
             async for piece in found.stream(path):
                 sys.stdout.buffer.write(piece)
@@ -112,9 +109,15 @@ def get(
         sys.stdout.write(f"{file}\n")
 
 
-def _complain(found: AsyncJobOutputs) -> None:
+async def _found(client: AsyncCumulusClient, job: str, attempt: int) -> AsyncJobOutputs:
+    """All of them, however long they are on their way; what is not kept is said."""
+    found = await client.outputs(job, attempt=attempt, wait=False)
+    if found.pending:
+        talk.say("waiting for outputs that are on their way from the worker")
+        found = await client.outputs(job, attempt=attempt)
     if found.message:
         talk.say(f"attempt {found.attempt}: {found.message}")
+    return found
 
 
 def _table(found: Iterable[Output], *, jobs: bool) -> str:
