@@ -80,7 +80,9 @@ def router(
     async def output(request: Request, name: str, attempt: int, path: str) -> Response:
         """One file that a job left, as a download."""
         left = outputs.seen_by(viewer(request))
-        found = await left.at(checks.name(name), path, attempt=checks.at_least_zero(attempt, "a"))
+        found = await left.at(
+            checks.name(name), path, attempt=checks.at_least_zero(attempt, "attempt")
+        )
         content = Content(path.rpartition("/")[2], found.size, found.digest, found.modified_at)
         return await download(
             request, content, lambda at, length: left.read(found, offset=at, length=length), streams
