@@ -17,6 +17,9 @@ need iptables iptables
 need mkfs.ext4 e2fsprogs
 need faketime faketime
 need shellcheck shellcheck
+need curl curl
+need jq jq
+need xz xz-utils
 need docker-registry docker-registry
 need chromium chromium
 need chromedriver chromium-driver
