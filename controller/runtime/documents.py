@@ -51,9 +51,21 @@ def _open(doc: dict[str, Any]) -> Iterable[str]:
 
 
 def _reads(doc: dict[str, Any]) -> Iterable[str]:
-    """Digests of the datasets that a job needs which is not over."""
-    mounts = doc["spec"].get("datasets", ())
-    return {one["digest"] for one in mounts if one["digest"]} if mounts and _open(doc) else ()
+    """Digests of the datasets that a job needs which has not ended, or is to run anew. What is
+    left to be done of others needs none of them.
+    """
+    mounts, status, meta = doc["spec"].get("datasets", ()), doc["status"], doc["metadata"]
+    if not mounts:
+        return ()
+    anew = status.get("observedGeneration") != meta.get("generation")
+    if Phase(status["phase"]).terminal and not (anew and _stands(meta)):
+        return ()
+    return {one["digest"] for one in mounts if one["digest"]}
+
+
+def _stands(meta: dict[str, Any]) -> bool:
+    """Nobody asked for it to end."""
+    return meta.get("cancellationTimestamp") is None and meta.get("deletionTimestamp") is None
 
 
 def _expires(doc: dict[str, Any]) -> Iterable[str]:

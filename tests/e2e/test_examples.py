@@ -52,6 +52,12 @@ SAID = {
     ],
     "image_job": ["phase: Succeeded", "log: hello from an image", "failed with exit code 3"],
     "training": ["paused, and kept: True", "went on where it was: True", "learned: True"],
+    "dataset": [
+        "kept: 2 files as tar",
+        "words: {'one.txt': 7, 'two.txt': 8}",
+        "again, and nothing was sent: True",
+        "and back: poems.tar",
+    ],
     "folder": ["{'lorem': 2, 'amet': 1, 'nothing': 0}"],
 }
 

@@ -19,6 +19,7 @@ from cumulus.crd_like_specs.errors import (
     StoreError,
     ValidationError,
 )
+from cumulus.crd_like_specs.job import Phase
 from dataset_kit import DatasetKit, content, digest, put
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,6 +186,24 @@ async def test_what_a_job_needs_stays(kit: DatasetKit) -> None:
     assert kit.store.size(digest(DATA)) is None
     await kit.ann.delete("numbers")
     assert kit.store.total == 0
+
+
+async def test_a_job_that_ended_needs_nothing_although_it_is_not_taken_down(
+    kit: DatasetKit,
+) -> None:
+    made = await put(kit.ann, DATA, "numbers")
+    job = await kit.read_by(made)
+    over = job.status.model_copy(update={"phase": Phase.SUCCEEDED, "observed_generation": 1})
+    over_job = await kit.records.put_status(job, over)
+    meta = over_job.metadata.model_copy(update={"generation": 2})  # and now it is to run anew
+    again = await kit.records.put_job(
+        over_job.model_copy(update={"metadata": meta}), meta.resource_version
+    )
+    with pytest.raises(ConflictError, match="is needed by job 'reader'"):
+        await kit.ann.delete("numbers")
+    seen = again.status.model_copy(update={"observed_generation": 2})
+    await kit.records.put_status(again, seen)
+    await kit.ann.delete("numbers")
 
 
 async def test_what_nobody_uses_goes_unless_it_is_pinned(kit: DatasetKit) -> None:
