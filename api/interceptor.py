@@ -35,6 +35,8 @@ _OURS: Final = "/cumulus.v1."
 _OPEN: Final = "/grpc.health."  # probes carry no tokens
 _REQUEST_ID: Final = "x-request-id"
 _OF_AGENTS: Final = "/cumulus.v1.Agent/"  # they are few, and what they send is bounded elsewhere
+_UPLOADS: Final = ("/PutBlob", ".Datasets/Put")
+"""They take as long as their uploads do, and those of data sets as looking through an archive."""
 _NAMES: Final = ("name", "worker", "job", "project", "id", "digest")
 """Fields of requests that name what they are about; all of them are short, and no secrets."""
 
@@ -126,7 +128,7 @@ class Interceptor(_Base):
         return build(wrapped, handler.request_deserializer, handler.response_serializer)
 
     def _unary(self, behavior: Behavior, method: str, metadata: dict[str, Any]) -> Behavior:
-        limited = not method.endswith("/PutBlob")  # as long as its upload takes
+        limited = not method.endswith(_UPLOADS)
 
         async def call(request: Any, context: Context) -> Any:
             async with self._guard(method, metadata, context):
