@@ -11,6 +11,7 @@ from .platforms.base import Platform
 from .platforms.image_engine import ImageEngine
 from .platforms.process import ProcessPlatform
 from .platforms.registries import Registries
+from .platforms.secret_values import SecretFolder
 from .platforms.swarm import SwarmPlatform
 from .platforms.swarm_images import SwarmImages
 
@@ -40,7 +41,9 @@ async def choose(config: Config) -> Chosen:
 
 
 def _made(config: Config, registries: Registries) -> tuple[Platform, ImageEngine | None]:
+    secrets = SecretFolder(config.secrets.folder).read
     if config.platform.type == "swarm":
         endpoint = config.platform.endpoint
-        return SwarmPlatform(endpoint, registries=registries), SwarmImages(endpoint)
-    return ProcessPlatform(config.data_dir / "units"), None
+        platform = SwarmPlatform(endpoint, registries=registries, secrets=secrets)
+        return platform, SwarmImages(endpoint)
+    return ProcessPlatform(config.data_dir / "units", secrets=secrets), None

@@ -4,6 +4,7 @@
     image: cumulus-job:latest
     runtimes: {torch: "cumulus-job:torch"}  # other images for code, by `spec.runtime`
     images: [alpine, "registry.example.org/**"]  # that jobs may bring; without it any
+    secrets: {folder: /etc/cumulus/secrets}  # see controller/platforms/secret_values.py
     listen: {grpc: 127.0.0.1:50051, http: 127.0.0.1:8080}
     dataDir: /var/lib/cumulus
     agent: {embedded: true}
@@ -50,7 +51,7 @@ from ..crd_like_specs.yaml_nodes import dotted
 from .dataset_settings import DatasetsConfig
 from .gitops.settings import SourceConfig
 from .gitops.settings import each_once as each_source_once
-from .image_settings import ImageName, ImagePattern, RuntimeName
+from .image_settings import ImageName, ImagePattern, RuntimeName, SecretsConfig
 from .jobrunner_settings import JobRunnerConfig, with_jobrunner
 from .platforms.registries import Registries, Registry
 from .tenancy_settings import ProjectConfigs, RateConfig
@@ -237,6 +238,7 @@ class Config(BaseSettings):
     image: str = Field(default="cumulus-job:latest", min_length=1)
     runtimes: dict[RuntimeName, ImageName] = Field(default_factory=dict)
     images: tuple[ImagePattern, ...] | None = None
+    secrets: SecretsConfig = SecretsConfig()
     image_spool: Bytes = Field(default=20 << 30, ge=1 << 30)
     registries: Annotated[tuple[RegistryConfig, ...], AfterValidator(_each_once)] = ()
     sources: Annotated[tuple[SourceConfig, ...], AfterValidator(each_source_once)] = ()

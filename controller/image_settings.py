@@ -1,10 +1,13 @@
-"""What the configuration says of images: other job images by name, and which ones jobs may bring."""
+"""What the configuration says of images (other job images by name, and which ones jobs may bring) and
+of secrets.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ..crd_like_specs.identity import NAME_PATTERN
@@ -23,6 +26,14 @@ def _image(text: str) -> str:
 def _pattern(text: str) -> str:
     check_pattern(text)
     return text
+
+
+class SecretsConfig(BaseModel):
+    """folder: of files with the values of secrets, see `platforms/secret_values.py`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path | None = None
 
 
 RuntimeName = Annotated[str, Field(pattern=NAME_PATTERN)]

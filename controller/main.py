@@ -34,6 +34,7 @@ from .gitops.sources import Sources
 from .jobrunner_settings import take_over
 from .listeners import Listeners
 from .platforms.allowed_images import AllowedImages
+from .platforms.secret_values import SecretFolder
 from .platforms.swarm import SwarmPlatform
 from .reloading import Reloading
 from .runtime.admission import Admission
@@ -187,6 +188,7 @@ class Controller:
             self.datasets.port,
             config.runtimes,
             AllowedImages(config.images),
+            SecretFolder(config.secrets.folder),
             everybody=self.security.tokens is None,
         )
         desired = Desired(self.records, admission, clock, self.loop.add, changed, note)

@@ -16,9 +16,12 @@ from .meta import Model
 SECRETS_DIR: Final = "/run/secrets"
 """Where a container finds them."""
 
+ENV_SECRETS_DIR: Final = "CUMULUS_SECRETS_DIR"
+"""Environment variable of a job with the folder of its secrets."""
+
 ENV_SECRETS: Final = "CUMULUS_SECRET_ENV"
-"""Environment variable of a code job with a JSON object: variable → file that the runner is to set
-it from."""
+"""Environment variable of a code job with a JSON object: variable → file of that folder from which
+the runner is to set it."""
 
 MOST_SECRETS: Final = 32
 """Secrets of one job."""

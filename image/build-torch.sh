@@ -38,7 +38,8 @@ if [ "$(docker image inspect "$TAG" --format "{{index .Config.Labels \"$LABEL\"}
 fi
 [ -z "$FOUND" ] || find "$WHEELS" -maxdepth 1 -name '*.whl' -exec cp -t "$CONTEXT/wheels" {} +
 say "building $TAG on $JOB, a few minutes"
-# The classic builder uses local images as they are; BuildKit may ask a registry for them.
-DOCKER_BUILDKIT=0 docker build --quiet --tag "$TAG" --build-arg "JOB_IMAGE=$JOB" \
-    --label "$LABEL=$SOURCE" "$CONTEXT" >/dev/null
+# The classic builder uses local images as they are, where BuildKit may ask a registry for them; it
+# says each time that it is old, which nobody needs to read unless something fails.
+SAID=$(DOCKER_BUILDKIT=0 docker build --quiet --tag "$TAG" --build-arg "JOB_IMAGE=$JOB" \
+    --label "$LABEL=$SOURCE" "$CONTEXT" 2>&1) || die "docker build fails: $SAID"
 say "$TAG is ready: $(docker image inspect "$TAG" --format '{{.Id}}')"

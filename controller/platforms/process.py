@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,12 +25,14 @@ from ...crd_like_specs.checkpoint import CHECKPOINT_DIR, ENV_CHECKPOINT_DIR
 from ...crd_like_specs.errors import ConflictError, NotFoundError, Permanent, Temporary
 from ...crd_like_specs.identity import NODE_THIS_MACHINE
 from ...crd_like_specs.job_datasets import ENV_DATASETS
+from ...crd_like_specs.job_secrets import ENV_SECRETS_DIR
 from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
 from . import process_unit as unit
 from .base import LogFrame, NodeSeen
 from .hints import Hints
+from .secret_values import Values, no_secrets
 
 IMAGE: Final = "process:this-machine"
 """Stands where other platforms have an image's id; a job that names any other image is refused."""
@@ -63,7 +66,8 @@ class ProcessPlatform:
     name = "process"
     notices: tuple[str, ...] = NOTICES
 
-    def __init__(self, root: Path, runner: Path = _RUNNER) -> None:
+    def __init__(self, root: Path, runner: Path = _RUNNER, secrets: Values = no_secrets) -> None:
+        self._values = secrets
         self._root = root.resolve()
         self._runner = runner
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="units")
@@ -165,6 +169,7 @@ class ProcessPlatform:
             raise Permanent(
                 "a NUL character cannot be in a command or an environment", reason="Rejected"
             )
+        self._put_secrets(service)
         unit.write_new(self._root, service, command, env)
         if not unit.started(folder):
             self._launch(folder)
@@ -177,6 +182,8 @@ class ProcessPlatform:
         for variable, target in _FOLDERS:
             if target in sources:
                 env[variable] = sources[target]
+        if ENV_SECRETS_DIR in env:
+            env[ENV_SECRETS_DIR] = str(self._secrets_of(service.name))
         if ENV_DATASETS in env:
             told = json.loads(env[ENV_DATASETS])
             env[ENV_DATASETS] = json.dumps({name: sources[path] for name, path in told.items()})
@@ -210,6 +217,20 @@ class ProcessPlatform:
         if folder.exists():
             unit.end(folder)
             unit.delete(folder)
+        shutil.rmtree(self._secrets_of(name), ignore_errors=True)
+
+    def _secrets_of(self, name: str) -> Path:
+        """Beside the units: what is there when a unit is, is whole."""
+        return self._root.parent / f"{self._root.name}-secrets" / name
+
+    def _put_secrets(self, service: ServiceSpec) -> None:
+        folder = self._secrets_of(service.name)
+        for secret in service.secrets:
+            value = self._values(secret)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(folder / secret.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(value)
 
     def _refuse_foreign(self, name: str) -> None:
         folder = self._root / name

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -27,10 +28,11 @@ from ...crd_like_specs.identity import LABEL_OWNED, LABEL_PYTHON, parse_unit
 from ...crd_like_specs.images import is_id, is_reference
 from ..reconcile.actions import ServiceSpec
 from ..reconcile.observed import ServiceSeen
-from . import swarm_map
+from . import swarm_map, swarm_secrets
 from .base import LogFrame, NodeSeen, WorkerJoin
 from .hints import Hints
 from .registries import Registries
+from .secret_values import Values, no_secrets
 from .swarm_engine import Engine, delete, get_bytes, get_json, post
 from .swarm_ensure import NAMES as NETWORKS
 from .swarm_ensure import ensure_networks
@@ -48,7 +50,7 @@ class SwarmPlatform:
 
     owner: value of the label by which services are known as this controller's. A second
     controller on the same Swarm needs another one, else each removes the other's as orphans.
-    registries: where images may come from that this engine lacks.
+    registries: where images may come from that this engine lacks. secrets: values of what jobs name.
     """
 
     name = "swarm"
@@ -59,7 +61,9 @@ class SwarmPlatform:
         endpoint: str = "",
         owner: str = swarm_map.OWNER,
         registries: Registries | None = None,
+        secrets: Values = no_secrets,
     ) -> None:
+        self._secrets = secrets
         self._endpoint = endpoint
         self._owner = owner
         self._ours = (f"{LABEL_OWNED}={owner}",)
@@ -130,6 +134,9 @@ class SwarmPlatform:
         auth = "" if is_id(image) else self._registries.header(image)
         headers = {"X-Registry-Auth": auth} if auth else {}
         body = swarm_map.create_body(service, image, self._owner)
+        if service.secrets:
+            made = await swarm_secrets.make(self._engine, service, self._secrets, self._owner)
+            body["TaskTemplate"]["ContainerSpec"]["Secrets"] = made
         what = f"create service {service.name}"
         try:
             await self._engine.call(what, lambda c: post(c, "/services/create", body, headers))
@@ -157,6 +164,7 @@ class SwarmPlatform:
         """Swarm stops what runs: SIGTERM, then SIGKILL after the service's grace."""
         existing = await self._inspect(name)
         if existing is None:
+            await swarm_secrets.drop(self._engine, name, self._owner)
             return
         self._refuse_foreign(name, existing)
         path = f"/services/{existing['ID']}"
@@ -166,6 +174,8 @@ class SwarmPlatform:
             return
         finally:
             self._rounds = 2
+        if (existing["Spec"]["TaskTemplate"]["ContainerSpec"]).get("Secrets"):
+            await swarm_secrets.drop(self._engine, name, self._owner)
 
     async def logs(self, name: str) -> list[LogFrame]:
         """Read once and without following: a follower of Docker's service logs never ends.
@@ -245,8 +255,13 @@ class SwarmPlatform:
         return await worker_join(self._engine)
 
     async def tidy(self) -> int:
-        """Delete the volumes on this node that ended services left; returns how many."""
-        return await self._engine.call(
+        """Delete the volumes on this node, and the secrets, that ended services left; returns how
+        many.
+        """
+        secrets = await self._engine.call(
+            "tidy up secrets", lambda c: swarm_secrets.tidy(c, self._ours, time.time())
+        )
+        return secrets + await self._engine.call(
             "tidy up volumes", partial(_delete_left_volumes, ours=self._ours)
         )
 

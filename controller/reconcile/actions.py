@@ -23,6 +23,17 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A secret that the container finds below /run/secrets, without its value. name: as its owner
+    calls it; file: its name there.
+    """
+
+    name: str
+    file: str
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """All a platform needs to run one attempt. cpus: thousandths of a core; memory, shm: bytes;
     data: bytes of data that each process may have, 0 for no limit.
@@ -44,6 +55,7 @@ class ServiceSpec:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
     cpus: int = 1000
     memory: int = 1 << 30
     pids: int = 256

@@ -17,10 +17,11 @@ from ...crd_like_specs.identity import (
 )
 from ...crd_like_specs.job import GRACE_SECONDS, Job
 from ...crd_like_specs.job_datasets import ENV_DATASETS, FOLDERS
+from ...crd_like_specs.job_secrets import ENV_SECRETS, ENV_SECRETS_DIR, SECRETS_DIR
 from ...crd_like_specs.lease import Lease
 from ...crd_like_specs.outputs import ENV_OUTPUTS, OUTPUTS_DIR
 from ...crd_like_specs.worker import Worker
-from .actions import Mount, ServiceSpec
+from .actions import Mount, SecretFile, ServiceSpec
 
 
 def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> ServiceSpec:
@@ -48,6 +49,9 @@ def service_spec(job: Job, lease: Lease, worker: Worker, default_image: str) -> 
             *_given(lease),
             *_writable(lease, unit_dir),
             *_datasets(job, unit_dir),
+        ),
+        secrets=tuple(
+            SecretFile(one.name, one.file or one.name, job.metadata.owner) for one in spec.secrets
         ),
         cpus=spec.resources.cpus,
         memory=spec.resources.memory,
@@ -115,6 +119,11 @@ def _env(job: Job, lease: Lease) -> dict[str, str]:
         env[ENV_CHECKPOINT_SIZE] = str(lease.spec.checkpoint_size)
     if job.spec.datasets:
         env[ENV_DATASETS] = json.dumps({mount.label: mount.path for mount in job.spec.datasets})
+    if job.spec.secrets:
+        env[ENV_SECRETS_DIR] = SECRETS_DIR
+    told = {one.env: one.file or one.name for one in job.spec.secrets if one.env}
+    if told:
+        env[ENV_SECRETS] = json.dumps(told)
     if lease.spec.devices:
         env["CUMULUS_GPU_MEMORY_FRACTION"] = f"{lease.spec.memory_milli / 1000:g}"
     return env

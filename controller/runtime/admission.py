@@ -4,6 +4,7 @@ blob store, into which code goes that came with the spec. Called by `desired.py`
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,14 +16,15 @@ from ...crd_like_specs.errors import ForbiddenError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobSpec
 from ...crd_like_specs.packing import digest, pack, with_digest
 from ..platforms.allowed_images import AllowedImages
+from ..platforms.secret_values import SecretFolder
 from .blobs import Blobs
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """platform: `swarm`, `process` or `fake`; datasets: those that jobs may name, None where there
-    are none; runtimes: name → job image; images: that jobs may bring; everybody: nobody is told
-    apart, so that a source's jobs may name what was uploaded by whomever.
+    are none; runtimes: name → job image; images: that jobs may bring; secrets: that they may name;
+    everybody: nobody is told apart, so that a source's jobs may name what was uploaded by whomever.
     """
 
     platform: str
@@ -30,6 +32,7 @@ class Admission:
     datasets: DatasetsPort | None = None
     runtimes: Mapping[str, str] = field(default_factory=dict)
     images: AllowedImages = field(default_factory=AllowedImages)
+    secrets: SecretFolder = field(default_factory=lambda: SecretFolder(None))
     everybody: bool = False
 
     async def admit(self, job: Job, *, keep: bool, viewer: Viewer = EVERYTHING) -> Job:
@@ -40,6 +43,7 @@ class Admission:
         ForbiddenError for what the viewer may not ask for.
         """
         problems = [*self._problems(job.spec, uploaded=keep)]
+        problems += await asyncio.to_thread(self._of_secrets, job.spec, viewer.owner)
         if problems:
             raise ValidationError(problems, job_id=job.metadata.uid or job.metadata.name)
         if may_be_root(job.spec.user) and not viewer.may("root"):
@@ -81,6 +85,14 @@ class Admission:
             there = ", ".join(sorted(self.runtimes)) or "none but its own (without spec.runtime)"
             text = f"there is no runtime {spec.runtime!r}: this controller has {there}"
             yield Problem(text, path="spec.runtime")
+
+    def _of_secrets(self, spec: JobSpec, owner: str) -> list[Problem]:
+        """Told before a job waits for its turn: no value is kept."""
+        return [
+            Problem(why, path=f"spec.secrets[{number}].name")
+            for number, one in enumerate(spec.secrets)
+            if (why := self.secrets.why_not(one.name, owner))
+        ]
 
     def _of_code(self, spec: JobSpec, *, uploaded: bool) -> Iterator[Problem]:
         code = spec.code

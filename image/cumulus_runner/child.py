@@ -75,6 +75,7 @@ def _succeed(settings: Settings, started: float) -> bytes:
     sys.path.insert(0, code)
     requirements.provide(settings.job_dir, settings.env_dir, settings.work_dir, code)
     job_modules.provide()
+    _provide_secrets(settings)
     frameworks.limit(settings.gpu_fraction, settings.gpu_mib)
     os.chdir(code)
     sys.argv[:] = [os.path.join(code, "main.py")]
@@ -93,6 +94,17 @@ def _succeed(settings: Settings, started: float) -> bytes:
             file=sys.stderr,
         )
     return report.success(text, seconds)
+
+
+def _provide_secrets(settings: Settings) -> None:
+    """Variables that the job alone has: the container's own environment can be looked at."""
+    if not settings.secret_env:
+        return
+    import json  # noqa: PLC0415 (after the fork)
+
+    for variable, name in json.loads(settings.secret_env).items():
+        with open(os.path.join(settings.secrets_dir, name), encoding="utf-8") as file:
+            os.environ[variable] = file.read().rstrip("\n")
 
 
 def _handle_signals(owner: int) -> None:

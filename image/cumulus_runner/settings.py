@@ -22,7 +22,8 @@ lease may have been extended since, and who cancels such a job leaves it its who
 class Settings:
     """Folders and names. deadline: POSIX seconds of the lease's end, 0.0 where there is none;
     gpu_fraction: of each device's memory, 0.0 where there is no GPU; gpu_mib: the same in MiB, by
-    device, empty where unknown; data_limit: bytes for RLIMIT_DATA, 0 for none.
+    device, empty where unknown; data_limit: bytes for RLIMIT_DATA, 0 for none; secret_env: JSON, variable → file of secrets_dir
+    from which it is set for the job, "" for none.
     """
 
     __slots__ = (
@@ -35,6 +36,8 @@ class Settings:
         "gpu_mib",
         "job_dir",
         "job_id",
+        "secret_env",
+        "secrets_dir",
         "work_dir",
     )
 
@@ -49,6 +52,8 @@ class Settings:
         self.deadline = _number("CUMULUS_DEADLINE")
         self.gpu_fraction = _number("CUMULUS_GPU_MEMORY_FRACTION")
         self.gpu_mib = _sizes("CUMULUS_GPU_MEMORY_MIB")
+        self.secrets_dir = env.get("CUMULUS_SECRETS_DIR") or "/run/secrets"
+        self.secret_env = env.pop("CUMULUS_SECRET_ENV", "")
         self.data_limit = int(_number("CUMULUS_RLIMIT_DATA"))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cumulus.controller.platforms.process import ProcessPlatform
-from cumulus.controller.reconcile.actions import Mount
+from cumulus.controller.reconcile.actions import Mount, SecretFile
 from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.crd_like_specs.errors import Permanent, Temporary
 from platform_benches import FOREVER, OK, SECONDS, Bench, process_bench
@@ -262,3 +262,23 @@ async def test_a_torn_last_log_line_is_left_out(bench: Bench, units: Path) -> No
     with (units / spec.name / "log.jsonl").open("ab") as log:
         log.write(b'{"t": 1.0, "s": "std')
     assert await bench.output(spec.name) == b"hi\n"
+
+
+async def test_secrets_are_files_of_the_unit_alone_and_go_with_it(tmp_path: Path) -> None:
+    platform = ProcessPlatform(tmp_path / "units", secrets=lambda secret: secret.name.encode())
+    await platform.start()
+    bench = replace(process_bench(tmp_path / "units"), platform=platform)
+    spec = bench.spec(
+        'cat "$CUMULUS_SECRETS_DIR/k"; stat -c %a "$CUMULUS_SECRETS_DIR" "$CUMULUS_SECRETS_DIR/k"',
+        secrets=(SecretFile("key", "k"),),
+        env={"CUMULUS_SECRETS_DIR": "/run/secrets"},
+    )
+    await platform.create(spec)
+    await bench.ended(spec.name)
+    assert (await bench.output(spec.name)).split() == [b"key700", b"600"]
+    unit = tmp_path / "units" / spec.name
+    kept = [one.read_bytes() for one in unit.rglob("*") if one.is_file() and "log" not in one.name]
+    assert not [one for one in kept if b"key700" in one]
+    await platform.remove(spec.name)
+    assert list((tmp_path / "units-secrets").iterdir()) == []
+    await platform.close()

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import docker
 import pytest
 from cumulus.controller.platforms.swarm import SwarmPlatform
-from cumulus.controller.reconcile.actions import Mount
+from cumulus.controller.reconcile.actions import Mount, SecretFile
 from cumulus.controller.reconcile.observed import ServiceState
 from cumulus.crd_like_specs.errors import Permanent
-from platform_benches import OK, Bench, swarm_bench, sweep_volumes
+from platform_benches import OK, OWNER, Bench, swarm_bench, sweep_volumes
 
 MEMORY = 64 << 20
 
@@ -215,3 +216,34 @@ async def test_the_job_image_tells_the_python_that_it_runs(bench: Bench) -> None
     assert await said(bench, f"python3 -c '{program}'") == [
         await bench.platform.python_of("cumulus-job:latest")
     ]
+
+
+@pytest.mark.docker
+async def test_secrets_are_files_that_only_the_job_reads_and_go_with_it() -> None:
+    values = {"key": b"s3cret", "db": b"pa55"}
+    bench = swarm_bench()
+    platform = SwarmPlatform(owner=OWNER, secrets=lambda secret: values[secret.name])
+    bench = replace(bench, platform=platform)
+    await platform.start()
+    engine = docker.APIClient(version="auto")
+    try:
+        spec = bench.spec(
+            "cd /run/secrets; cat key password; stat -c ' %u:%g %a' key; id -u; env",
+            secrets=(SecretFile("key", "key"), SecretFile("db", "password")),
+            user="1234",
+        )
+        await platform.create(spec)
+        await platform.create(spec)  # done twice it is done once
+        seen = await bench.ended(spec.name)
+        lines = (await bench.output(spec.name)).decode().splitlines()
+        assert (seen.exit_code, lines[:2]) == (0, ["s3cretpa55 1234:1234 400", "1234"])
+        assert not [line for line in lines[2:] if "s3cret" in line or "pa55" in line]
+        made = [one["Spec"]["Name"] for one in engine.secrets(filters={"name": spec.name})]
+        assert sorted(made) == [f"{spec.name}.0", f"{spec.name}.1"]
+        assert "s3cret" not in str(engine.inspect_service(spec.name))
+        await platform.remove(spec.name)
+        assert engine.secrets(filters={"name": spec.name}) == []
+    finally:
+        await platform.close()
+        bench.close()
+        engine.close()

@@ -12,6 +12,7 @@ from system import ROOT, System
 
 pytestmark = [pytest.mark.docker, pytest.mark.chronos]
 
+SECRET = "s3cret-of-the-boss"
 ADMIN, HERS = "admin-token-0123456789", "hers-token-0123456789"
 
 INFER = """
@@ -55,7 +56,11 @@ def house(tmp_path_factory: pytest.TempPathFactory, torch: str) -> Iterator[Syst
         "runtimes": {"torch": torch},
         "images": ["cumulus-job:latest"],
         "tokensFile": str(folder / "tokens"),
+        "secrets": {"folder": str(folder / "secrets")},
     }
+    (folder / "secrets" / "boss").mkdir(parents=True)
+    (folder / "secrets" / "boss" / "key").write_text(SECRET)
+    (folder / "secrets" / "boss" / "key").chmod(0o600)
     system.config.write_text(json.dumps(config))
     system.options += ("--token-file", str(folder / "admin"))
     system.start()
@@ -148,6 +153,31 @@ def test_an_image_job_is_whom_it_says_and_ends_with_its_own_code(house: System) 
     assert done.returncode == 0, done.stderr
     assert house.logs("root") == "0\n"
     house.clean()
+
+
+def test_a_secret_reaches_its_owners_job_and_nobody_else(house: System) -> None:
+    main = "import os\ndef main():\n    return [os.environ['KEY'][::-1], open('/run/secrets/key').read()[::-1]]"
+    spec = {"code": {"files": {"main.py": main}}, "secrets": [{"name": "key", "env": "KEY"}]}
+    head = {"apiVersion": "cumulus.dev/v1", "kind": "Job", "metadata": {"name": "secret"}}
+    text = json.dumps({**head, "spec": spec})
+    done = house.apply(text, "--wait")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [SECRET[::-1]] * 2
+    refused = house.ctl("--token-file", str(house.folder / "hers"), "apply", "-", stdin=text)
+    assert (refused.returncode, "taken" in refused.stderr or "no secret" in refused.stderr) == (
+        2,
+        True,
+    )
+    house.clean()
+    left = subprocess.run(
+        ["docker", "secret", "ls", "-q"], capture_output=True, text=True, check=True
+    )
+    assert left.stdout == ""
+    data = house.folder / "data"
+    kept = [
+        path for path in data.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
+    assert (kept, SECRET in house.log.read_text()) == ([], False)
 
 
 def test_root_and_other_images_are_refused(house: System) -> None:

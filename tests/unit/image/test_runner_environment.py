@@ -1,5 +1,6 @@
 """Requirements and GPU shares: what the runner puts around a job."""
 
+import json
 import venv
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,24 @@ def test_a_torch_that_is_none_does_not_end_the_job(job: Job) -> None:
 def test_a_share_that_is_no_share_is_none(job: Job, value: str) -> None:
     main = "import torch\ndef main(): return torch.calls"
     assert run_with_torch(job, FAKE_TORCH, main, fraction=value) == []
+
+
+def test_secrets_become_variables_of_the_job_alone(job: Job) -> None:
+    folder = job.root / "secrets"
+    folder.mkdir()
+    (folder / "key").write_text("s3cret\n")
+    job.settings = {
+        "CUMULUS_SECRETS_DIR": str(folder),
+        "CUMULUS_SECRET_ENV": json.dumps({"API_KEY": "key"}),
+    }
+    out = job.run("""
+        import os
+        def main():
+            parent = open(f"/proc/{os.getppid()}/environ").read()
+            return [os.environ["API_KEY"], "CUMULUS_SECRET_ENV" in os.environ, "s3cret" in parent]
+    """)
+    assert out.result == ["s3cret", False, False]
+    job.settings["CUMULUS_SECRET_ENV"] = json.dumps({"API_KEY": "other"})
+    kind, said = job.run("def main(): return 1").error
+    assert kind == "FileNotFoundError"
+    assert "other" in said

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from cumulus.controller.reconcile.actions import Mount, ServiceSpec
+from cumulus.controller.reconcile.actions import Mount, SecretFile, ServiceSpec
 from cumulus.controller.reconcile.service_spec import service_spec
 from make import UID, job, lease, worker
 
@@ -110,3 +110,15 @@ def test_datasets_are_read_only_and_named_in_the_environment() -> None:
     assert told == {"photos": "/datasets/photos", "aaaaaaaaaaaa": "/data/x"}
     assert set(made(datasets=given[::-1]).mounts) == set(service.mounts), "order means nothing"
     assert "CUMULUS_DATASETS" not in made().env
+
+
+def test_secrets_are_named_and_never_told() -> None:
+    mounts = [{"name": "key"}, {"name": "db", "file": "password", "env": "DB"}]
+    service = made(secrets=mounts, meta={"owner": "hers"})
+    assert service.secrets == (
+        SecretFile("key", "key", "hers"),
+        SecretFile("db", "password", "hers"),
+    )
+    assert service.env["CUMULUS_SECRETS_DIR"] == "/run/secrets"
+    assert json.loads(service.env["CUMULUS_SECRET_ENV"]) == {"DB": "password"}
+    assert "CUMULUS_SECRETS_DIR" not in made().env

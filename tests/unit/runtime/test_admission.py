@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cumulus.api.viewer import EVERYTHING, Viewer
 from cumulus.controller.platforms.allowed_images import AllowedImages
+from cumulus.controller.platforms.secret_values import SecretFolder
 from cumulus.controller.runtime.admission import Admission
 from cumulus.crd_like_specs.errors import ForbiddenError, ValidationError
 from cumulus.crd_like_specs.job import Job, JobSpec
@@ -75,3 +77,36 @@ async def test_root_is_asked_of_who_submits(kit: Kit) -> None:
     ):
         with pytest.raises(ForbiddenError):
             await submit
+
+
+async def test_secrets_are_the_owners_and_known_before_a_job_waits(
+    kit: Kit, tmp_path: Path
+) -> None:
+    folder = tmp_path / "secrets"
+    (folder / "hers").mkdir(parents=True)
+    (folder / "hers" / "key").write_text("s3cret")
+    (folder / "hers" / "key").chmod(0o600)
+    some = admission(kit, secrets=SecretFolder(folder))
+    job = a_job(image="alpine", secrets=[{"name": "key"}])
+    assert await some.admit(job, keep=True, viewer=HERS) == job
+    for refusing, viewer, why in (
+        (some, Viewer("his", own_only=True), "there is no secret 'key' for his"),
+        (admission(kit), HERS, "this controller has no secrets"),
+    ):
+        with pytest.raises(ValidationError, match=r"spec.secrets\[0\].name: ") as error:
+            await refusing.admit(job, keep=True, viewer=viewer)
+        assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "expected"),
+    [
+        ([{"name": "../x"}], r"secrets.0.name"),
+        ([{"name": "x", "file": "a/b"}], r"secrets.0.file"),
+        ([{"name": "x"}, {"name": "y", "file": "x"}], "file /run/secrets/x is given twice"),
+        ([{"name": "x", "env": "A"}], "variable A is given twice"),
+    ],
+)
+def test_what_secrets_cannot_be(secrets: list[dict[str, str]], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        a_job(code={"digest": DIGEST}, env={"A": "b"}, secrets=secrets)
