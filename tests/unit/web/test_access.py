@@ -54,8 +54,7 @@ def test_the_rules(method: str, path: str, roles: set[str], noted: bool) -> None
     check(None, method, path)
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+def _things() -> FastAPI:
     app = FastAPI()
 
     @app.get("/v1/things")
@@ -63,6 +62,12 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     async def things() -> dict[str, str]:
         return {"done": "yes"}
 
+    return app
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    app = _things()
     tokens = Tokens({secret: Holder(role) for role, secret in SECRETS.items()})
     transport = httpx.ASGITransport(Guard(app, Gate(tokens), None, lambda: 0.0, local=False))
     async with httpx.AsyncClient(transport=transport, base_url="http://controller") as one:
@@ -82,6 +87,33 @@ async def test_a_viewer_reads_and_an_agent_nothing(client: httpx.AsyncClient, ro
     if role is Role.VIEWER:
         assert wrote.json()["error"]["reason"] == "FORBIDDEN"
         assert wrote.json()["error"]["message"] == "the role viewer may not POST /v1/things"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "local", "code"),
+    [
+        ("GET", {"host": "localhost:8080"}, True, 200),
+        ("POST", {"host": "127.0.0.1:8080"}, True, 200),
+        ("GET", {"host": "evil.example.org"}, True, 403),  # its name leads to this machine
+        ("POST", {"host": "evil.example.org"}, True, 403),
+        ("POST", {"host": "gpu:8080"}, False, 200),
+        ("POST", {"host": "gpu:8080", "origin": "http://gpu:8080"}, False, 200),
+        ("POST", {"host": "gpu:8080", "origin": "https://evil.example.org"}, False, 403),
+        ("POST", {"host": "gpu:8080", "origin": "null"}, False, 403),
+        ("POST", {"host": "gpu:8080", "sec-fetch-site": "cross-site"}, False, 403),
+    ],
+)
+async def test_without_tokens_no_other_sites_page_changes_anything(
+    method: str,
+    headers: dict[str, str],
+    local: bool,
+    code: int,
+) -> None:
+    guard = Guard(_things(), Gate(None), None, lambda: 0.0, local=local)
+    transport = httpx.ASGITransport(guard)
+    async with httpx.AsyncClient(transport=transport, base_url="http://controller") as one:
+        answer = await one.request(method, "/v1/things", headers=headers)
+    assert answer.status_code == code
 
 
 @pytest.mark.parametrize("header", [{}, {"authorization": "Bearer wrong-token-0123456789"}])
