@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,75 @@ async def test_a_template_is_written_by_admins_and_run_by_all(house: House) -> N
     assert (await ask(house, "his", "DELETE", "/templates/say_it")).status_code == 403
     assert (await ask(house, "boss", "DELETE", "/templates/say_it")).status_code == 200
     assert (await ask(house, "his", "GET", "/templates/say_it")).status_code == 404
+
+
+BYTES = b"a,b\n1,2\n" * 1000
+DIGEST = f"sha256:{hashlib.sha256(BYTES).hexdigest()}"
+
+
+async def test_a_dataset_in_one_go_and_out_again(house: House) -> None:
+    wrong = {"params": {"digest": f"sha256:{'0' * 64}"}, "content": BYTES}
+    assert (await ask(house, "his", "PUT", "/datasets/table", **wrong)).status_code == 400
+    query = {"digest": DIGEST, "filename": "table.csv"}
+    made = await ask(house, "his", "PUT", "/datasets/table", params=query, content=BYTES)
+    assert (made.status_code, made.json()["spec"]["digest"]) == (200, DIGEST)
+    again = await ask(house, "his", "PUT", "/datasets/table", params=query, content=BYTES)
+    assert again.json()["metadata"]["uid"] == made.json()["metadata"]["uid"]
+    for name in ("table", DIGEST):
+        assert (await ask(house, "his", "GET", f"/datasets/{name}")).json() == again.json()
+        assert (await ask(house, "hers", "GET", f"/datasets/{name}")).status_code == 404
+        out = await ask(house, "his", "GET", f"/datasets/{name}/content")
+        assert (out.content, out.headers["etag"]) == (BYTES, f'"{DIGEST}"')
+    part = {"headers": {"range": "bytes=4-7"}}
+    assert (await ask(house, "his", "GET", "/datasets/table/content", **part)).content == BYTES[4:8]
+    listed = (await ask(house, "his", "GET", "/datasets")).json()["items"]
+    assert [one["metadata"]["name"] for one in listed] == ["table"]
+    pin = {"json": {"pinned": True}}
+    assert (await ask(house, "his", "POST", "/datasets/table/pin", **pin)).json()["spec"]["pinned"]
+    assert (await ask(house, "his", "DELETE", "/datasets/table")).status_code == 200
+    assert (await ask(house, "his", "GET", "/datasets/table")).status_code == 404
+
+
+async def test_an_upload_is_gone_on_with(house: House) -> None:
+    wanted = {"name": "table", "digest": DIGEST, "size": len(BYTES)}
+    begun = await ask(house, "his", "POST", "/datasets/uploads", json=wanted)
+    assert (begun.status_code, begun.json()["received"]) == (201, 0)
+    path = f"/datasets/uploads/{begun.json()['id']}"
+    first = {"content": BYTES[:1000], "headers": {"upload-offset": "0"}}
+    assert (await ask(house, "his", "PATCH", path, **first)).json()["received"] == 1000
+    assert (await ask(house, "his", "PATCH", path, **first)).status_code == 409
+    assert (await ask(house, "hers", "HEAD", path)).status_code == 404
+    head = await ask(house, "his", "HEAD", path)
+    assert head.headers["upload-offset"] == "1000"
+    found = await ask(house, "his", "POST", "/datasets/uploads", json=wanted)
+    assert found.json() == {"id": begun.json()["id"], "received": 1000}
+    rest = {"content": BYTES[1000:], "headers": {"upload-offset": "1000"}}
+    done = await ask(house, "his", "PATCH", f"{path}?complete=true", **rest)
+    assert done.json()["dataset"]["spec"]["digest"] == DIGEST
+    assert (await ask(house, "his", "GET", path)).status_code == 404
+
+
+async def test_an_upload_is_dropped(house: House) -> None:
+    begun = await ask(house, "his", "POST", "/datasets/uploads", json={"name": "table"})
+    path = f"/datasets/uploads/{begun.json()['id']}"
+    assert (await ask(house, "his", "GET", path)).json()["received"] == 0
+    assert (await ask(house, "his", "DELETE", path)).status_code == 204
+    assert (await ask(house, "his", "GET", path)).status_code == 404
+    missing = await ask(house, "his", "PATCH", path, content=b"x")
+    assert (missing.status_code, missing.json()["error"]["problems"][0]["path"]) == (
+        400,
+        "Upload-Offset",
+    )
+
+
+async def test_an_import_tells_how_far_it_is(house: House, tmp_path: Path) -> None:
+    (tmp_path / "b2").mkdir()
+    (tmp_path / "b2" / "table.csv").write_bytes(BYTES)
+    wanted = {"url": "mount://b2/table.csv", "name": "table"}
+    answer = await ask(house, "his", "POST", "/datasets/import", json=wanted)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "event: finished" in answer.text
+    assert DIGEST in answer.text
+    for url, code in (("mount://b2/../secret", 400), ("mount://other/x", 403), ("file:///x", 400)):
+        refused = await ask(house, "his", "POST", "/datasets/import", json={"url": url})
+        assert refused.status_code == code, refused.text
