@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,9 @@ MOST_BYTES: Final = 1024
 MOST_DEPTH: Final = 64
 _PART_BYTES: Final = 255
 _FOLDER, _OTHER = 1, 2
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_HALVES: Final = re.compile(r"[\ud800-\udfff]")
+"""What bytes become that are no UTF-8."""
 
 
 def clean(name: str) -> str:
@@ -19,9 +23,9 @@ def clean(name: str) -> str:
 
     ValidationError for one that leads out, or that no file system of ours should be given.
     """
-    if max(name, default="") >= "\udc80" and any("\ud800" <= c <= "\udfff" for c in name):
+    if _HALVES.search(name):
         raise refused(name, "is not UTF-8: expected names in UTF-8")
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+    if _CONTROL.search(name):
         raise refused(name, "holds a control character")
     if name.startswith("/"):
         raise refused(name, "is an absolute path: expected one relative to the archive's top")
@@ -33,7 +37,8 @@ def clean(name: str) -> str:
     path = "/".join(parts)
     if len(parts) > MOST_DEPTH:
         raise refused(name, f"lies more than {MOST_DEPTH} folders deep")
-    if len(path.encode()) > MOST_BYTES or any(len(p.encode()) > _PART_BYTES for p in parts):
+    encoded = path.encode()
+    if len(encoded) > MOST_BYTES or max(map(len, encoded.split(b"/"))) > _PART_BYTES:
         raise refused(name, f"is longer than {_PART_BYTES} bytes a part, {MOST_BYTES} in all")
     return path
 
@@ -49,7 +54,7 @@ def stays_inside(target: str, path: str) -> bool:
     return (
         0 < len(target.encode("utf-8", "surrogateescape")) <= MOST_BYTES
         and "\\" not in target
-        and not any(ord(char) < 32 or "\ud800" <= char <= "\udfff" for char in target)
+        and not (_HALVES.search(target) or _CONTROL.search(target))
         and climbs <= path.count("/")
         and not ({"..", ""} & set(parts[climbs:]))
     )
@@ -75,11 +80,10 @@ class Names:
                 if self._kinds.setdefault(_key(parent), _FOLDER) == _OTHER:
                     raise refused(path, f"lies in {parent!r}, which is no folder in the archive")
             self._last = above
-        kind = _FOLDER if folder else _OTHER
-        known = self._kinds.setdefault(_key(path), 0)
-        if known and (known, kind) != (_FOLDER, _FOLDER):
+        key = _key(path)
+        if self._kinds.get(key, _FOLDER if folder else 0) != (_FOLDER if folder else 0):
             raise refused(path, "comes twice")
-        self._kinds[_key(path)] = kind
+        self._kinds[key] = _FOLDER if folder else _OTHER
 
 
 def _with_parents(path: str) -> Iterator[str]:

@@ -68,7 +68,7 @@ class _Tar:
     def _entry(self, info: tarfile.TarInfo, extended: dict[str, str]) -> Entry | None:
         name, target = extended.get("path", info.name), extended.get("linkpath", info.linkname)
         self._name = name
-        if any(key.startswith(_SPARSE) for key in extended):
+        if extended and any(key.startswith(_SPARSE) for key in extended):
             raise refused(name, _REFUSED[tarfile.GNUTYPE_SPARSE])
         size = _number(extended["size"], name) if "size" in extended else info.size
         path = clean(name)
