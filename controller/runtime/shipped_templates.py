@@ -53,5 +53,6 @@ def _read() -> list[tuple[Template, bytes | None]]:
 
 
 def _hash(template: Template) -> str:
-    text = json.dumps(template.spec.to_dict(), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # Without defaults: a field that a newer version adds is nobody's change.
+    body = template.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

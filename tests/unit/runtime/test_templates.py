@@ -161,6 +161,16 @@ async def test_what_is_shipped_is_put_there_and_follows_unless_it_was_changed(
     assert (await kit.templates.get("pytorch_infer")).spec.description == "new"
 
 
+async def test_a_field_that_a_newer_version_adds_is_nobodys_change(kit: Kit) -> None:
+    await ship(kit.templates)
+    record = kit.store.get("templates", "echo_params")
+    assert record is not None
+    older = {**record.doc, "spec": {**record.doc["spec"], "job": {**record.doc["spec"]["job"]}}}
+    del older["spec"]["job"]["user"], older["spec"]["job"]["secrets"]
+    notes = older["metadata"]["annotations"]
+    assert shipped_templates._hash(Template.model_validate(older)) == notes["cumulus.dev/shipped"]
+
+
 async def test_jobs_of_shipped_ones_are_what_their_users_ask_for(kit: Kit) -> None:
     await ship(kit.templates)
     data = f"sha256:{'ab' * 32}"
