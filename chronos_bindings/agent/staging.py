@@ -162,6 +162,9 @@ class Staging:
             _link_all(aside / FOLDERS, datasets)
             if lease.spec.checkpoint_size and self._archives:
                 checkpoint_folder.make(aside, lease.spec, archive, self._owner)
+                if self._owner is not None and not lease.code_digest:
+                    # Whoever an image runs as; the folder's path can't be guessed.
+                    (aside / checkpoint_folder.FOLDER).chmod(0o777)
             if lease.spec.outputs_size:
                 outputs_folder.make(aside, lease.spec, self._owner)
             aside.rename(folder)

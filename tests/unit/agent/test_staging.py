@@ -60,6 +60,18 @@ async def test_another_user_can_read_it_but_not_list_its_siblings(staging: Stagi
         assert mode(folder / "job" / name) == 0o644
 
 
+async def test_whoever_an_image_runs_as_may_write_to_its_checkpoint(
+    tmp_path: Path, blobs: FakeBlobs
+) -> None:
+    archives = BlobCache(tmp_path / "archives", None)
+    cache = BlobCache(tmp_path / "blobs", blobs)
+    staging = Staging(tmp_path / "staging", cache, archives, owner=os.geteuid())
+    spec = lease().spec.model_copy(update={"checkpoint_size": 1 << 20})
+    for attempt, code, expected in ((1, digest_of(CODE), 0o700), (2, "", 0o777)):
+        await staging.stage(lease(name=unit(attempt), spec=spec, code_digest=code))
+        assert mode(staging.root / unit(attempt) / "checkpoint") == expected
+
+
 async def test_code_is_fetched_once_and_checked_each_time(
     staging: Staging, blobs: FakeBlobs, tmp_path: Path
 ) -> None:
