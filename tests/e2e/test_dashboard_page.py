@@ -160,16 +160,17 @@ def test_what_can_be_pointed_at_has_a_name(browser: Browser) -> None:
 def test_light_and_dark_as_the_system_says_until_chosen_otherwise(browser: Browser) -> None:
     background = "return getComputedStyle(document.body).backgroundColor"
     now = time.time()
+    then = time.strftime("%H:%M UTC", time.gmtime(now + 11 * 60))
     with Served(a_fleet(jobs=60, devices=12, now=now)) as site:
         site.overview.kept = samples(now)
         site.jobs.summary = (
             "asks for 0.5 of a device; none of 3 worker(s) has room now, 3 could take it when idle; "
-            "3 job(s) wait ahead of it; waits for worker gpu-01: fits there by 19:42 UTC at the "
+            f"3 job(s) wait ahead of it; waits for worker gpu-01: fits there by {then} at the "
             "latest (in 11m), when the lease of llama-sft-0 ends"
         )
         site.jobs.reasons = (
             WorkerReason(worker="gpu-00", reason="has too little GPU free (device 0: 0.25)", ever=True, fix="gpu.memory: 0.25"),
-            WorkerReason(worker="gpu-01", reason="keeps its room from 19:42 UTC on for asr-train-w3", ever=True),
+            WorkerReason(worker="gpu-01", reason=f"keeps its room from {then} on for asr-train-w3", ever=True),
         )  # fmt: skip
         site.jobs.say(
             *(
