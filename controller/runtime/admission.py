@@ -81,7 +81,10 @@ class Admission:
         elif spec.image is not None and not self.images.takes(spec.image):
             text = f"{spec.image!r:.200} is not among the images that this controller runs"
             yield Problem(f"{text}: expected {self.images}", path="spec.image")
-        if spec.runtime and spec.runtime not in self.runtimes:
+        if spec.runtime and self.platform == "process":
+            text = "the process platform runs code in the controller's own Python alone"
+            yield Problem(f"{text}: expected a controller with platform swarm", path="spec.runtime")
+        elif spec.runtime and spec.runtime not in self.runtimes:
             there = ", ".join(sorted(self.runtimes)) or "none but its own (without spec.runtime)"
             text = f"there is no runtime {spec.runtime!r}: this controller has {there}"
             yield Problem(text, path="spec.runtime")

@@ -36,6 +36,8 @@ async def test_a_runtime_that_there_is_not_is_told_with_those_there_are(kit: Kit
     with pytest.raises(ValidationError, match="no runtime 'torch': this controller has jax, tf"):
         await others.admit(job, keep=True)
     assert await admission(kit, runtimes={"torch": "job:torch"}).admit(job, keep=True) == job
+    with pytest.raises(ValidationError, match="in the controller's own Python alone"):
+        await Admission("process", kit.blobs, runtimes={"torch": "x"}).admit(job, keep=True)
 
 
 async def test_an_image_that_is_not_allowed_is_told_with_those_that_are(kit: Kit) -> None:
