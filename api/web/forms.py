@@ -26,6 +26,9 @@ FIELD_BYTES: Final = 1 << 20
 """Of one field that is no file."""
 
 FIELDS: Final = 200
+HEADERS: Final = 32
+"""Of one part."""
+
 _HEADER_BYTES: Final = 16 << 10
 
 
@@ -82,6 +85,8 @@ class _Reader:
 
     def _on_header(self) -> None:
         self._headers[self._field.lower()] = self._value
+        if len(self._headers) > HEADERS:
+            raise _wrong(f"has a part with more than {HEADERS} headers")
         self._field = self._value = b""
 
     def _on_headers(self) -> None:

@@ -16,6 +16,7 @@ from cumulus.api.gen.cumulus.v1 import cumulus_pb2_grpc
 from cumulus.api.gen.cumulus.v1 import resources_pb2 as res
 from cumulus.api.server import GrpcServer
 from cumulus.api.web.app import build_app
+from cumulus.api.web.jobrunner.models import JobRunnerOptions
 from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
 from cumulus.chronos_bindings.agent.archive_outputs import take_outputs
@@ -50,9 +51,13 @@ LEASES = {"hers": UNIT, "his": unit_name(HIS_UID, 1)}
 
 
 class House:
-    """The servers, and one stub for everybody. tokens: None where none are configured."""
+    """The servers, and one stub for everybody. tokens: None where none are configured; imports:
+    whether users of the Slurm job runner have anything to import from.
+    """
 
-    def __init__(self, folder: Path, tokens: Tokens | None = TOKENS) -> None:
+    def __init__(
+        self, folder: Path, tokens: Tokens | None = TOKENS, *, imports: bool = False
+    ) -> None:
         self.kit = Kit(folder)
         self.left = Left(folder)
         settings = DatasetsConfig(roots=(RootConfig(name="b2", path=folder / "b2"),))
@@ -86,6 +91,7 @@ class House:
             probes=probes,
             registry=CollectorRegistry(),
             tokens=tokens,
+            jobrunner=JobRunnerOptions(import_from="mount://b2/") if imports else None,
         )
         self.http = HttpServer(app, listen="127.0.0.1:0")
 

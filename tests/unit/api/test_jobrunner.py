@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cumulus.api.viewer import Viewer
 from cumulus.api.web.jobrunner.models import JobRunnerOptions, status_of
 from cumulus.api.web.jobrunner.time_limits import parse_time_limit, show_time_limit
 from cumulus.controller.runtime.numbers import Numbers
@@ -47,6 +48,7 @@ def a_tar() -> bytes:
 
 
 TAR = a_tar()
+HIS = Viewer("his", own_only=True)
 SHA = hashlib.sha256(TAR).hexdigest()
 
 
@@ -223,6 +225,42 @@ async def test_a_job_that_is_over(slurm: Slurm, tmp_path: Path) -> None:
 async def test_imports_come_from_what_is_configured_only(slurm: Slurm) -> None:
     for path in ("data.txt", "/etc/passwd"):
         await slurm("his", "POST", "/datasets/import_path", 403, data={"src_path": path})
+
+
+async def test_an_import_from_where_clients_know_it(tmp_path: Path) -> None:
+    (tmp_path / "b2" / "deep").mkdir(parents=True)
+    (tmp_path / "b2" / "deep" / "data.tar.xz").write_bytes(TAR)
+    (tmp_path / "secret").write_text("no")
+    async with House(tmp_path, imports=True) as house:
+        slurm = Slurm(house)
+        assert (await slurm("", "GET", "/health"))["b2_mounted"]
+        for path in ("deep/data.tar.xz", "/mnt/b2/deep/data.tar.xz"):
+            made = await slurm("his", "POST", "/datasets/import_path", data={"src_path": path})
+            assert made == {"sha256": SHA, "stored_path": f"{SHA}/", "bytes": 13}
+        for path, code in (("../secret", 400), ("/etc/passwd", 403), ("no", 404), ("", 400)):
+            form = {"data": {"src_path": path}}
+            await slurm("his", "POST", "/datasets/import_path", code, **form)
+        await slurm.client.aclose()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x--",
+        b"--x\r\n\r\nno name\r\n--x--\r\n",
+        b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\ncut',
+        b"--x\r\n" + b"".join(b"h%d: v\r\n" % n for n in range(99)) + b"\r\n--x--\r\n",
+        b"--x\r\ncontent-disposition: " + b"a" * 20_000 + b"\r\n\r\n--x--\r\n",
+    ],
+)
+async def test_a_form_that_is_none_is_refused(slurm: Slurm, body: bytes) -> None:
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    kind["authorization"] = f"Bearer {SECRETS['his']}"
+    for path in ("/datasets/upload", "/jobs"):
+        answer = await slurm.client.post(path, content=body, headers=kind)
+        assert answer.status_code == 400, (path, answer.text)
+    assert not slurm.house.datasets.port.seen_by(HIS)._parts.uploads.count("his")
 
 
 @pytest.mark.parametrize(
