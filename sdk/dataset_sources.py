@@ -27,13 +27,15 @@ _SUFFIXES: Final = "|".join(re.escape(one.value) for one in Format if "." in one
 @dataclass(frozen=True, slots=True)
 class Source:
     """filename: in the dataset; size: bytes; format: None where the controller is to tell; pieces:
-    the bytes from an offset on, which blocks and raises OSError.
+    the bytes from an offset on, which blocks and raises OSError; left_out: files and folders that
+    ignore files name.
     """
 
     filename: str
     size: int
     format: Format | None
     pieces: Callable[[int], Iterator[bytes]]
+    left_out: int = 0
 
     def digest(self, tell: Callable[[int], None]) -> str:
         """Reads all of it; tell: how many bytes it has read. ValidationError where they changed
@@ -86,6 +88,7 @@ def _read(path: Path, offset: int) -> Iterator[bytes]:
 def _folder(top: Path) -> Source:
     found: list[Packed] = []
     problems: list[Problem] = []
+    left_out = 0
     root = top.resolve()
     pending = [(root, Ignored.at(top))]
     while pending:
@@ -94,6 +97,7 @@ def _folder(top: Path) -> Source:
             name = path.relative_to(root).as_posix()
             is_folder = path.is_dir() and not path.is_symlink()
             if ignored.ignores(path, folder=is_folder):
+                left_out += 1
                 continue
             if is_folder:
                 pending.append((path, ignored.inside(path)))
@@ -105,7 +109,8 @@ def _folder(top: Path) -> Source:
     if problems:
         raise ValidationError(sorted(problems, key=lambda one: one.path))
     if not found:
-        raise ValidationError([Problem("has no files to upload", file=str(top))])
+        why = f": ignore files name {left_out} of what is there" if left_out else ""
+        raise ValidationError([Problem(f"has no files to upload{why}", file=str(top))])
     found.sort(key=lambda one: one.path)
 
     def opened(one: Packed) -> BinaryIO:
@@ -116,6 +121,7 @@ def _folder(top: Path) -> Source:
         packed_size(found),
         Format.TAR,
         lambda offset: stream(found, opened, offset),
+        left_out,
     )
 
 

@@ -44,7 +44,8 @@ _LONG_TRIES: Final = 120
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """How far it is. what: reading (for the digest), sending, fetching or importing; done, total:
-    bytes, total None where that is not known.
+    bytes, total None where that is not known. Or, once, what: left out; done: files and folders
+    that ignore files name.
     """
 
     what: str
@@ -84,6 +85,8 @@ class AsyncDatasets:
         tell = progress or _nobody
         source = await asyncio.to_thread(open_source, Path(path))
         size = source.size
+        if source.left_out:
+            tell(Transfer("left out", source.left_out, None))
         reading = lambda done: tell(Transfer("reading", done, size))  # noqa: E731 (one expression)
         digest = await asyncio.to_thread(_digest, source, reading)
         wanted = DatasetWanted(

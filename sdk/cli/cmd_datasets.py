@@ -192,6 +192,9 @@ class _Progress:
             sys.stderr.write("\r\x1b[K")
 
     def _tell(self, at: Transfer) -> None:
+        if at.what == "left out":
+            talk.say(f"left out as .cumulusignore or .gitignore say: {at.done} files and folders")
+            return
         now = time.monotonic()
         if not self._shown or now < self._next:
             return

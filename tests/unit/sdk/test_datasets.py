@@ -98,7 +98,8 @@ async def test_a_folder_goes_there_and_comes_back(house: House, tmp_path: Path) 
     made = await sets.upload(photos, progress=steps.append)
     assert (made.metadata.name, made.metadata.owner) == ("my-photos", "ann")
     assert (made.spec.format, made.status.files) == ("tar", 3)
-    assert {step.what for step in steps} == {"reading", "sending"}
+    assert {step.what for step in steps} == {"left out", "reading", "sending"}
+    assert steps[0] == Transfer("left out", 2, None)
     os.utime(photos / "b.sh", (1, 1))  # what is not content makes no difference
     assert await sets.upload(photos) == made
     file = await sets.download("my-photos", tmp_path)
@@ -249,7 +250,10 @@ async def test_the_command_line(
         code = await asyncio.to_thread(main.run, list(words))
         return (code, *capfd.readouterr())
 
+    (tmp_path / "d" / ".gitignore").write_text("*.csv\n")
+    (tmp_path / "d" / "x.csv").write_text("1")
     code, out, err = await ctl("datasets", "put", "d", "--pin")
+    assert "left out as .cumulusignore or .gitignore say: 2 files and folders" in err
     assert (code, out) == (0, "dataset/d\n")
     assert "tar of 1 files, sha256:" in err
     code, _, err = await ctl("datasets", "put", "t.tar")
