@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from ...crd_like_specs.instants import show_instant
 from ..frames import ServerInfo
@@ -50,6 +51,21 @@ class PageView:
     trouble: str = ""
 
 
+class _Compiled(BytecodeCache):
+    """Templates that this process compiled before: it takes longer than all else of the page."""
+
+    _known: ClassVar[dict[str, bytes]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Whether it is of the source as it is now, the bucket sees."""
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
 class Pages:
     """Every page and piece. assets: what paths of scripts and styles begin with; login: whether
     there is anything to log out of.
@@ -59,6 +75,7 @@ class Pages:
         self.assets = assets
         env = Environment(
             loader=FileSystemLoader(FOLDER),
+            bytecode_cache=_Compiled(),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -114,12 +114,16 @@ class _Screen:
         from rich.console import Group  # noqa: PLC0415 (see __init__)
         from rich.text import Text  # noqa: PLC0415 (see __init__)
 
-        now, marks = time.time(), [self._spinner.render(time.monotonic())]
+        now, mark = time.time(), self._spinner.render(time.monotonic())
+        assert isinstance(mark, Text)  # it has no text beside it
+        marks = [mark]
         return Group(
             *(
                 # Cut where the terminal ends: a line that wraps would jump with each change.
                 Text.assemble(
-                    *(marks.pop() if marks else " ", " ", (view.line(now), view.colour)),
+                    marks.pop() if marks else " ",
+                    " ",
+                    (view.line(now), view.colour),
                     no_wrap=True,
                     overflow="ellipsis",
                 )
