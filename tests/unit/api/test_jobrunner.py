@@ -145,6 +145,9 @@ async def test_a_job_by_its_number(slurm: Slurm) -> None:
     assert kept.env["DATASET_DIR"] == kept.datasets[0].path == f"/datasets/{SHA[:12]}"
     first = slurm.house.kit.records.find_job("jobrunner-1").spec
     assert (first.outputs.experiment, first.datasets) == ("job-1", ())
+    assert (await slurm.ask("his", "GET", "/jobs/2/log")).text == ""
+    assert (await slurm("his", "GET", "/outputs/by_job/2"))["outputs"] == []
+    await slurm("his", "GET", "/jobs/2/result", 404)
     cancelled = await slurm("his", "POST", "/jobs/2/cancel")
     assert cancelled == {"job_id": 2, "status": "CANCELLED_REQUESTED"}
     for nobodys in ("3", "0", "-1", "x", "02"):
