@@ -254,7 +254,7 @@ class Controller:
 
     def _projects_changed(self) -> None:
         self.world.line.quota_moved()
-        self.room.freed()
+        self.room.workers_changed()  # reasons for waiting may be others now
 
     def _wanted_images(self, worker: str) -> Iterable[ImageWanted]:
         return self.agents.wanted_images(worker)
