@@ -214,8 +214,9 @@ def _each_once(entries: tuple[RegistryConfig, ...]) -> tuple[RegistryConfig, ...
 
 class Config(BaseSettings):
     """See the module docstring. image_spool: bytes at most of images spooled for workers; a
-    registry that is not listed is never asked. placement: the first worker with room, or the one on which the
-    least is left over. advertise: HOST under which workers reach this machine.
+    registry that is not listed is never asked. datasets: see dataset_settings.py. placement: the
+    first worker with room, or the one on which the least is left over. advertise: HOST under which
+    workers reach this machine.
 
     tokens_file: lines `role:token` or `role:name:token` (admin, submitter, viewer, agent), the name
     perhaps with its project and permissions, as `ann@vision+root`; submitters see the jobs of their
