@@ -186,11 +186,12 @@ async def _found(jobs: JobsPort, phases: tuple[Phase, ...]) -> list[Job]:
                 continue_token=token,
             )
             found += [job for job in page.items if isinstance(job, Job)]
+            found.sort(key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
+            del found[:-MOST]
             token = page.continue_token
             if not token:
                 break
-    found.sort(key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
-    return found[-MOST:]
+    return found
 
 
 async def _log(jobs: JobsPort, job: Job) -> list[str]:

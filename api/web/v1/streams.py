@@ -153,7 +153,7 @@ def _add_watch(paths: APIRouter, jobs: JobsPort, streams: Streams) -> None:
         since = _number(last) if last else resource_version
         items = seen(jobs, request).watch(
             checks.kind(kind),
-            name=checks.name(name) if name else "",
+            name=checks.name_of(kind, name) if name else "",
             label_selector=label_selector,
             since=since,
         )
