@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, final
+from typing import Any, Final, final
 
 from ..api import convert
 from ..api.convert_datasets import (
@@ -30,11 +28,10 @@ from ..api.datasets import DatasetUpload, DatasetWanted, ImportProgress, ImportW
 from ..api.gen.cumulus.v1 import datasets_pb2 as pb
 from ..crd_like_specs.dataset import Dataset
 from ..crd_like_specs.errors import ConflictError, CumulusError, NotFoundError, ValidationError
-from . import follow
+from . import downloading, follow
 from .connection import BrokenError, Connection
 from .dataset_sources import Source, name_for, open_source
 
-_PIECE: Final = 1 << 20
 _TRIES: Final = 5
 """Of an upload that comes no further."""
 _LONG_TRIES: Final = 120
@@ -188,26 +185,13 @@ class AsyncDatasets:
         target = await asyncio.to_thread(_place, dataset, Path(to))
         tell = progress or _nobody
         digest, size = dataset.spec.digest, dataset.spec.size
-        part = target.with_name(f".{target.name[:100]}.{digest[-12:]}.part")
-        hashed = hashlib.sha256()
-        try:
-            with part.open("ab+") as file:
-                done = await asyncio.to_thread(_take_up, file, hashed)
-                async with aclosing(self.stream(digest, offset=done)) as pieces:
-                    async for piece in pieces:
-                        hashed.update(piece)
-                        await asyncio.to_thread(file.write, piece)
-                        done += len(piece)
-                        tell(Transfer("fetching", done, size))
-            if f"sha256:{hashed.hexdigest()}" != digest:
-                part.unlink()
-                raise CumulusError(f"dataset {name} came damaged: try again")
-            part.replace(target)
-        except OSError as e:
-            raise ValidationError(
-                f"dataset {name} cannot be written to {target}: {e.strerror}"
-            ) from e
-        return target
+        return await downloading.fetch(
+            target,
+            digest,
+            lambda offset: self.stream(digest, offset=offset),
+            what=f"dataset {name}",
+            arrived=lambda done: tell(Transfer("fetching", done, size)),
+        )
 
     async def _sent(self, source: Source, wanted: DatasetWanted, tell: Tell) -> Dataset:
         """Over breaks, as long as each try brings it further."""
@@ -289,13 +273,3 @@ def _place(dataset: Dataset, to: Path) -> Path:
     if "/" in name or name in ("", ".", ".."):
         raise ValidationError(f"the controller names a file {name!r:.200}: give a name of its own")
     return to / name
-
-
-def _take_up(file: IO[bytes], hashed: Any) -> int:
-    """How much is there of it already."""
-    file.seek(0)
-    at = 0
-    while piece := file.read(_PIECE):
-        hashed.update(piece)
-        at += len(piece)
-    return at

@@ -13,12 +13,12 @@ from ..api.frames import Log, Resource, ServerInfo, WatchItem, WatchType, Why
 from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
 from ..crd_like_specs.errors import NotFoundError
 from ..crd_like_specs.job import Job
-from . import follow, outcome
+from . import follow
 from .connection import Connection
+from .ending import returned_by
 from .errors import JobError, WaitTimeoutError
-from .large_results import whole
 from .naming import Held, name_of
-from .stream import Done, Event, LogsLost, Position
+from .stream import Event, LogsLost, Position
 from .waiting import Answer, Goal
 from .watching import Known, key_of
 
@@ -119,13 +119,8 @@ class Observations:
         timeout: seconds; WaitTimeoutError after it, the job goes on. JobFailedError,
         JobTimedOutError or JobCancelledError where it did not succeed.
         """
-        try:
-            done = await asyncio.wait_for(self._end(job), timeout)
-        except TimeoutError as e:
-            raise WaitTimeoutError(
-                f"job {name_of(job)!r} did not finish within {timeout:g} s; it goes on"
-            ) from e
-        return await whole(self._connection, done.job, outcome.result_of(done.job, done.envelope))
+        events = self.stream(job, logs=False)
+        return await returned_by(self._connection, name_of(job), events, timeout=timeout)
 
     async def why(self, job: Job | Held | str) -> Why:
         """Why a job waits, per worker, or what became of it."""
@@ -138,12 +133,6 @@ class Observations:
         return convert.info_from_proto(
             await self._connection.call("ServerInfo", pb.ServerInfoRequest())
         )
-
-    async def _end(self, job: Job | Held | str) -> Done:
-        async for event in self.stream(job, logs=False):
-            if isinstance(event, Done):
-                return event
-        raise AssertionError("a job's stream ends with Done")
 
     async def _wait(self, kind: str, name: str, goal: Goal) -> Resource | None:
         try:

@@ -13,16 +13,16 @@ the digest that the controller said. Names in a listing are never trusted to sta
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from ..api.convert_outputs import output_from_proto, set_from_proto
 from ..api.gen.cumulus.v1 import outputs_pb2 as pb
 from ..api.outputs import Output, OutputSet
-from ..crd_like_specs.errors import ConflictError, CumulusError, NotFoundError, ValidationError
+from ..crd_like_specs.errors import ConflictError, NotFoundError, ValidationError
 from ..crd_like_specs.outputs import is_plain
+from . import downloading
 from .connection import Connection
 from .follow import Reopening
 from .naming import Held, name_of
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS: Final = 20.0
 """Of one call that waits for what is on its way; there are as many as it takes."""
-
-_PIECE: Final = 1 << 20
 
 
 class Listing:
@@ -227,43 +225,19 @@ def _inside(output: Output, folder: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e:
-        raise _unwritten(output, folder, e) from e
+        raise downloading.unwritten(output.path, folder, e, output.job) from e
     if not target.parent.resolve().is_relative_to(folder.resolve()):
         raise ValidationError(f"{target.parent} leads out of {folder}", job_id=output.job)
     return target
 
 
 async def _fetch(connection: Connection, output: Output, target: Path) -> Path:
-    part = target.with_name(f".{target.name[:100]}.{output.digest[-12:]}.part")
-    hashed = hashlib.sha256()
-    try:
-        with part.open("ab+") as file:
-            at = await asyncio.to_thread(_take_up, file, hashed)
-            async for piece in read(connection, output, at):
-                hashed.update(piece)
-                await asyncio.to_thread(file.write, piece)
-        if f"sha256:{hashed.hexdigest()}" != output.digest:
-            part.unlink()
-            raise CumulusError(f"{output.path} came damaged: try again", job_id=output.job)
-        part.replace(target)
-    except OSError as e:
-        raise _unwritten(output, target, e) from e
-    return target
-
-
-def _take_up(file: IO[bytes], hashed: Any) -> int:
-    """How much is there of it already."""
-    file.seek(0)
-    at = 0
-    while piece := file.read(_PIECE):
-        hashed.update(piece)
-        at += len(piece)
-    return at
-
-
-def _unwritten(output: Output, target: Path, error: OSError) -> ValidationError:
-    return ValidationError(
-        f"{output.path} cannot be written to {target}: {error.strerror}", job_id=output.job
+    return await downloading.fetch(
+        target,
+        output.digest,
+        lambda offset: read(connection, output, offset),
+        what=output.path,
+        job_id=output.job,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,10 +14,9 @@ from ..api.gen.cumulus.v1 import cumulus_pb2 as pb
 from ..api.options import CHUNK_BYTES
 from ..crd_like_specs.errors import NotFoundError
 from ..crd_like_specs.job import Job
-from . import follow, outcome, sources
+from . import follow, sources
 from .connection import Connection
-from .errors import WaitTimeoutError
-from .large_results import whole
+from .ending import returned_by
 from .naming import Held, name_of
 from .progress.display import showing
 from .progress.view import JobView
@@ -97,24 +95,10 @@ class Submissions:
         """`submit_code`, and what the job's main() returned, over one connection; raises as
         `result` does. timeout: seconds; watch: shown every event, those of the log if `logs`.
         """
-
-        async def end() -> Done:
-            events = self._submitted(job, code, idempotency_key, logs=logs and watch is not None)
-            async with aclosing(events):
-                async for event in events:
-                    if watch is not None:
-                        watch(event)
-                    if isinstance(event, Done):
-                        return event
-            raise AssertionError("a job's stream ends with Done")
-
-        try:
-            done = await asyncio.wait_for(end(), timeout)
-        except TimeoutError as e:
-            raise WaitTimeoutError(
-                f"job {job.metadata.name!r} did not finish within {timeout:g} s; it goes on"
-            ) from e
-        return await whole(self._connection, done.job, outcome.result_of(done.job, done.envelope))
+        shown = logs and watch is not None
+        events = self._submitted(job, code, idempotency_key, logs=shown)
+        label = job.metadata.name
+        return await returned_by(self._connection, label, events, timeout=timeout, watch=watch)
 
     async def run_folder(
         self,

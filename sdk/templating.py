@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Any
 
 import pydantic
@@ -18,13 +16,11 @@ from ..api.walk import from_message, problems_of
 from ..crd_like_specs.errors import ValidationError
 from ..crd_like_specs.job import Job
 from ..crd_like_specs.template import Overrides, Template
-from . import outcome
 from .connection import Connection
-from .errors import WaitTimeoutError
+from .ending import returned_by
 from .observing import Observations
 from .progress.display import showing
 from .progress.view import JobView
-from .stream import Done
 
 Given = Overrides | Mapping[str, Any] | None
 """What a run has otherwise than its template says: as in a file, such as `{"duration": "10m"}`."""
@@ -76,25 +72,9 @@ class TemplateCalls(Observations):
         """`submit_template`, and what the job returned, as `result` gives it. timeout: seconds."""
         job = await self.submit_template(template, params, overrides=overrides, name=name)
         label = job.metadata.name
-
-        async def end() -> Done:
-            with showing(JobView(label), progress) as watch:
-                events = self.stream(job, logs=watch is not None)
-                async with aclosing(events):
-                    async for event in events:
-                        if watch is not None:
-                            watch(event)
-                        if isinstance(event, Done):
-                            return event
-            raise AssertionError("a job's stream ends with Done")
-
-        try:
-            done = await asyncio.wait_for(end(), timeout)
-        except TimeoutError as e:
-            raise WaitTimeoutError(
-                f"job {label!r} did not finish within {timeout:g} s; it goes on"
-            ) from e
-        return outcome.result_of(done.job, done.envelope)
+        with showing(JobView(label), progress) as watch:
+            events = self.stream(job, logs=watch is not None)
+            return await returned_by(self._connection, label, events, timeout=timeout, watch=watch)
 
     async def delete_template(self, name: str) -> Template:
         """Forget a template; jobs that were made of it stay. Admins only."""

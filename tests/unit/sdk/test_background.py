@@ -98,7 +98,8 @@ def test_closing_ends_what_another_thread_waits_for(way: str) -> None:
     reader.join(10)
     assert not reader.is_alive()
     assert ended.is_set()
-    assert seen[-1] == "the client was closed meanwhile"
+    # A reader of a flow may just have been between two of its reads.
+    assert seen[-1] in ("the client was closed meanwhile", "the client is closed")
 
 
 def test_all_share_a_thread_that_goes_with_the_last() -> None:
