@@ -87,6 +87,7 @@ class Admission:
         elif spec.runtime and spec.runtime not in self.runtimes:
             there = ", ".join(sorted(self.runtimes)) or "none but its own (without spec.runtime)"
             text = f"there is no runtime {spec.runtime!r}: this controller has {there}"
+            text += "; its operator adds others under `runtimes` in the configuration"
             yield Problem(text, path="spec.runtime")
 
     def _of_secrets(self, spec: JobSpec, owner: str) -> list[Problem]:
