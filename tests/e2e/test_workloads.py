@@ -62,11 +62,20 @@ def ended(system: System, names: list[str]) -> dict[str, dict[str, Any]]:
     return jobs if done else {}
 
 
-def run_all(system: System, folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+def kept(system: System, name: str) -> str:
+    """Its statistics as they came back in its outputs."""
+    done = system.ctl("outputs", "get", name, f"{name.partition('-')[0]}_stats", "-o", "-")
+    assert done.returncode == 0, (done.stderr, system.job(name))
+    return done.stdout
+
+
+def run_all(
+    system: System, folder: Path, names: list[str], seconds: float = 240
+) -> dict[str, dict[str, Any]]:
     """The statistics of each, once all have succeeded."""
     applied = system.ctl("apply", str(folder))
     assert applied.returncode == 0, applied.stderr
-    jobs = wait_for(lambda: ended(system, names), 240)
+    jobs = wait_for(lambda: ended(system, names), seconds)
     found = {}
     for name in names:
         assert jobs[name]["status"]["phase"] == "Succeeded", (jobs[name], system.logs(name))
@@ -86,9 +95,7 @@ def test_the_folder_of_io_and_cpu_workloads_runs(swarm: System) -> None:
     found = run_all(swarm, folder, names)
     assert all(one["checks"] >= 2 for one in found.values())
     for name, told in found.items():
-        kept = swarm.ctl("outputs", "get", name, f"{name.partition('-')[0]}_stats", "-o", "-")
-        assert kept.returncode == 0, (kept.stderr, swarm.job(name))
-        assert json.loads(kept.stdout) == told
+        assert json.loads(kept(swarm, name)) == told
 
 
 def test_a_cancelled_one_still_tells_what_it_did(swarm: System) -> None:
@@ -164,12 +171,14 @@ def test_every_tag_is_pushed_and_can_be_pulled(registry: str) -> None:
 
 
 @pytest.mark.soak
-def test_the_gpu_workloads_run_too(swarm: System) -> None:
-    """With PyTorch in the image; on the CPU where there is no GPU, which they say."""
-    build("gpu")
-    folder = swarm.folder / "gpu-specs"
-    names = shortened(folder, ("gpu",), "3", "0.1")
-    assert len(names) == 6
-    for name, found in run_all(swarm, folder, names).items():
-        assert found["device"].startswith("cuda") or "computed on the CPU" in found["note"], name
+def test_the_whole_folder_runs_as_it_is(swarm: System) -> None:
+    """All twenty at their own size; the GPU ones on the CPU where there is no GPU, which they say."""
+    build()
+    names = [spec.stem for spec in sorted(SPECS.glob("*.yaml"))]
+    assert len(names) == 20
+    found = run_all(swarm, SPECS, names, seconds=1500)
+    for name, told in found.items():
+        assert json.loads(kept(swarm, name)) == told
+        if name.startswith("gpu"):
+            assert told["device"].startswith("cuda") or "computed on the CPU" in told["note"], name
     swarm.clean()
