@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from cumulus.crd_like_specs.errors import (
 from cumulus.crd_like_specs.template import Template
 from cumulus.sdk.cli import main, session
 from cumulus.sdk.client import AsyncCumulusClient
+from loguru import logger
 from runtime_kit import Kit
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
@@ -133,6 +134,15 @@ async def test_what_is_wrong_is_named_with_its_place(house: House) -> None:
             await hers.submit_template(name)
 
 
+@pytest.fixture
+def unheard() -> Iterator[None]:
+    """The server of this process logs to the stderr that the commands are judged by."""
+    logger.disable("cumulus")
+    yield
+    logger.enable("cumulus")
+
+
+@pytest.mark.usefixtures("unheard")
 async def test_the_command_line_shows_and_runs_them(
     house: House,
     capfd: pytest.CaptureFixture[str],
