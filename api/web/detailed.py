@@ -34,7 +34,7 @@ class Detailed:
             if message["type"] == "http.response.start" and message["status"] >= _LEAST:
                 start = message
             elif start is not None and message["type"] == "http.response.body":
-                data = _with_detail(message["body"])
+                data = _with_detail(message.get("body", b""))
                 MutableHeaders(scope=start)["content-length"] = str(len(data))
                 await send(start)
                 start = None
@@ -46,6 +46,8 @@ class Detailed:
 
 
 def _with_detail(body: bytes) -> bytes:
-    """Errors are small, and come in one piece (`answers.py`)."""
+    """Errors are small, and come in one piece (`answers.py`); a range that is not there has no body."""
+    if not body:
+        return body
     error = json.loads(body)
     return json.dumps({"detail": error["error"]["message"], **error}).encode()

@@ -8,6 +8,7 @@ of these that was done. Used by `datasets.py`.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -57,7 +58,7 @@ class Parts:
         size = path.stat().st_size  # noqa: ASYNC240 (a name lookup)
         if wanted.digest not in ("", digest):
             raise ValidationError(f"the content has digest {digest}, {wanted.digest} was announced")
-        name = wanted.name or name_of(digest)
+        name = wanted.name or self._own_name(owner, digest)
         old = self.records.get(name)
         if old is not None:  # before gigabytes are read
             check_name(old, owner, digest, replace=wanted.replace)
@@ -73,6 +74,14 @@ class Parts:
                 files=found.files, extracted_bytes=found.size, last_used_at=self.now()
             )
             return await self.records.make(name, owner, spec, status, replace=wanted.replace)
+
+    def _own_name(self, owner: str, digest: str) -> str:
+        """Of content that was given none: another one where somebody else has the short one."""
+        short = name_of(digest)
+        old = self.records.get(short)
+        if old is None or (old.metadata.owner, old.spec.digest) == (owner, digest):
+            return short
+        return hashlib.sha256(f"{owner} {digest}".encode()).hexdigest()[: len(short)]
 
     async def _known(
         self, digest: str, wanted: DatasetWanted, path: Path, filename: str

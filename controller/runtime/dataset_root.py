@@ -51,6 +51,10 @@ class Root:
                 partial(self._file, parts),
                 partial(self._check, parts, seen),
             )
+        if not stat.S_ISDIR(seen.st_mode):
+            raise ValidationError(
+                f"{self._shown(parts)} cannot be imported: expected a file or a folder"
+            )
         entries = self._entries(parts)
         opened = lambda one: self._opened([*parts, *one.path.split("/")])  # noqa: E731
         return (

@@ -107,6 +107,11 @@ async def test_a_dataset_is_uploaded_once(slurm: Slurm) -> None:
     assert '"exists": true' in there.text
     assert there.json()["info"]["sha256"] == SHA
     assert await slurm("hers", "GET", f"/datasets/exists/{SHA}") == {"exists": False}
+    # What somebody else has too is uploaded as if nobody had it.
+    for _ in range(2):
+        assert await slurm.upload("hers") == made
+    assert (await slurm("hers", "GET", f"/datasets/exists/{SHA}"))["exists"]
+    assert (await slurm.submit("hers"))["status"] == "SUBMITTED"
 
 
 async def test_a_dataset_that_is_another_is_not_kept(slurm: Slurm) -> None:
@@ -210,6 +215,11 @@ async def test_a_job_that_is_over(slurm: Slurm, tmp_path: Path) -> None:
     where = {"experiment_id": experiment, "output_id": "weights"}
     weights = await slurm.ask("his", "GET", "/outputs/download", params=where)
     assert weights.content == b"w" * 1000
+    client = slurm.client
+    beyond = {"authorization": f"Bearer {SECRETS['his']}", "range": "bytes=1000-"}
+    refused = await client.get("/outputs/download", params=where, headers=beyond)
+    assert (refused.status_code, refused.content) == (416, b"")
+    assert refused.headers["content-range"] == "bytes */1000"
     by_path = {"job_id": "1", "rel_path": "weights/model.pth"}
     assert (
         await slurm.ask("his", "GET", "/outputs/download_by_job", params=by_path)
@@ -264,6 +274,14 @@ async def test_a_form_that_is_none_is_refused(slurm: Slurm, body: bytes) -> None
         answer = await slurm.client.post(path, content=body, headers=kind)
         assert answer.status_code == 400, (path, answer.text)
     assert not slurm.house.datasets.port.seen_by(HIS)._parts.uploads.count("his")
+
+
+@pytest.mark.parametrize("boundary", ["b" * 3000, "", '"', "\xe9"])
+async def test_a_boundary_that_is_none_is_refused(slurm: Slurm, boundary: str) -> None:
+    kind = {"content-type": f"multipart/form-data; boundary={boundary}".encode("latin-1")}
+    headers = {"authorization": f"Bearer {SECRETS['his']}".encode(), **kind}
+    answer = await slurm.client.post("/jobs", content=b"--", headers=headers)
+    assert answer.status_code == 400, answer.text
 
 
 @pytest.mark.parametrize(

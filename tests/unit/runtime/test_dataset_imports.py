@@ -177,6 +177,9 @@ async def test_a_folder_of_a_mount_is_one_tar_and_no_link_is_followed(
     for path in ("loop", "loop/research.s3"):
         with pytest.raises(NotFoundError, match="a link"):
             await fetched(kit.ann, f"mount://shared/{path}")
+    os.mkfifo(tmp_path / "root" / "pipe")
+    with pytest.raises(ValidationError, match="mount://shared/pipe cannot be imported: expected"):
+        await fetched(kit.ann, "mount://shared/pipe")
 
 
 async def test_what_changes_while_it_is_read_is_not_taken(kit: DatasetKit, tmp_path: Path) -> None:

@@ -141,6 +141,23 @@ async def test_who_knows_a_digest_has_nothing_of_it(kit: DatasetKit) -> None:
     assert [one.metadata.name for one in await kit.all.list()] == ["again", "mine", "numbers"]
 
 
+async def test_what_is_given_no_name_is_in_nobodys_way(kit: DatasetKit) -> None:
+    short = digest(DATA).removeprefix("sha256:")[:12]
+    hers = await put(kit.ann, DATA)
+    assert hers.metadata.name == short
+    for known in (False, True):  # in one go, and by what is here already
+        his = await put(kit.bob, DATA, known=known)
+        assert (his.metadata.owner, his.spec.digest) == ("bob", digest(DATA))
+        assert his.metadata.name != short
+        assert await put(kit.ann, DATA, known=known) == hers
+    assert await kit.bob.list() == (his,)
+    # Nobody can keep others from it by taking that name for something else.
+    other = b"something else"
+    await put(kit.bob, DATA, digest(other).removeprefix("sha256:")[:12])
+    assert (await put(kit.ann, other)).spec.digest == digest(other)
+    assert len(on_disk(kit)) == 2
+
+
 async def test_a_name_gets_other_content_when_that_is_asked_for(kit: DatasetKit) -> None:
     first = await put(kit.ann, DATA, "a")
     assert await put(kit.ann, DATA, "a") == first
