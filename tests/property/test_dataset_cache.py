@@ -100,7 +100,7 @@ def check(root: Path, used: dict[str, dict[str, Path]]) -> None:
     assert all(one.key.startswith("incoming/") or (root / one.key).is_dir() for one in cached)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(steps, max_size=25))
 def test_what_is_used_stays_and_the_limit_holds_for_the_rest(
     plan: list[tuple[str, str, str]],

@@ -119,12 +119,12 @@ class Remembering(RuleBasedStateMachine):
 
 def test_a_fleet_answers_as_if_it_remembered_nothing() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Remembering, settings=settings(max_examples=150, stateful_step_count=30, deadline=None)
+        Remembering, settings=settings(max_examples=150, stateful_step_count=30)
     )
 
 
 @given(changes=st.lists(workers(name="n1"), min_size=2, max_size=5), asked=specs())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_who_asks_rarely_looks_at_all(changes: list[WorkerSeen], asked: JobSpec) -> None:
     fleet, ask = Fleet([worker_seen(worker("n0", cordoned=True)), changes[0]]), ask_of(asked)
     find(ask, fleet, T)

@@ -82,7 +82,7 @@ WAITING = st.lists(st.tuples(st.integers(0, 2), asks()), max_size=9).map(queue)
 
 
 @given(workers(), st.lists(asks(), min_size=1, max_size=6), st.booleans(), WAITING)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_fleet_foretells_what_looking_at_all_does(
     fleet: list[WorkerSeen], wanted: list[Ask], best_fit: bool, waiting: list[Waiting]
 ) -> None:
@@ -195,7 +195,7 @@ def play(
 
 
 @given(workers(overrun=False), WAITING, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_claims_that_are_kept_are_those_that_would_be_made(
     fleet: list[WorkerSeen], waiting: list[Waiting], data: st.DataObject
 ) -> None:
@@ -203,7 +203,7 @@ def test_claims_that_are_kept_are_those_that_would_be_made(
 
 
 @given(workers(), WAITING, st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_claims_that_are_older_than_what_was_freed_still_hold(
     fleet: list[WorkerSeen], waiting: list[Waiting], data: st.DataObject
 ) -> None:

@@ -24,7 +24,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from make import T, spec, worker
 
-OFTEN = settings(max_examples=300, deadline=None)
+OFTEN = settings(max_examples=300)
 GIB = 1 << 30
 
 
@@ -316,7 +316,7 @@ class Cluster:
         assert all(taken <= 1000 for taken in milli.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 40.0]))
 def test_the_head_of_the_queue_starts_when_it_was_told_whatever_comes(
     seed: int, slow: float

@@ -22,7 +22,7 @@ from make import UID, T, job, lease, seen, service, spec, worker, worker_seen
 
 ATTEMPTS = st.integers(1, 3)
 TIMES = st.sampled_from([0.0, T - 10, T, T + 30, T + 59.95, T + 60, T + 61])
-OFTEN = settings(max_examples=600, deadline=None)
+OFTEN = settings(max_examples=600)
 
 services = st.lists(
     st.builds(

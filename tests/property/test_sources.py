@@ -210,7 +210,7 @@ steps = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps)
 def test_nothing_that_finished_reruns_and_nothing_foreign_is_touched(found: list[Any]) -> None:
     world = World()

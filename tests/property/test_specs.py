@@ -23,7 +23,7 @@ from cumulus.crd_like_specs.units import (
     parse_seconds,
 )
 from cumulus.image.cumulus_runner import report, unpack, values
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 BIG = (1 << 63) - 1
@@ -139,7 +139,7 @@ def test_anything_is_a_number_in_range_or_a_clear_error(parse: object, raw: obje
 
 
 @given(st.lists(JOBS, min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_jobs_come_back_from_yaml(jobs: list[Job]) -> None:
     text = dump_yaml(jobs)
     again = load_text(text)
@@ -151,7 +151,7 @@ def test_jobs_come_back_from_yaml(jobs: list[Job]) -> None:
 
 
 @given(JOBS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_jobs_come_back_from_json(job: Job) -> None:
     data = json.dumps(job.to_dict(), indent="\t")
     assert load_bytes(data.encode(), "job.json", Path())[0].resource == job
@@ -160,7 +160,7 @@ def test_jobs_come_back_from_json(job: Job) -> None:
 @given(
     st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "ignore"))
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_are_resources_or_problems_with_a_place(data: bytes) -> None:
     try:
         load_bytes(data, "f.yaml", Path())
@@ -177,7 +177,7 @@ def conflicts(files: dict[str, bytes]) -> bool:
 
 
 @given(FILES, st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_packing_depends_on_content_alone(files: dict[str, bytes], chance: object) -> None:
     assume(not conflicts(files) and not any(name[1:2] == ":" for name in files))
     order = list(files)
@@ -189,7 +189,7 @@ def test_packing_depends_on_content_alone(files: dict[str, bytes], chance: objec
 
 
 @given(FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_packed_is_what_the_job_finds(files: dict[str, bytes]) -> None:
     assume(not conflicts(files))
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +200,6 @@ def test_what_is_packed_is_what_the_job_finds(files: dict[str, bytes]) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=12), st.binary(max_size=10), max_size=3))
-@settings(deadline=None)
 def test_whatever_packing_takes_the_runner_takes(files: dict[str, bytes]) -> None:
     try:
         packed = pack(files | {"main.py": b""})
@@ -214,7 +213,7 @@ def test_whatever_packing_takes_the_runner_takes(files: dict[str, bytes]) -> Non
 
 
 @given(FILES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_folder_packs_like_its_files(files: dict[str, bytes]) -> None:
     parts = {part for name in files for part in name.split("/")}
     assume(not conflicts(files) and not parts & set(ALWAYS))

@@ -190,7 +190,7 @@ def storage_of(disk: FakeDisk | None) -> Store:
 
 
 @pytest.mark.parametrize("journal", [False, True])
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(calls=CALLS)
 def test_any_sequence_is_what_a_dict_would_be(journal: bool, calls: list[tuple[Any, ...]]) -> None:
     disk = FakeDisk() if journal else None
@@ -306,7 +306,7 @@ def outcome(table: Any, kind: str, arguments: list[Any], ids: Any, back: Any) ->
 
 
 @pytest.mark.parametrize("journal", [False, True])
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(calls=TABLE_CALLS)
 def test_any_sequence_is_what_stock_tinydb_would_make_of_it(
     journal: bool, calls: list[tuple[Any, ...]]
@@ -338,7 +338,7 @@ def test_any_sequence_is_what_stock_tinydb_would_make_of_it(
 # Damage
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(writes=st.lists(st.tuples(IDS, SMALL), min_size=1, max_size=8), data=st.data())
 def test_a_damaged_journal_is_refused_or_loses_its_last_record_only(
     writes: list[tuple[str, dict[str, Any]]], data: st.DataObject
@@ -367,7 +367,7 @@ def test_a_damaged_journal_is_refused_or_loses_its_last_record_only(
         again.close()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(writes=st.lists(st.tuples(IDS, SMALL), min_size=1, max_size=8), data=st.data())
 def test_a_cut_anywhere_leaves_a_state_that_was(
     writes: list[tuple[str, dict[str, Any]]], data: st.DataObject

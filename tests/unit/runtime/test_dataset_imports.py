@@ -24,7 +24,7 @@ from cumulus.crd_like_specs.errors import (
     ValidationError,
 )
 from dataset_kit import DatasetKit, content, digest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
@@ -236,7 +236,6 @@ def test_the_configuration_says_what_is_wrong(tmp_path: Path) -> None:
         assert f"datasets.{path}" in str(error.value)
 
 
-@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 1500), min_size=1, max_size=5),
     offset=st.integers(0, 12_000),

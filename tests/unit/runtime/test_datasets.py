@@ -21,7 +21,7 @@ from cumulus.crd_like_specs.errors import (
 )
 from cumulus.crd_like_specs.job import Phase
 from dataset_kit import DatasetKit, content, digest, put
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 DATA = b"0123456789" * 1000
@@ -349,7 +349,6 @@ async def test_a_commit_whose_caller_goes_away_is_no_ones_else(kit: DatasetKit) 
     assert len(on_disk(kit)) == 1
 
 
-@settings(deadline=None)
 @given(steps=st.lists(STEPS, max_size=20))
 def test_names_and_bytes_stay_together(
     steps: list[tuple[str, str, bytes, bool]], tmp_path_factory: pytest.TempPathFactory

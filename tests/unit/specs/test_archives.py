@@ -22,7 +22,7 @@ from cumulus.crd_like_specs.archives.entries import Contents, Format, Limits
 from cumulus.crd_like_specs.archives.extracting import extract
 from cumulus.crd_like_specs.archives.walking import survey, walk
 from cumulus.crd_like_specs.errors import ValidationError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ARCHIVES = [*COMPRESS, Format.ZIP]
@@ -165,7 +165,6 @@ def test_a_cut_is_noticed_wherever_it_is(form: Format) -> None:
 
 
 @pytest.mark.parametrize("form", ARCHIVES)
-@settings(deadline=None)
 @given(seed=st.randoms(use_true_random=False), flips=st.integers(1, 8))
 def test_rot_is_an_error_of_ours_or_none(form: Format, seed: object, flips: int) -> None:
     data = bytearray(packed(GOOD, form))
@@ -313,7 +312,6 @@ NAMES: st.SearchStrategy[str] = st.lists(
 ).map("/".join)
 
 
-@settings(deadline=None)
 @given(names=st.lists(NAMES, min_size=1, max_size=6), targets=st.lists(NAMES, max_size=3))
 def test_nothing_ever_lands_outside(
     names: Sequence[str], targets: Sequence[str], tmp_path_factory: pytest.TempPathFactory
