@@ -20,7 +20,7 @@ from cumulus.api.web.jobrunner.models import JobRunnerOptions
 from cumulus.api.web.probes import Probes
 from cumulus.api.web.server import HttpServer
 from cumulus.chronos_bindings.agent.archive_outputs import take_outputs
-from cumulus.controller.dataset_settings import DatasetsConfig, RootConfig
+from cumulus.controller.dataset_settings import BucketConfig, DatasetsConfig, RootConfig
 from cumulus.controller.runtime.dataset_part import DatasetPart
 from cumulus.controller.runtime.left import Left
 from cumulus.controller.runtime.numbers import Numbers
@@ -52,15 +52,21 @@ LEASES = {"hers": UNIT, "his": unit_name(HIS_UID, 1)}
 
 class House:
     """The servers, and one stub for everybody. tokens: None where none are configured; imports:
-    whether users of the Slurm job runner have anything to import from.
+    from where users of the Slurm job runner may import, "" from nowhere; bucket: one more such place.
     """
 
     def __init__(
-        self, folder: Path, tokens: Tokens | None = TOKENS, *, imports: bool = False
+        self,
+        folder: Path,
+        tokens: Tokens | None = TOKENS,
+        *,
+        imports: str = "",
+        bucket: BucketConfig | None = None,
     ) -> None:
         self.kit = Kit(folder)
         self.left = Left(folder)
-        settings = DatasetsConfig(roots=(RootConfig(name="b2", path=folder / "b2"),))
+        roots = (RootConfig(name="b2", path=folder / "b2"),)
+        settings = DatasetsConfig(roots=roots, buckets=(bucket,) if bucket else ())
         self.datasets = DatasetPart(folder / "datasets", settings, self.kit.records, self.kit.clock)
         admission = replace(self.kit.desired._admission, datasets=self.datasets.port)
         self.kit.desired._admission = admission
@@ -91,7 +97,7 @@ class House:
             probes=probes,
             registry=CollectorRegistry(),
             tokens=tokens,
-            jobrunner=JobRunnerOptions(import_from="mount://b2/") if imports else None,
+            jobrunner=JobRunnerOptions(import_from=imports),
         )
         self.http = HttpServer(app, listen="127.0.0.1:0")
 

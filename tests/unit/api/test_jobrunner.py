@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import tarfile
 from collections.abc import AsyncIterator
@@ -12,9 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.session import Session
 from cumulus.api.viewer import Viewer
 from cumulus.api.web.jobrunner.models import JobRunnerOptions, status_of
 from cumulus.api.web.jobrunner.time_limits import parse_time_limit, show_time_limit
+from cumulus.controller.dataset_settings import BucketConfig
+from cumulus.controller.jobrunner_settings import take_over
 from cumulus.controller.runtime.numbers import Numbers
 from cumulus.controller.store import Store
 from cumulus.crd_like_specs.codec import load_text
@@ -22,6 +26,7 @@ from cumulus.crd_like_specs.errors import ValidationError
 from cumulus.crd_like_specs.job import Phase
 from cumulus.crd_like_specs.template import Template
 from make import job
+from moto.server import ThreadedMotoServer
 
 from .ownership_kit import SECRETS, House, leave
 
@@ -244,7 +249,7 @@ async def test_an_import_from_where_clients_know_it(tmp_path: Path) -> None:
     (tmp_path / "b2" / "deep").mkdir(parents=True)
     (tmp_path / "b2" / "deep" / "data.tar.xz").write_bytes(TAR)
     (tmp_path / "secret").write_text("no")
-    async with House(tmp_path, imports=True) as house:
+    async with House(tmp_path, imports="mount://b2/") as house:
         slurm = Slurm(house)
         assert (await slurm("", "GET", "/health"))["b2_mounted"]
         for path in ("deep/data.tar.xz", "/mnt/b2/deep/data.tar.xz"):
@@ -254,6 +259,40 @@ async def test_an_import_from_where_clients_know_it(tmp_path: Path) -> None:
             form = {"data": {"src_path": path}}
             await slurm("his", "POST", "/datasets/import_path", code, **form)
         await slurm.client.aclose()
+
+
+async def test_an_import_from_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    storage.start()
+    try:
+        host, port = storage.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        given = {"JR_B2_ENABLE": "1", "JR_B2_KEY_ID": "key", "JR_B2_APP_KEY": "not-to-be-told"}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+            monkeypatch.delenv(name, raising=False)
+        take_over(os.environ)
+        client: Any = Session().create_client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        client.create_bucket(Bucket="my-bucket")
+        client.put_object(Bucket="my-bucket", Key="deep/data.tar.xz", Body=TAR)
+        client.close()
+        bucket = BucketConfig(bucket="my-bucket", endpoint=endpoint)
+        async with House(tmp_path, imports="s3://my-bucket/", bucket=bucket) as house:
+            slurm = Slurm(house)
+            for path in ("deep/data.tar.xz", "/mnt/b2/deep/data.tar.xz"):
+                made = await slurm("his", "POST", "/datasets/import_path", data={"src_path": path})
+                assert made == {"sha256": SHA, "stored_path": f"{SHA}/", "bytes": 13}
+            for path, code in (("deep", 404), ("no", 404), ("../x", 400), ("/etc/passwd", 403)):
+                form = {"data": {"src_path": path}}
+                error = await slurm("his", "POST", "/datasets/import_path", code, **form)
+                for secret in ("127.0.0.1", "not-to-be-told"):
+                    assert secret not in str(error)
+            await slurm.client.aclose()
+    finally:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        storage.stop()
 
 
 @pytest.mark.parametrize(
@@ -278,8 +317,10 @@ async def test_a_form_that_is_none_is_refused(slurm: Slurm, body: bytes) -> None
 
 @pytest.mark.parametrize("boundary", ["b" * 3000, "", '"', "\xe9"])
 async def test_a_boundary_that_is_none_is_refused(slurm: Slurm, boundary: str) -> None:
-    kind = {"content-type": f"multipart/form-data; boundary={boundary}".encode("latin-1")}
-    headers = {"authorization": f"Bearer {SECRETS['his']}".encode(), **kind}
+    headers = {
+        b"authorization": f"Bearer {SECRETS['his']}".encode(),
+        b"content-type": f"multipart/form-data; boundary={boundary}".encode("latin-1"),
+    }
     answer = await slurm.client.post("/jobs", content=b"--", headers=headers)
     assert answer.status_code == 400, answer.text
 
