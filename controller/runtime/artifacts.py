@@ -206,8 +206,9 @@ class ArtifactUpload:
 
     async def abort(self) -> None:
         """Leave it for later."""
-        self._file.close()
         self._artifacts.opened(self._part, now=False)
+        with contextlib.suppress(OSError):  # what a full disk did not take is sent again
+            self._file.close()
 
     def _keep(self) -> None:
         flush(self._file)

@@ -12,12 +12,13 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from ...crd_like_specs.errors import NotFoundError, ValidationError
 from ...crd_like_specs.identity import DIGEST_PATTERN
-from .durable import flush, sync_folders
+from .durable import flush, on_disk, sync_folders
 
 PIECE: Final = 1 << 20
 
@@ -56,7 +57,9 @@ class Blobs:
 
     async def receive(self, digest: str) -> Upload:
         """Begin an upload."""
-        return Upload(self, self._path(digest), digest)
+        path = self._path(digest)
+        with on_disk(f"blob {digest}"):
+            return Upload(self, path, digest)
 
     async def read(self, digest: str, *, offset: int) -> AsyncIterator[bytes]:
         """The content from an offset on."""
@@ -112,24 +115,27 @@ class Upload:
         self._size = 0
 
     async def write(self, data: bytes) -> None:
-        """Append a piece."""
-        self._file.write(data)
+        """Append a piece. StoreError."""
+        with on_disk(f"blob {self._digest}"):
+            self._file.write(data)
         self._hash.update(data)
         self._size += len(data)
 
     async def commit(self) -> int:
-        """Check the digest and keep it for good; returns the size in bytes."""
+        """Check the digest and keep it for good; returns the size in bytes. StoreError."""
         found = f"sha256:{self._hash.hexdigest()}"
         if found != self._digest:
             await self.abort()
             raise ValidationError(f"the content has digest {found}, {self._digest} was announced")
-        await asyncio.to_thread(self._keep)
+        with on_disk(f"blob {self._digest}"):
+            await asyncio.to_thread(self._keep)
         self._blobs.kept(self._digest, self._size)
         return self._size
 
     async def abort(self) -> None:
         """Forget what was written."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is flushed once more, in vain
+            self._file.close()
         self._temporary.unlink(missing_ok=True)
 
     def _keep(self) -> None:

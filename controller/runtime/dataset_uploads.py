@@ -15,14 +15,15 @@ import json
 import re
 import uuid
 from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...api.datasets import DatasetWanted
 from ...crd_like_specs.archives.entries import Format
 from ...crd_like_specs.errors import ConflictError, NotFoundError
 from ...crd_like_specs.identity import UID_PATTERN
-from .durable import flush, write_text
+from .durable import flush, on_disk, write_text
 from .heavy import heavy
 
 T = TypeVar("T")
@@ -45,10 +46,16 @@ class Pending:
     hashed: int = 0
     busy: bool = False
 
-    def append(self, data: bytes, file: BinaryIO) -> None:
-        """Blocks."""
-        file.write(data)
-        file.flush()  # `size` is what a restart will find
+    def append(self, data: bytes, file: FileIO) -> None:
+        """All of it or nothing: `size` is what a restart will find. StoreError. Blocks."""
+        left = memoryview(data)
+        with on_disk("more of a dataset"):
+            try:
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:  # a disk that is full takes a part
+                file.truncate(self.size)
+                raise
         if self.hashed == self.size:
             self.hash.update(data)
             self.hashed += len(data)
@@ -173,7 +180,8 @@ class PartFile:
         if pending.busy:
             raise ConflictError(f"upload {pending.id} is being received already")
         self.pending = pending
-        self._file = pending.part.open("ab")
+        with on_disk("a dataset"):
+            self._file = pending.part.open("ab", buffering=0)
         self._work: asyncio.Future[Any] | None = None
         pending.busy = True
 
@@ -196,8 +204,8 @@ class PartFile:
         if self._work is not None and not self._work.done():
             await asyncio.wait([self._work])
         if not self._file.closed:
-            self._file.close()
             self.pending.busy = False
+            self._file.close()
 
     async def _until(self, work: asyncio.Future[T]) -> T:
         """A caller that is cancelled leaves the thread at it: `close` waits for it."""

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from ...crd_like_specs.errors import StoreError
+
+
+@contextmanager
+def on_disk(what: str) -> Iterator[None]:
+    """StoreError where the disk does not take it. what: is written."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the controller's disk does not take {what}: {error.strerror or error}"
+        ) from error
 
 
 def flush(file: BinaryIO) -> None:

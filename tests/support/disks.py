@@ -5,10 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 OWNER = "disk.owner"  # beside a mounted disk: whose it is
+
+
+@contextlib.contextmanager
+def no_more_than(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes: as on a disk that is full, the last
+    write takes a part, and the next one fails.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def owner(pid: int) -> str:

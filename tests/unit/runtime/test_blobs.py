@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from cumulus.controller.runtime.blobs import Blobs
-from cumulus.crd_like_specs.errors import NotFoundError, ValidationError
+from cumulus.crd_like_specs.errors import NotFoundError, StoreError, ValidationError
+from disks import no_more_than
 
 DATA = b"x" * (3 << 20)
 DIGEST = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
@@ -27,6 +28,20 @@ async def test_round_trip_and_offset(tmp_path: Path) -> None:
     assert await blobs.has(DIGEST) == len(DATA)
     assert b"".join([p async for p in blobs.read(DIGEST, offset=5)]) == DATA[5:]
     assert await Blobs(tmp_path).has(DIGEST) == len(DATA)
+
+
+async def test_a_full_disk_keeps_nothing(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    for begun in (b"", DATA[:2000]):  # the second still waits in the buffer
+        upload = await blobs.receive(DIGEST)
+        with no_more_than(1000):
+            await upload.write(begun)
+            with pytest.raises(StoreError, match="disk does not take blob"):
+                await upload.write(DATA)
+            await upload.abort()
+        assert not list(tmp_path.glob("*.partial"))
+    assert await blobs.has(DIGEST) is None
+    assert await put(blobs) == len(DATA)
 
 
 async def test_wrong_digest_keeps_nothing(tmp_path: Path) -> None:

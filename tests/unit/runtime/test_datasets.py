@@ -21,6 +21,7 @@ from cumulus.crd_like_specs.errors import (
 )
 from cumulus.crd_like_specs.job import Phase
 from dataset_kit import DatasetKit, content, digest, put
+from disks import no_more_than
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,26 @@ async def test_an_upload_goes_on_after_a_break_and_after_a_restart(
         assert (await writer.commit()).spec.digest == digest(DATA)
         with pytest.raises(NotFoundError, match="upload"):
             await kit.ann.find(begun.id)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_a_full_disk_took_a_part_of_is_sent_again(kit: DatasetKit, known: bool) -> None:
+    data = DATA * (1 + 20_000 // len(DATA))
+    said = {"digest": digest(data), "size": len(data)} if known else {}
+    begun = await kit.ann.begin(DatasetWanted("full", **said))
+    writer = await kit.ann.receive(begun.id, 0)
+    with no_more_than(9000):
+        await writer.write(data[:5000])
+        with pytest.raises(
+            StoreError, match="disk does not take more of a dataset: File too large"
+        ):
+            await writer.write(data[5000:])
+        await writer.abort()
+    assert (await kit.ann.find(begun.id)).received == 5000
+    writer = await kit.ann.receive(begun.id, 5000)
+    await writer.write(data[5000:])
+    assert (await writer.commit()).spec.digest == digest(data)
+    assert await content(kit.ann, "full") == data
 
 
 async def test_several_uploads_at_once_of_the_same_bytes(kit: DatasetKit) -> None:
