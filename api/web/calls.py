@@ -5,26 +5,21 @@ Which role may do what is said once, by the name of the RPC that does the same (
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import pydantic
 from fastapi import Depends, Request
-from loguru import logger
 from pydantic import BaseModel
 
-from ...crd_like_specs.errors import CumulusError, Problem, ValidationError
+from ...crd_like_specs.errors import Problem, ValidationError
 from ...crd_like_specs.wording import describe
 from ...crd_like_specs.yaml_nodes import dotted
 from ..auth import allowed, require
 from ..ports import JobsPort
+from ..servicers.writes import Writes
 from .guard import holder, viewer
-
-T = TypeVar("T")
-
-_RUNNING: Final[set[asyncio.Task[Any]]] = set()  # a loop keeps weak references only
 
 
 def may(method: str, service: str = "Cumulus") -> Any:
@@ -43,24 +38,13 @@ def seen(jobs: JobsPort, request: Request) -> JobsPort:
     return jobs.seen_by(viewer(request))
 
 
-async def finish(write: Coroutine[Any, Any, T]) -> T:
-    """Let a write come to its end though its token ends meanwhile, which cancels the caller."""
-    task = asyncio.ensure_future(write)
-    _RUNNING.add(task)
-    task.add_done_callback(_RUNNING.discard)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        task.add_done_callback(_report_alone)
-        raise
+finish: Final = Writes().write
+"""Let a write come to its end though its token ends meanwhile, which cancels the caller."""
 
 
-def _report_alone(task: asyncio.Task[Any]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        unforeseen = None if isinstance(error, CumulusError) else error
-        log = logger.opt(exception=unforeseen)
-        log.warning("a write failed after its caller had gone: {}", error)
+def made(request: Request, name: str) -> None:
+    """Have the journal of calls say which job a call made whose path doesn't."""
+    request.state.made = name
 
 
 @contextmanager

@@ -142,6 +142,7 @@ class Guard:
 
     def _note(self, scope: Scope, came: tuple[Came, str]) -> None:
         method, path, address = scope["method"], scope["path"], _address(scope)
+        made = scope["state"].get("made", "")
         if path == LOGIN and method == "POST" and came[0] is Came.REFUSED:
             self._gate.wrong(address)
         self._gate.note(
@@ -151,7 +152,7 @@ class Guard:
             holder=scope["state"]["holder"],
             came=came,
             changes=access.changes(method, path),
-            resource=path,
+            resource=f"{path} {made}" if made else path,
         )
 
     async def _serve(

@@ -17,7 +17,7 @@ from ...ports import JobsPort
 from ...servicers import checks
 from ...templates import TemplatesPort
 from .. import sse
-from ..calls import as_given, finish, may, seen
+from ..calls import as_given, finish, made, may, seen
 from ..faces import Face
 from ..forms import documented, fields
 from ..guard import viewer
@@ -82,6 +82,7 @@ def add_jobs(
                 if error.job_id not in (run.name, ""):
                     raise
                 continue  # somebody gave that name to a job of theirs
+            made(request, run.name)
             return _answer({"job_id": number, "status": "SUBMITTED"})
         raise ConflictError(f"the names of {TAKEN} jobs are taken")
 

@@ -19,7 +19,7 @@ from ....crd_like_specs.job import Job, Phase
 from ...overview import OverviewPort
 from ...ports import JobsPort
 from ...servicers import checks
-from ..calls import as_given, finish, may, seen
+from ..calls import as_given, finish, made, may, seen
 from ..faces import DetailedError, Face
 from . import models
 from .models import RunnerOptions, Status
@@ -59,6 +59,7 @@ def _add_jobs(app: Face, jobs: JobsPort, options: RunnerOptions) -> None:
         with as_given("docker_image", "image", "cpu_cores", "cpus", "memory_gb", "memory"):
             job = models.job_of(body, f"runner-{uuid.uuid4().hex[:20]}", options)
         stored = await finish(seen(jobs, request).submit(job, idempotency_key=""))
+        made(request, stored.metadata.name)
         return _answer(models.job_body(stored), 201)
 
     @app.get("/jobs", dependencies=[may("List")], response_model=list[models.JobBody])
@@ -140,10 +141,13 @@ def _add_fleet(app: Face, jobs: JobsPort, overview: OverviewPort) -> None:
     async def stats(request: Request) -> Response:
         """The queue, as its viewer sees it, and the workers."""
         port = seen(jobs, request)
-        waiting = await _found(port, _PHASES[Status.PENDING])
-        running = await _found(port, _PHASES[Status.RUNNING])
+        waiting, running = models.Waiting(), 0
+        async for job in _each(port, _PHASES[Status.PENDING]):
+            waiting.add(job)
+        async for _ in _each(port, _PHASES[Status.RUNNING]):
+            running += 1
         body = models.Stats(
-            queue=models.queue(waiting, len(running)),
+            queue=waiting.queue(running),
             cluster=models.executors(overview.board()).cluster_stats,
             timestamp=models.when(overview.now()),
         )
@@ -172,9 +176,8 @@ async def _one(jobs: JobsPort, job_id: str) -> Job:
     return job
 
 
-async def _found(jobs: JobsPort, phases: tuple[Phase, ...]) -> list[Job]:
-    """Those of this face in these phases (none: in any), oldest first, the newest MOST of them."""
-    found: list[Job] = []
+async def _each(jobs: JobsPort, phases: tuple[Phase, ...]) -> AsyncIterator[Job]:
+    """Those of this face in these phases (none: in any), page by page."""
     for phase in [one.value for one in phases] or [""]:
         token = ""
         while True:
@@ -185,12 +188,27 @@ async def _found(jobs: JobsPort, phases: tuple[Phase, ...]) -> list[Job]:
                 limit=checks.PAGE_LIMIT,
                 continue_token=token,
             )
-            found += [job for job in page.items if isinstance(job, Job)]
-            found.sort(key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
-            del found[:-MOST]
+            for job in page.items:
+                if isinstance(job, Job):
+                    yield job
             token = page.continue_token
             if not token:
                 break
+
+
+async def _found(jobs: JobsPort, phases: tuple[Phase, ...]) -> list[Job]:
+    """The newest MOST of them, oldest first; no more of them are ever held."""
+    found: list[Job] = []
+    async for job in _each(jobs, phases):
+        found.append(job)
+        if len(found) >= 2 * MOST:
+            del _by_age(found)[:-MOST]
+    return _by_age(found)[-MOST:]
+
+
+def _by_age(found: list[Job]) -> list[Job]:
+    """The same list, in order."""
+    found.sort(key=lambda job: (job.metadata.creation_timestamp, job.metadata.name))
     return found
 
 

@@ -317,19 +317,29 @@ def _cluster(found: Sequence[Executor]) -> ClusterStats:
     )
 
 
-def queue(waiting: Sequence[Job], running: int) -> Queue:
-    """waiting: jobs that have not started, oldest first."""
-    sizes = {"small": 0, "medium": 0, "large": 0}
-    for job in waiting:
+class Waiting:
+    """Jobs that have not started, counted one by one, however many there are."""
+
+    def __init__(self) -> None:
+        self._sizes = {"small": 0, "medium": 0, "large": 0}
+        self._oldest: float | None = None
+
+    def add(self, job: Job) -> None:
+        """One more."""
         cores, memory = job.spec.resources.cpus / 1000, job.spec.resources.memory / GIB
         small, medium = cores <= 2 and memory <= 4, cores <= 8 and memory <= 16
-        sizes["small" if small else "medium" if medium else "large"] += 1
-    return Queue(
-        pending_jobs=len(waiting),
-        running_jobs=running,
-        pending_by_size=Sizes(**sizes),
-        oldest_pending_job=when(waiting[0].metadata.creation_timestamp) if waiting else None,
-    )
+        self._sizes["small" if small else "medium" if medium else "large"] += 1
+        came = job.metadata.creation_timestamp
+        self._oldest = came if self._oldest is None else min(self._oldest, came)
+
+    def queue(self, running: int) -> Queue:
+        """With so many that run."""
+        return Queue(
+            pending_jobs=sum(self._sizes.values()),
+            running_jobs=running,
+            pending_by_size=Sizes(**self._sizes),
+            oldest_pending_job=None if self._oldest is None else when(self._oldest),
+        )
 
 
 def _percent(part: float, whole: float) -> float:

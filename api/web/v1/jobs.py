@@ -15,7 +15,7 @@ from ...auth import Role, require
 from ...ports import BlobsPort, JobsPort
 from ...servicers import checks
 from ...servicers.submission import unique_name
-from ..calls import finish, may, seen, takes
+from ..calls import finish, made, may, seen, takes
 from ..guard import holder, viewer
 from . import bodies, models
 
@@ -44,6 +44,7 @@ def router(jobs: JobsPort, blobs: BlobsPort) -> APIRouter:
         job = await bodies.job(request, unique_name(key, viewer(request).owner))
         await _check_code(job, blobs)
         stored = await finish(seen(jobs, request).submit(job, idempotency_key=key))
+        made(request, stored.metadata.name)
         return JSONResponse(stored.to_dict(), 201)
 
     @paths.put(

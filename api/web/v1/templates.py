@@ -18,7 +18,7 @@ from ....crd_like_specs.template import Overrides, Template
 from ...ports import JobsPort
 from ...servicers import checks
 from ...templates import TemplateRun, TemplatesPort
-from ..calls import finish, may, seen, takes
+from ..calls import finish, made, may, seen, takes
 from ..guard import viewer
 from . import bodies
 from .models import AppliedBody, applied
@@ -105,6 +105,7 @@ def router(templates: TemplatesPort, jobs: JobsPort) -> APIRouter:
             idempotency_key=key,
         )
         job = await finish(templates.seen_by(viewer(request)).run(wanted))
+        made(request, job.metadata.name)
         return JSONResponse(job.to_dict(), 201)
 
     return paths

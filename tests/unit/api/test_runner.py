@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cumulus.api.web.runner import face
 from cumulus.api.web.runner.models import JobWanted, RunnerOptions, Status, job_of, status_of
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
@@ -109,6 +110,17 @@ async def test_executors_and_numbers(runner: Runner) -> None:
     assert stats["queue"]["pending_by_size"] == {"small": 1, "medium": 0, "large": 0}
     assert (await runner("hers", "GET", "/stats"))["queue"]["pending_jobs"] == 0
     assert await runner("his", "POST", "/schedule") == {"scheduled_jobs": 0, "assignments": []}
+
+
+async def test_all_are_counted_however_few_are_listed(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "MOST", 2)
+    made = [await runner("his", "POST", "/jobs", 201, json=JOB) for _ in range(5)]
+    assert (await runner("his", "GET", "/stats"))["queue"]["pending_jobs"] == 5
+    listed = [one["job_id"] for one in await runner("his", "GET", "/jobs")]
+    assert set(listed) < {one["job_id"] for one in made}
+    assert len(listed) == 2
 
 
 async def test_what_runs_too_long_is_cleaned(runner: Runner) -> None:

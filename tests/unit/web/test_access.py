@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from cumulus.api.audited import Audited
 from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.gate import Gate
 from cumulus.api.web.access import changes, check, roles_for
+from cumulus.api.web.calls import made
 from cumulus.api.web.guard import Guard
 from cumulus.crd_like_specs.errors import ForbiddenError
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 SECRETS = {role: f"{role.value}-token-0123456789" for role in Role}
 READ, WRITE, OWN = {"admin", "submitter", "viewer"}, {"admin", "submitter"}, {"admin"}
@@ -126,3 +128,31 @@ async def test_whoever_has_no_token_is_told_what_to_bring(
     ):
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == 'Bearer realm="cumulus"'
+
+
+class Lines:
+    """A journal of calls that only keeps."""
+
+    def __init__(self) -> None:
+        self.lines: list[Audited] = []
+
+    def note(self, line: Audited) -> None:
+        self.lines.append(line)
+
+
+async def test_the_journal_says_which_job_a_call_made() -> None:
+    face, app, journal = FastAPI(), FastAPI(), Lines()
+
+    @face.post("/jobs")
+    async def submit(request: Request) -> str:
+        made(request, "train")
+        return "done"
+
+    app.mount("/runner", face)
+    transport = httpx.ASGITransport(
+        Guard(app, Gate(None, audit=journal), None, lambda: 0.0, local=False)
+    )
+    async with httpx.AsyncClient(transport=transport, base_url="http://controller") as one:
+        await one.post("/runner/jobs")
+        await one.post("/runner/nothing")
+    assert [line.resource for line in journal.lines] == ["/runner/jobs train", "/runner/nothing"]
