@@ -5,7 +5,8 @@
 #   image/build-torch.sh [--wheels FOLDER]
 #
 #   --wheels   a folder of wheels that pip prefers, such as PyTorch for the CPU alone: PyPI's has CUDA
-#              and several GB (PIP_FIND_LINKS where that is a folder)
+#              and several GB (what pip itself is told by PIP_FIND_LINKS or its configuration, where
+#              that is a folder)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -13,7 +14,7 @@ JOB=cumulus-job:latest TAG=cumulus-job:torch LABEL=dev.cumulus.source
 say() { echo "build-torch: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-WHEELS=${PIP_FIND_LINKS:-}
+WHEELS=${PIP_FIND_LINKS:-$(python3 -m pip config get global.find-links 2>/dev/null || true)}
 if [ "${1:-}" = --wheels ]; then
     WHEELS=${2:?--wheels needs a folder}
     [ -d "$WHEELS" ] || die "--wheels: '$WHEELS' is no folder"
