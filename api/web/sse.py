@@ -48,7 +48,7 @@ class Source:
             await asyncio.wait({self._next}, timeout=FIRST)
             if self._next.done() and self._next.exception() is not None:
                 self._next.result()
-        except BaseException:
+        except BaseException:  # also when the client goes away: nobody would close it any more
             await self.close()
             raise
 

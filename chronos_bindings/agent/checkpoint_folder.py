@@ -11,11 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from ...crd_like_specs.checkpoint import PAUSABLE, Snapshot
 from ...crd_like_specs.lease import LeaseSpec
 from ...crd_like_specs.meta import Model
+from . import notes_file
 from .archive_layout import lay_out
 
 FOLDER: Final = "checkpoint"
@@ -66,17 +65,12 @@ def give(folder: Path, owner: int | None) -> None:
 
 def read(unit: Path) -> Notes | None:
     """None for a unit that has no such folder, or whose notes cannot be read."""
-    try:
-        return Notes.model_validate_json((unit / _NOTES).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return notes_file.read(unit / _NOTES, Notes)
 
 
 def write(unit: Path, notes: Notes) -> None:
     """Whole at once. OSError."""
-    aside = unit / f".{_NOTES}"
-    aside.write_text(notes.model_dump_json(), encoding="utf-8")
-    aside.replace(unit / _NOTES)
+    notes_file.write(unit / _NOTES, notes)
 
 
 def is_pausable(unit: Path) -> bool:

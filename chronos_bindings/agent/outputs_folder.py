@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from ...crd_like_specs.lease import LeaseSpec
 from ...crd_like_specs.meta import Model
 from ...crd_like_specs.outputs import KeptOutputs
+from . import notes_file
 
 FOLDER: Final = "outputs"
 _NOTES: Final = "outputs.json"
@@ -42,14 +41,9 @@ def make(unit: Path, spec: LeaseSpec, owner: int | None) -> None:
 
 def read(unit: Path) -> Notes | None:
     """None for a unit that has no such folder, or whose notes cannot be read."""
-    try:
-        return Notes.model_validate_json((unit / _NOTES).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return notes_file.read(unit / _NOTES, Notes)
 
 
 def write(unit: Path, notes: Notes) -> None:
     """Whole at once. OSError."""
-    aside = unit / f".{_NOTES}"
-    aside.write_text(notes.model_dump_json(), encoding="utf-8")
-    aside.replace(unit / _NOTES)
+    notes_file.write(unit / _NOTES, notes)

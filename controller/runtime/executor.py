@@ -125,7 +125,7 @@ class Executor:
         try:
             spent = quotas.settle(lease, self._clock.now())
             await self._records.delete_lease(name, spent)
-        except BaseException:
+        except BaseException:  # also when we are stopped: the books say what is on record, no more
             quotas.unsettle(lease)
             raise
         self._world.lease_changed(name, lease.spec.job)

@@ -73,7 +73,7 @@ class _Below:
                     inner = _inside(fd, part)
                     os.close(fd)
                     fd = inner
-            except BaseException:
+            except BaseException:  # also Ctrl-C: whatever it was, no descriptor is left open
                 os.close(fd)
                 raise
             os.close(self._fd)
