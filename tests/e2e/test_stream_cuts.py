@@ -13,11 +13,14 @@ from cutting_proxy import CuttingProxy
 from system import System
 
 LINES = 100_000
-GATES = (40_000, 70_000)
+GATES = (40_000, 88_000)
 """The job waits here until it is let on, which is right before the controller is killed: it prints
 on, and at last ends, while nobody hears it."""
 
 CUTS = 50
+CUT_WITHIN = 2_000
+"""Bytes after which an armed cut comes at the latest. The last gate opens when all cuts are armed,
+so those not made yet find enough of the stream behind it, however far ahead the sender was."""
 MAIN = """
 import os, sys, time
 
@@ -48,7 +51,7 @@ def test_every_line_comes_once_and_in_order_and_the_result_after_them(
     }
     chance = random.Random(7)
     # Some bytes after each of these lines was read, wherever the sender is by then.
-    cut_at = set(chance.sample(range(LINES - 5_000), CUTS))
+    cut_at = set(chance.sample(range(GATES[-1]), CUTS))
 
     async def follow(proxy: CuttingProxy) -> tuple[list[bytes], Done]:
         text: list[bytes] = []
@@ -63,7 +66,7 @@ def test_every_line_comes_once_and_in_order_and_the_result_after_them(
                 before, seen = seen, seen + event.record.data.count(b"\n")
                 for number in range(before, seen):
                     if number in cut_at:
-                        proxy.cut_after(chance.randrange(4_000))
+                        proxy.cut_after(chance.randrange(CUT_WITHIN))
                 for number in GATES:
                     if before < number <= seen:
                         gates[number].touch()
