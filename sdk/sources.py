@@ -22,6 +22,7 @@ from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.job import Job
 from ..crd_like_specs.job_datasets import as_mounts
 from ..crd_like_specs.template import Template
+from .functions.needs import Requirements, read_requirements
 
 digest = packing.digest
 
@@ -80,20 +81,20 @@ def folder_job(
     name: str | None,
     gpu_memory: float | str | None,
     duration: float | str,
-    requirements: Sequence[str],
+    requirements: Requirements,
     args: list[Any] | dict[str, Any] | None,
     datasets: Sequence[str | Mapping[str, str]] = (),
 ) -> Job:
     """A job that runs the main() of this folder's (or zip's) main.py.
 
     name: the folder's with a random end where not given; gpu_memory: None without a GPU; datasets:
-    names, `NAME:/PATH`, or as files have them.
+    names, `NAME:/PATH`, or as files have them; requirements: beside the folder's own.
     """
     body = {
         "metadata": {"name": name or _name(path)},
         "spec": {
             "code": {"path": str(path.absolute())},
-            "requirements": list(requirements),
+            "requirements": list(read_requirements(requirements)),
             "gpu": None if gpu_memory is None else {"memory": gpu_memory},
             "duration": duration,
             "args": [] if args is None else args,

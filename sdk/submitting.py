@@ -17,6 +17,7 @@ from ..crd_like_specs.job import Job
 from . import follow, sources
 from .connection import Connection
 from .ending import returned_by
+from .functions.needs import Requirements
 from .naming import Held, name_of
 from .progress.display import showing
 from .progress.view import JobView
@@ -106,7 +107,7 @@ class Submissions:
         *,
         gpu_memory: float | None = 0.5,
         duration: float | str = 3600,
-        requirements: Sequence[str] | None = None,
+        requirements: Requirements = None,
         args: Args | None = None,
         datasets: Sequence[str | Mapping[str, str]] = (),
         name: str | None = None,
@@ -116,7 +117,8 @@ class Submissions:
         """Run the main() of a folder's main.py and return its result, as `result` does.
 
         gpu_memory: fraction of one device's memory, 0 < gpu_memory <= 1, None without a GPU;
-        duration: seconds, or text such as `90m`; datasets: what it finds to read: names,
+        duration: seconds, or text such as `90m`; requirements: lines, or a file as of `Options`,
+        beside the folder's own requirements.txt; datasets: what it finds to read: names,
         `NAME:/PATH`, or as files have them; name: made from the folder's where not given;
         progress: as of `Options`.
         """
@@ -126,7 +128,7 @@ class Submissions:
                 name=name,
                 gpu_memory=gpu_memory,
                 duration=duration,
-                requirements=requirements or (),
+                requirements=requirements,
                 args=args,
                 datasets=datasets,
             )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..crd_like_specs.template import Template
     from ..crd_like_specs.worker import Worker
     from .datasets_sync import Datasets
+    from .functions.needs import Requirements
     from .naming import Held
     from .outputs import JobOutputs
     from .stream import Event, LogsLost
@@ -207,7 +208,7 @@ class CumulusClient(SyncFunctionCalls):
         *,
         gpu_memory: float | None = 0.5,
         duration: float | str = 3600,
-        requirements: Sequence[str] | None = None,
+        requirements: Requirements = None,
         args: Args | None = None,
         datasets: Sequence[str | Mapping[str, str]] = (),
         name: str | None = None,

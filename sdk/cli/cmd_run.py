@@ -16,6 +16,7 @@ from ...crd_like_specs.errors import ValidationError
 from .. import sources
 from ..client import AsyncCumulusClient
 from ..errors import JobError, WaitTimeoutError
+from ..functions.needs import read_listed
 from ..stream import Done
 from . import session, streaming, talk, templates
 from .cmd_apply import duration as seconds_of
@@ -66,7 +67,14 @@ def run(
         str | None, typer.Option(help="Hard limit, such as 90s, 30m, 1h30m. Of a folder 1h.")
     ] = None,
     requirement: Annotated[
-        list[str] | None, typer.Option("--requirement", "-r", help="A package; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--requirement",
+            "-r",
+            metavar="PACKAGE|FILE",
+            help="A package, a requirements.txt, a pyproject.toml, or a script with inline"
+            " metadata; repeatable.",
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -109,7 +117,7 @@ def run(
         name=name,
         gpu_memory=None if share in ("0", "none") else share,
         duration=duration or "1h",
-        requirements=requirement or (),
+        requirements=read_listed(requirement or ()),
         args=arguments(arg or []) or None,
         datasets=dataset or (),
     )

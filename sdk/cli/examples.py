@@ -18,7 +18,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "plan": ("cumulusctl plan jobs/", "cumulusctl plan train.yaml -o json"),
     "run": (
         "cumulusctl run ./train --gpu 0.5 --duration 2h -r torch",
-        "cumulusctl run ./train --arg epochs=3 --arg name=first",
+        "cumulusctl run ./train --arg epochs=3 --arg name=first -r ./train/pyproject.toml",
         "cumulusctl run --template echo_params -p message=hello -p number=3",
     ),
     "get": (

@@ -38,6 +38,18 @@ def read_requirements(given: Requirements) -> tuple[str, ...]:
     return tuple(line for line in lines if line.strip() not in sys.stdlib_module_names)
 
 
+def read_listed(given: Sequence[str]) -> tuple[str, ...]:
+    """Of a command line, where packages and files stand side by side: a file is what ends in .txt
+    or .toml, or a script that is there (`discord.py` may be a package too).
+    """
+    lines: list[str] = []
+    for one in given:
+        path = Path(one)
+        named = path.suffix in (".txt", ".toml") or (path.suffix == ".py" and path.is_file())
+        lines += read_requirements(path if named else [one])
+    return tuple(lines)
+
+
 def _of_file(path: Path, above: tuple[Path, ...] = ()) -> list[str]:
     if path.resolve() in above:
         raise _wrong(path, "includes itself")

@@ -229,6 +229,15 @@ def test_run_submits_a_folder_and_prints_its_result(ctl: Ctl, server: FakeServer
     assert json.loads(sent.spec.args_json) == {"n": 3, "who": "me"}
 
 
+def test_run_reads_requirements_from_files_too(ctl: Ctl, server: FakeServer) -> None:
+    inline = '# /// script\n# dependencies = ["rich"]\n# ///\ndef main():\n    pass\n'
+    (ctl.home / "main.py").write_text(inline)
+    (ctl.home / "needs.txt").write_text("numpy>=1.26\n")
+    assert ctl("run", ".", "-r", "needs.txt", "-r", "main.py", "-r", "discord.py") == 0
+    sent = server.called("Submit")[0].job
+    assert list(sent.spec.requirements) == ["numpy>=1.26", "rich", "discord.py"]
+
+
 @pytest.mark.parametrize("args", [("--gpu", "2"), ("--arg", "n"), ("--duration", "soon")])
 def test_run_refuses_what_is_wrong_before_it_sends_anything(
     ctl: Ctl, server: FakeServer, args: tuple[str, ...]

@@ -61,3 +61,12 @@ def test_a_folder_is_run(server: FakeServer, tmp_path: Path) -> None:
     sent = server.called("Submit")[0].job
     assert sent.spec.gpu.memory == 0.5
     assert json.loads(sent.spec.args_json) == {"n": 1}
+
+
+def test_a_folders_requirements_may_stand_in_a_file(server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("def main():\n    return 1\n")
+    listed = tmp_path / "pyproject.toml"
+    listed.write_text("[project]\nname = 'x'\ndependencies = ['rich>=13']\n")
+    with CumulusClient(server.address) as client:
+        client.run_folder(tmp_path, requirements=str(listed))
+    assert list(server.called("Submit")[0].job.spec.requirements) == ["rich>=13"]
