@@ -7,7 +7,8 @@ knows what its files are says so in `manifest.json`:
      "outputs": [{"id": "weights", "path": "weights/model.pth", "type": "weights"}]}
 
 `path` is relative to the folder; `type` is weights, metrics, log, plot or other. Both `id` and
-`type` may be left out, and further keys are nobody's concern. Files that it does not name are
+`type` may be left out, and further keys are nobody's concern. The words of the Slurm job runner's
+API are understood too: `output_id` and `rel_path`. Files that it does not name are
 listed too, with what their names say of them.
 """
 

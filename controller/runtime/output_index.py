@@ -145,11 +145,11 @@ def _checked(data: Any, paths: set[str]) -> tuple[dict[str, _Said], str]:
     found: dict[str, _Said] = {}
     for number, one in enumerate(listed):
         where = f"outputs[{number}]"
-        path = one.get("path") if isinstance(one, dict) else None
+        path = one.get("path", one.get("rel_path")) if isinstance(one, dict) else None
         if not isinstance(path, str) or path.removeprefix("./") not in paths:
             raise ValueError(f"{where}.path: {path!r:.120} is no file that is kept")
         path = path.removeprefix("./")
-        name, role = one.get("id", ""), one.get("type", "")
+        name, role = one.get("id", one.get("output_id", "")), one.get("type", "")
         if name != "" and not (isinstance(name, str) and is_name(name)):
             raise ValueError(f"{where}.id: {name!r:.80} is no name of an output")
         if path in found or (name and any(name == other.id for other in found.values())):

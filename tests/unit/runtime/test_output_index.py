@@ -199,6 +199,13 @@ def test_a_manifest_says_what_files_are(tmp_path: Path) -> None:
     assert {f.path: f.role.value for f in found.files}["curve.dat"] == "plot"
 
 
+def test_a_manifest_may_speak_as_the_slurm_job_runners_api_does(tmp_path: Path) -> None:
+    manifest = {"outputs": [{"output_id": "best", "rel_path": "z.dat"}]}
+    found = index(tmp_path, manifest, "z.dat")
+    assert found.message == ""
+    assert ids(found)["z.dat"] == "best"
+
+
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
