@@ -214,10 +214,22 @@ def _await_logs(case: Case, service: ServiceSeen) -> Plan | None:
     waited = case.now - since
     if waited >= LOGS_CEILING:
         return None
-    reachable = case.lease is not None and case.in_contact(case.lease)
-    if reachable and waited < LOGS_PATIENCE:
-        return case.wait("await-logs", since + LOGS_PATIENCE)
+    until = _agent_awaited(case, since)
+    if case.now < until:
+        return case.wait("await-logs", until)
     return case.act("collect-logs", (CollectLogs(service.name),), since + LOGS_CEILING)
+
+
+def _agent_awaited(case: Case, since: float) -> float:
+    """Until when its agent is given time to bring the rest of the output. One that was heard just
+    now is about to be back: after a restart of the controller none is there yet, and what the
+    platform gives meanwhile may be less than the agent has.
+    """
+    worker = case.worker(case.lease) if case.lease is not None else None
+    if worker is None:
+        return since
+    until = since + LOGS_PATIENCE
+    return until if worker.contact else min(until, worker.heard_at + LOGS_PATIENCE)
 
 
 def _finished_before_stop(case: Case, service: ServiceSeen) -> bool:

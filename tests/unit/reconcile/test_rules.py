@@ -36,6 +36,7 @@ CANCELLED = {"cancellation_timestamp": T + 5}
 STOPPING = {"stopping": "Cancelled"}
 DELETED = {"deletion_timestamp": T + 5}
 AWAY = (worker_seen(ready=False, silent=60.0),)
+BACK = (worker_seen(ready=False),)  # heard at T: of a controller just started nobody was yet
 GONE = (worker_seen(ready=False, known=False, silent=600.0),)
 DRAIN = (worker_seen(worker(drain=True)), worker_seen(worker("n2")))
 MOVING = {"stopping": "Drained", "worker": "n1"}
@@ -93,6 +94,8 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "logs outstanding": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease()), T + 3, "await-logs", (), None, {}),
     "logs late": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease()), T + 9, "collect-logs", (CollectLogs,), None, {}),
     "logs, agent away": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), workers=AWAY), T + 3, "collect-logs", (CollectLogs,), None, {}),
+    "logs, agent about to be back": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 1), lease(), workers=BACK), T + 3, "await-logs", (), None, {}),
+    "logs, agent not back": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), workers=BACK), T + 6, "collect-logs", (CollectLogs,), None, {}),
     "logs never came": (job(Phase.RUNNING), seen(service(FAIL, exit_code=3, finished_at=T + 3), lease()), T + 34, "failed", (), Phase.FAILED, {"reason": "ExitCode", "exit_code": 3}),
     "success": (job(Phase.RUNNING), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), OK), T + 3, "succeeded", (), Phase.SUCCEEDED, {"finished_at": T + 3, "result_size": 10, "exit_code": 0}),
     "success of an image": (job(Phase.RUNNING, image="x"), seen(service(DONE, exit_code=0, finished_at=T + 3), lease(), EMPTY), T + 3, "succeeded", (), Phase.SUCCEEDED, {}),
