@@ -126,9 +126,9 @@ def root(
     controller is CUMULUS_SERVER's, the current context's, or the one of this machine.
 
     Exit codes: 0 done; 1 failed (or the job's own code); 2 invalid input; 3 no connection;
-    4 not found; 5 conflict; 6 not allowed; 7 no workers, or none large enough; 124 time is up;
-    130 interrupted (the job goes on); 141 the reader of stdout went away; 143 the job was
-    cancelled; 70 a bug of cumulusctl.
+    4 not found; 5 conflict; 6 not allowed; 7 no workers, or none large enough; 8 over a quota, or
+    too many calls; 124 time is up; 130 interrupted (the job goes on); 141 the reader of stdout went
+    away; 143 the job was cancelled; 70 a bug of cumulusctl.
     """
     ctx.obj = Given(server, context, token_file, insecure, ca)
 
