@@ -30,11 +30,12 @@ from .unit_files import (
     process_stat,
     read_exit,
     read_leader,
+    read_supervisor,
 )
 
 _BUSY: Final = 0.02  # seconds between looks while something runs
 _IDLE: Final = 0.1
-_DRAIN: Final = 5.0  # seconds given to whoever writes the end down after the processes are gone
+_DRAIN: Final = 5.0  # seconds after the processes are gone, where nobody writes the end down
 _CHUNK: Final = 1 << 20  # bytes of log read at once
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -103,16 +104,16 @@ class ProcessRuntime:
         while True:
             found = self._unit(unit)  # before reading: what is written before the end is read
             if found is None:
-                if unit in self._known:
+                if unit in self._known and not (self._root / unit).exists():
                     raise NotFoundError(f"the folder of {unit} was removed")
-                raise Temporary(f"{unit} was not started here yet", reason="NotStarted")
+                raise Temporary(f"{unit} cannot be read here (yet)", reason="NotStarted")
             frames, size = self._read(unit, position)
             position += size
             for frame in frames:
                 yield frame
             if size:
                 continue
-            patience -= found.orphaned
+            patience -= found.orphaned and not self._supervised(unit)
             if found.exit is not None or patience == 0:
                 return
             await self._pause(_BUSY)
@@ -174,6 +175,11 @@ class ProcessRuntime:
     def _send_group(self, leader: Leader | None, signum: int) -> None:
         if leader is not None and group(leader):
             _send(os.killpg, leader, signum)
+
+    def _supervised(self, name: str) -> bool:
+        """Whether what ran it is there to write its end down, however slow the machine is."""
+        supervisor = read_supervisor(self._root / name)
+        return supervisor is not None and _leads(supervisor)
 
     def _read(self, unit: str, position: int) -> tuple[list[RawFrame], int]:
         try:

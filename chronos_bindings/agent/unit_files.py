@@ -2,7 +2,8 @@
 
 Called by `runtime_process`. In `<units_root>/<unit>/`: `service.json` (its existence announces the
 unit), `pid` ({"pid", "start"}: leader of the job's process group and its start time in /proc's
-clock ticks), `log.jsonl` ({"t", "s", "d"} a line) and `exit.json` ({"exit_code", "finished_at"}).
+clock ticks), `shim.json` (the same of the supervisor, which writes the rest), `log.jsonl`
+({"t", "s", "d"} a line) and `exit.json` ({"exit_code", "finished_at"}).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .ports import RawFrame
 
 SERVICE: Final = "service.json"
 PID: Final = "pid"
+SHIM: Final = "shim.json"
 LOG: Final = "log.jsonl"
 EXIT: Final = "exit.json"
 _PROC: Final = Path("/proc")
@@ -66,6 +68,12 @@ def _frame(line: bytes) -> RawFrame:
 def read_leader(folder: Path) -> Leader | None:
     """None before the job's process was started."""
     raw = _json(folder / PID)
+    return Leader(int(raw["pid"]), int(raw["start"])) if raw else None
+
+
+def read_supervisor(folder: Path) -> Leader | None:
+    """None before it has claimed the unit."""
+    raw = _json(folder / SHIM)
     return Leader(int(raw["pid"]), int(raw["start"])) if raw else None
 
 

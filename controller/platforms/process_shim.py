@@ -35,6 +35,9 @@ LOG_LIMIT = 256 << 20
 DRAIN_SECONDS = 1.0
 """How long output is still read after the job's end: a process that left the group may hold it."""
 
+PIPE = 1 << 20
+"""Bytes that may lie unread in a pipe: what it may be set to hold at most."""
+
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
@@ -198,9 +201,23 @@ def _pump(leader: int, outputs: dict[int, str], wake: int, log: _Log) -> int:
         if deadline is None and os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             deadline = time.monotonic() + DRAIN_SECONDS
             _signal_group(leader, signal.SIGKILL)
+    for fd, stream in outputs.items():
+        _rest(fd, stream, log)
     _, status = os.waitpid(leader, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
+
+
+def _rest(fd: int, stream: str, log: _Log) -> None:
+    """What was written in time, however late a busy machine lets us come to read it."""
+    os.set_blocking(fd, False)
+    left = PIPE  # who left the group may go on writing
+    try:
+        while left > 0 and (data := os.read(fd, PIECE)):
+            log.put(stream, data)
+            left -= len(data)
+    except BlockingIOError:
+        return
 
 
 def _drain(wake: int) -> None:
