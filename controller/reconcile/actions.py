@@ -103,9 +103,13 @@ class RemoveService:
 
 @dataclass(frozen=True, slots=True)
 class CollectLogs:
-    """Read an ended service's logs through the platform, since no agent delivers them."""
+    """Read an ended service's logs through the platform, since no agent delivers them.
+
+    last: less than its agent had delivered is taken too, since no more will come.
+    """
 
     name: str
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,12 +212,13 @@ def _await_logs(case: Case, service: ServiceSeen) -> Plan | None:
         return None
     since = case.seen.since.get(service.name) or service.finished_at or case.now
     waited = case.now - since
-    if waited >= LOGS_CEILING:
+    if waited >= 2 * LOGS_CEILING:  # not even the end of what is there could be written down
         return None
     until = _agent_awaited(case, since)
     if case.now < until:
         return case.wait("await-logs", until)
-    return case.act("collect-logs", (CollectLogs(service.name),), since + LOGS_CEILING)
+    collect = CollectLogs(service.name, last=waited >= LOGS_CEILING)
+    return case.act("collect-logs", (collect,))
 
 
 def _agent_awaited(case: Case, since: float) -> float:

@@ -30,7 +30,7 @@ LOGS_PATIENCE: Final = 5.0
 """An ended service's last log lines are waited for so long, then read from the platform."""
 
 LOGS_CEILING: Final = 30.0
-"""After so long without complete logs a job ends with the ones there are."""
+"""After so long without complete logs a job ends with the ones there are, and they say so."""
 
 LOGS_MOMENT: Final = 2.0
 """An overdue service's log is asked for within so long, then it goes with the service: its node is

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...api.happened import Happened
-from ...crd_like_specs.errors import NotFoundError
+from ...crd_like_specs.errors import NotFoundError, Temporary
 from ...crd_like_specs.identity import parse_unit
 from ...crd_like_specs.lease import Lease
-from ..platforms.base import Platform
+from ..platforms.base import LogFrame, Platform
 from ..reconcile.actions import (
     Action,
     CollectJob,
@@ -85,8 +85,8 @@ class Executor:
             case RemoveService(name):
                 await self._platform.remove(name)
                 self._world.services.removed(name)
-            case CollectLogs(name):
-                await self._collect_logs(name)
+            case CollectLogs(name, last):
+                await self._collect_logs(name, last=last)
             case CollectJob(uid, name):
                 await self._collect_job(uid, name)
 
@@ -148,10 +148,14 @@ class Executor:
         if self._left is not None:
             self._left.delete(uid)
 
-    async def _collect_logs(self, name: str) -> None:
+    async def _collect_logs(self, name: str, *, last: bool) -> None:
         assert parse_unit(name) is not None
+        frames: list[LogFrame] | None = None
         try:
             frames = await self._platform.logs(name)
         except NotFoundError:  # gone meanwhile: what was delivered is all there is
-            frames = []
-        await self._logs.collect(name, frames)
+            frames, last = [], True
+        except Temporary:
+            if not last:
+                raise
+        await self._logs.collect(name, frames, last=last, now=self._clock.now())

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
 
-from ...api.frames import LogRecord, UnitRecord
+from ...api.frames import LogRecord, LogStream, UnitRecord
 from ...api.records import Cutter, placed
+from ...crd_like_specs.errors import Temporary
 from ...crd_like_specs.identity import parse_unit, unit_name
 from ..platforms.base import LogFrame
 from ..reconcile.observed import LogsSeen
@@ -30,6 +32,8 @@ EVICTION_LOOK: Final = 4
 """Spools looked at for that whenever one comes in."""
 
 RESULT_PIECE: Final = 256 << 10
+
+REST_MISSING: Final = b"the rest of the output may be missing: its worker is out of reach\n"
 
 
 class Logs:
@@ -64,7 +68,8 @@ class Logs:
         spool = self._spool(unit, create=True)
         assert spool is not None
         before = set(spool.refused)
-        whole = spool.append(records, total)
+        with self._read_anew(unit, spool):
+            whole = spool.append(records, total)
         for what in sorted(spool.refused - before):
             logger.bind(worker=worker, unit=unit).warning(
                 "more {} of {} than is kept came from worker {}: the rest is dropped",
@@ -76,18 +81,40 @@ class Logs:
         sent = max(records[-1].sequence + 1 if records else 0, total or 0)
         return (max(spool.next, sent) if spool.complete else spool.next), spool.complete
 
-    async def collect(self, unit: str, frames: Sequence[LogFrame]) -> None:
-        """Complete the unit from the platform's own copy of its output.
+    async def collect(
+        self,
+        unit: str,
+        frames: Sequence[LogFrame] | None,
+        *,
+        last: bool = False,
+        now: float = 0.0,
+    ) -> None:
+        """Complete the unit from the platform's own copy of its output, None where none can be had.
 
         Where an agent delivered a part already, the copy's beginning is that part again: both
-        cut records in the same way.
+        cut records in the same way. Temporary where the copy has less than that: its node is out
+        of reach, and its agent may yet bring the rest. last: it is not waited for any more, and
+        the log says so at its end (now: POSIX seconds).
         """
         spool = self._spool(unit, create=True)
         assert spool is not None
-        records = _as_records(frames)
-        if len(records) < spool.next:  # it is without its beginning, or the node is out of reach
-            known = spool.has_result
-            records = [] if known else placed(records, len(records), spool.next)
+        if unit in self._ending:
+            await self._finish(unit, spool)
+        if spool.complete:  # its agent was back meanwhile
+            return
+        records = _as_records(frames or ())
+        if not spool.whole_result and (frames is None or len(records) < spool.next):
+            count, begun = len(records), spool.has_result
+            records = [] if begun else placed(records, count, spool.next)
+            if not records and not last:
+                raise Temporary(
+                    f"the platform has {count} records of the output of {unit}, "
+                    f"and {spool.next} had come from its worker",
+                    reason="LogsIncomplete",
+                )
+            if not records:
+                spool.drop_result()
+                records = [UnitRecord(spool.next, LogStream.SYSTEM, now, REST_MISSING)]
         total = records[-1].sequence + 1 if records else 0
         await self.append(unit, tuple(records), total)
         if not spool.complete:  # the copy is shorter than what was delivered
@@ -166,7 +193,22 @@ class Logs:
             ending = asyncio.create_task(asyncio.to_thread(spool.finish))
             self._ending[unit] = ending
             ending.add_done_callback(lambda _: self._ending.pop(unit, None))
-        await asyncio.shield(ending)
+        with self._read_anew(unit, spool):
+            await asyncio.shield(ending)
+
+    @contextmanager
+    def _read_anew(self, unit: str, spool: Spool) -> Iterator[None]:
+        """A disk that fails may have taken a part of what was written: what is there counts, and
+        its sender begins again behind that.
+        """
+        try:
+            yield
+        except OSError:
+            if self._spools.get(unit) is spool:
+                del self._spools[unit]
+            with suppress(OSError):  # it still has what was not taken
+                spool.close()
+            raise
 
     def _spool(self, unit: str, *, create: bool) -> Spool | None:
         spool = self._spools.get(unit)

@@ -95,6 +95,19 @@ class Spool:
         """Whether any of it came."""
         return self.result_path.exists()
 
+    @property
+    def whole_result(self) -> bool:
+        """Whether all of it came: it is one line, and the last of the output."""
+        if not self.has_result:
+            return False
+        with self.result_path.open("rb") as file:
+            file.seek(max(0, file_size(self.result_path) - 1))
+            return file.read(1) == b"\n"
+
+    def drop_result(self) -> None:
+        """A part of it is none: the rest will not come."""
+        self.result_path.unlink(missing_ok=True)
+
     def seen(self) -> LogsSeen:
         """For the plan."""
         return LogsSeen(complete=self.complete, result=self.result)
@@ -130,9 +143,9 @@ class Spool:
 
     def close(self) -> None:
         """Close the file; it opens again when it must."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _take(self, record: UnitRecord) -> None:
         kind = "result" if record.stream is LogStream.RESULT else "log"

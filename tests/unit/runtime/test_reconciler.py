@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from cumulus.controller.reconcile.actions import CollectJob, CollectLogs, ForgetLease, PutLease
+from cumulus.controller.runtime.logs import REST_MISSING
 from cumulus.controller.runtime.loop import FAR, Loop
 from cumulus.controller.runtime.queue import KeyQueue
 from cumulus.crd_like_specs.errors import ConflictError, Permanent, StoreError, Temporary
@@ -172,6 +173,18 @@ async def test_logs_are_collected_from_the_platform_also_where_it_is_gone(kit: K
     kit.platform.finish(unit, exit_code=0)
     await kit.executor.do(CollectLogs(unit))
     assert [r.data for r in kit.logs.read(unit, 0)] == [b"hello\n"]
+
+
+async def test_a_platform_that_cannot_be_read_ends_a_log_only_where_nobody_waits(kit: Kit) -> None:
+    unit = await run_to_running(kit)
+    kit.platform.finish(unit, exit_code=0)
+    kit.platform.fail_next("logs", Temporary("its node is out of reach", reason="X"), times=2)
+    with pytest.raises(Temporary):
+        await kit.executor.do(CollectLogs(unit))
+    assert not kit.logs.complete(unit)
+    await kit.executor.do(CollectLogs(unit, last=True))
+    assert [r.data for r in kit.logs.read(unit, 0)] == [REST_MISSING]
+    assert kit.logs.complete(unit)
 
 
 async def test_what_vanished_is_seen_once_the_platform_answers(kit: Kit) -> None:

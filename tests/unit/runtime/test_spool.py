@@ -10,9 +10,11 @@ from cumulus.api.records import RESULT_LIMIT, Cutter
 from cumulus.controller.platforms.base import LogFrame
 from cumulus.controller.reconcile.observed import ResultSeen
 from cumulus.controller.runtime.allowance import Allowance
-from cumulus.controller.runtime.logs import Logs
+from cumulus.controller.runtime.logs import REST_MISSING, Logs
 from cumulus.controller.runtime.spool import Spool
+from cumulus.crd_like_specs.errors import Temporary
 from cumulus.crd_like_specs.identity import unit_name
+from disks import no_more_than
 from make import UID
 
 OUT, ERR, RES = LogStream.STDOUT, LogStream.STDERR, LogStream.RESULT
@@ -223,6 +225,52 @@ async def test_the_platforms_copy_without_its_beginning_still_has_the_result(
     assert [r.data for r in logs.read(UNIT, 0)] == lines
     assert b"".join([piece async for piece in logs.result(UNIT)]) == SUCCESS
     assert logs.complete(UNIT)
+
+
+@pytest.mark.parametrize("size", [50, 20_000])
+@pytest.mark.parametrize("room", [0, 100, 5_000, 30_000, 45_000])
+async def test_a_full_disk_tears_no_log(tmp_path: Path, size: int, room: int) -> None:
+    logs = Logs(tmp_path)
+    lines = [b"%d" % n + b"x" * size + b"\n" for n in range(60_000 // size)]
+    sent = tuple(UnitRecord(n, OUT, 1.0, line) for n, line in enumerate(lines))
+    with no_more_than(room), pytest.raises(OSError, match="too large"):
+        await logs.append(UNIT, sent, len(sent))
+    assert not logs.complete(UNIT)
+    assert await logs.append(UNIT, sent[logs.next_of(UNIT) :], len(sent)) == (len(sent), True)
+    for kept in (logs, Logs(tmp_path)):
+        assert [r.data for r in kept.read(UNIT, 0)] == lines
+        assert kept.complete(UNIT)
+
+
+async def test_a_copy_with_less_than_its_agent_brought_is_not_the_end(tmp_path: Path) -> None:
+    """A node that the manager does not reach for a moment gives an empty log, without an error."""
+    logs = Logs(tmp_path)
+    lines = tuple(UnitRecord(n, OUT, 1.0, b"%d\n" % n) for n in range(20))
+    await logs.append(UNIT, lines[:18], None)
+    for copy in ([], [LogFrame("stdout", 1.0, r.data) for r in lines[:17]], None):
+        with pytest.raises(Temporary, match="18 had come from its worker"):
+            await logs.collect(UNIT, copy)
+    assert not logs.complete(UNIT)
+    assert await logs.append(UNIT, lines[18:], 20) == (20, True)
+    await logs.collect(UNIT, [])
+    assert [r.data for r in logs.read(UNIT, 0)] == [r.data for r in lines]
+
+
+@pytest.mark.parametrize("copy", [[], None])
+async def test_a_log_that_nobody_completes_says_so_and_a_part_of_a_result_is_none(
+    tmp_path: Path, copy: list[LogFrame] | None
+) -> None:
+    logs = Logs(tmp_path)
+    kept = (UnitRecord(0, OUT, 1.0, b"a\n"), UnitRecord(1, RES, 1.0, SUCCESS[:30]))
+    await logs.append(UNIT, kept, None)
+    await logs.collect(UNIT, copy, last=True, now=7.0)
+    (first, said) = logs.read(UNIT, 0)
+    assert first.data == b"a\n"
+    assert (said.stream, said.time, said.data) == (LogStream.SYSTEM, 7.0, REST_MISSING)
+    assert logs.seen(UNIT).complete
+    assert logs.seen(UNIT).result is None
+    logs.close()
+    assert Logs(tmp_path).seen(UNIT) == logs.seen(UNIT)
 
 
 async def test_a_result_that_came_is_not_taken_again_from_a_shorter_copy(tmp_path: Path) -> None:
