@@ -42,11 +42,6 @@ class Survey:
     notes: tuple[str, ...] = ()
 
 
-def discover(host: HostGpu | None = None) -> list[Device]:
-    """The devices alone; an empty list where there are none or they cannot be asked."""
-    return list(survey(host).devices)
-
-
 def survey(
     host: HostGpu | None = None,
     *,

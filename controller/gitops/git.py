@@ -21,7 +21,6 @@ from ...crd_like_specs.errors import Temporary
 
 READ_SECONDS: Final = 60.0
 PULL_SECONDS: Final = 300.0
-MOST_OUTPUT: Final = 1 << 30
 
 _ALWAYS: Final = (
     *("-c", "core.hooksPath=/dev/null"),

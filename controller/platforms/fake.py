@@ -73,7 +73,6 @@ class FakePlatform:
         self._units: dict[str, _Unit] = {}
         self._foreign: set[str] = set()
         self._faults: dict[str, list[_Fault]] = {}
-        self._rejections: list[str] = []
         self._hints = Hints()
         self.hold_starts = False
         self.created: list[ServiceSpec] = []
@@ -159,10 +158,6 @@ class FakePlatform:
         """The next `times` calls of `verb` raise `error`; after: once the work is done."""
         self._faults.setdefault(verb, []).append(_Fault(error, times, after))
 
-    def reject_next(self, message: str = "No such image: sha256:0") -> None:
-        """The next unit created shows as Rejected."""
-        self._rejections.append(message)
-
     def begin(self, name: str) -> None:
         """Let a held start happen."""
         self._start(self._units[name])
@@ -186,11 +181,6 @@ class FakePlatform:
             finished_at=self._now(),
             out_of_memory=out_of_memory,
         )
-        self._hints.notify()
-
-    def lose(self, name: str) -> None:
-        """The service vanishes, as if someone else had removed it."""
-        del self._units[name]
         self._hints.notify()
 
     def node_down(self, node_id: str) -> None:
@@ -229,14 +219,7 @@ class FakePlatform:
         )
         unit = self._units[service.name] = _Unit(service, seen)
         self.created.append(service)
-        if self._rejections:
-            unit.seen = replace(
-                seen,
-                state=ServiceState.REJECTED,
-                message=self._rejections.pop(0),
-                finished_at=self._now(),
-            )
-        elif not self.hold_starts and self._nodes.get(service.node_id):
+        if not self.hold_starts and self._nodes.get(service.node_id):
             self._start(unit)
         self._hints.notify()
 

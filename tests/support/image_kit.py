@@ -208,7 +208,6 @@ class Cable:
         self.down = 0
         self.break_after: int | None = None
         self.breaks = 0
-        self.spoil: Callable[[bytes], bytes] = lambda data: data
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
