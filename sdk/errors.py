@@ -12,7 +12,8 @@ They never travel: the wire carries only the errors of `crd_like_specs/errors.py
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..crd_like_specs.errors import CumulusError
 
@@ -23,16 +24,24 @@ if TYPE_CHECKING:
 class JobError(CumulusError, RuntimeError):
     """A job ended without success.
 
-    job: as it ended. error_type, traceback: of the exception in the job, "" where there is none.
+    job: as it ended. error_type, traceback: of the exception in the job, "" where there is none;
+    error_fields: its attributes, and its `args`, as far as JSON holds them.
     """
 
     def __init__(
-        self, message: str, *, job: Job, error_type: str = "", traceback: str = ""
+        self,
+        message: str,
+        *,
+        job: Job,
+        error_type: str = "",
+        traceback: str = "",
+        error_fields: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, job_id=job.metadata.uid)
         self.job = job
         self.error_type = error_type
         self.traceback = traceback
+        self.error_fields = dict(error_fields or {})
 
 
 class JobFailedError(JobError):

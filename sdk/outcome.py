@@ -5,7 +5,8 @@ and the command line.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..api import status as table
@@ -28,6 +29,7 @@ class Envelope:
     error_type: str = ""
     place: str = ""  # `module:name` of the exception's class
     traceback: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)  # what the exception held
 
 
 def read_envelope(data: bytes) -> Envelope | None:
@@ -45,6 +47,7 @@ def read_envelope(data: bytes) -> Envelope | None:
         error_type=str(body.get("error_type") or ""),
         place=str(body.get("error_class") or ""),
         traceback=str(body.get("traceback") or ""),
+        fields=held if isinstance(held := body.get("error_fields"), dict) else {},
     )
 
 
@@ -82,6 +85,7 @@ def failure_of(job: Job, envelope: Envelope | None) -> CumulusError:
         error_type=envelope.error_type,
         place=envelope.place,
         traceback=envelope.traceback,
+        fields=envelope.fields,
     )
 
 

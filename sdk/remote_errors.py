@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import builtins
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from .errors import JobError, JobFailedError
 from .remote_trace import shown
 
 if TYPE_CHECKING:
     from ..crd_like_specs.job import Job
+
+
+_OF_OS: Final = ("errno", "strerror", "filename", "filename2")
+"""Attributes that are no entries of an OSError's dictionary."""
 
 
 class RemoteError(JobFailedError):
@@ -32,15 +37,29 @@ class RemoteTraceback(Exception):  # noqa: N818 (what is shown is a traceback)
 
 
 def remote_error(
-    message: str, *, job: Job, error_type: str, place: str, traceback: str
+    message: str,
+    *,
+    job: Job,
+    error_type: str,
+    place: str,
+    traceback: str,
+    fields: Mapping[str, Any] | None = None,
 ) -> JobFailedError:
-    """place: `module:qualified.name` of the class, "" where it is not known."""
+    """place: `module:qualified.name` of the class, "" where it is not known; fields: what it held:
+    its attributes are those of the exception here too, but for those that are ours.
+    """
     kind = _class_of(place, error_type)
-    known: dict[str, Any] = {"job": job, "error_type": error_type, "traceback": traceback}
+    known: dict[str, Any] = {
+        "job": job,
+        "error_type": error_type,
+        "traceback": traceback,
+        "error_fields": dict(fields or {}),
+    }
     try:
         made = (_typed(kind) if kind else RemoteError)(message, **known)
     except TypeError:  # layouts that cannot be joined, a metaclass or a __new__ of its own
         made = RemoteError(message, **known)
+    _fill(made, known["error_fields"])
     if traceback:
         made.__cause__ = RemoteTraceback(shown(traceback))
     return made
@@ -61,12 +80,22 @@ def _class_of(place: str, error_type: str) -> type[Exception] | None:
     return known
 
 
+def _fill(made: JobFailedError, fields: Mapping[str, Any]) -> None:
+    """Give it attributes past all code that its class may have for setting them."""
+    ours = {*vars(made), "args"}
+    for name, value in fields.items():
+        if name in _OF_OS and isinstance(made, OSError):
+            getattr(OSError, name).__set__(made, value)
+        elif name.isidentifier() and not name.startswith("_") and name not in ours:
+            vars(made)[name] = value
+
+
 def _typed(kind: type[Exception]) -> type[JobFailedError]:
     """JobFailedError and the given class in one. TypeError where Python cannot join them."""
 
     def start(self: JobFailedError, message: str, **known: Any) -> None:
         self.args = (message,)
-        for name in ("error_type", "traceback", "job"):
+        for name in ("error_type", "traceback", "job", "error_fields"):
             setattr(self, name, known[name])
         self.message, self.job_id = message, known["job"].metadata.uid
 

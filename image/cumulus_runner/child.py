@@ -206,7 +206,7 @@ def _fail(error: BaseException, seconds: float) -> bytes:
     else:
         kind, message, code = type(error).__name__, _text(error), 1
     place = f"{type(error).__module__}:{type(error).__qualname__}"
-    return report.failure(kind, message, trace, seconds, code, place)
+    return report.failure(kind, message, trace, seconds, code, place, _fields(error))
 
 
 def _exited(code: object, seconds: float) -> bytes:
@@ -221,6 +221,16 @@ def _exited(code: object, seconds: float) -> bytes:
     text = _text(code)
     print(text, file=sys.stderr)
     return report.failure("SystemExit", text, "", seconds, 1)
+
+
+def _fields(error: BaseException) -> str:
+    """What it holds beside its text, as JSON text."""
+    from . import error_fields  # noqa: PLC0415 (only an error needs it)
+
+    try:
+        return error_fields.encode(error)
+    except Exception:  # noqa: BLE001 (the job's own attributes; the error is reported all the same)
+        return ""
 
 
 def _text(value: object) -> str:

@@ -38,17 +38,27 @@ def success(result: str, seconds: float) -> bytes:
 
 
 def failure(
-    kind: str, message: str, traceback: str, seconds: float, code: int, place: str = ""
+    kind: str,
+    message: str,
+    traceback: str,
+    seconds: float,
+    code: int,
+    place: str = "",
+    fields: str = "",
 ) -> bytes:
     """Frame of an error; code: exit code of the container, 1 to 255 (0 for `sys.exit(0)`); place:
-    `module:name` of the exception's class, "" where it is none.
+    `module:name` of the exception's class, "" where it is none; fields: JSON text of what it holds.
     """
-    return _frame(b"E", code, failure_middle(kind, message, traceback, seconds, place))
+    return _frame(b"E", code, failure_middle(kind, message, traceback, seconds, place, fields))
 
 
-def failure_middle(kind: str, message: str, traceback: str, seconds: float, place: str = "") -> str:
+def failure_middle(
+    kind: str, message: str, traceback: str, seconds: float, place: str = "", fields: str = ""
+) -> str:
     """The envelope's middle for an error."""
     named = f'"error_class": {quote(clip(place, MESSAGE_LIMIT))}, ' if place else ""
+    if fields:
+        named += f'"error_fields": {fields}, '
     return (
         f'"error": {quote(clip(message, MESSAGE_LIMIT))}, "error_type": {quote(kind)}, {named}'
         f'"traceback": {quote(clip(traceback, TRACEBACK_LIMIT))}, "execution_time": {seconds:.6f}'

@@ -47,7 +47,7 @@ class Outcome:
         line = self.stdout[len(self.printed) :]
         assert line.startswith(b'{"status": "'), (line[:200], self.stderr)
         found = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
-        keys = [key for key in found if key != "error_class"]  # only exceptions have one
+        keys = [key for key in found if key not in ("error_class", "error_fields")]  # of exceptions
         assert keys == (KEYS if found["status"] == "success" else ERROR_KEYS)
         return found
 

@@ -49,6 +49,39 @@ def test_errors_are_named_as_python_names_them(job: Job, main: str, kind: str, p
     assert part in message
 
 
+def test_an_exception_brings_what_json_holds_of_its_attributes(job: Job) -> None:
+    out = job.run("""
+        class OddError(Exception):
+            def __init__(self, code, where):
+                super().__init__(code, where)
+                self.code, self.where = code, where
+                self.open, self._own, self.nan = open, 1, float("nan")
+                self.large, self.nested = "x" * 10_000, {"a": [1, (2, {"b": None})]}
+        def main():
+            raise OddError(3, "there")
+    """)
+    assert out.envelope["error_fields"] == {
+        "args": [3, "there"],
+        "code": 3,
+        "where": "there",
+        "nested": {"a": [1, [2, {"b": None}]]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("main", "fields"),
+    [
+        ("open('/no/such')", {"args": [2, "No such file or directory"], "errno": 2,
+                              "strerror": "No such file or directory", "filename": "/no/such"}),
+        ("raise ValueError", None),
+        ("raise type('E', (Exception,), {'__dict__': property(lambda _: 1 / 0)})()", None),
+        ("raise ValueError(object())", None),
+    ],
+)  # fmt: skip
+def test_errors_that_hold_more_or_nothing(job: Job, main: str, fields: object) -> None:
+    assert job.run(f"def main(): {main}").envelope.get("error_fields") == fields
+
+
 def test_a_syntax_error_shows_the_line(job: Job) -> None:
     trace = job.run("def main():\n    return (").envelope["traceback"]
     assert 'main.py", line 2' in trace

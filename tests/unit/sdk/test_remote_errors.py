@@ -75,6 +75,42 @@ def test_a_class_with_its_own_new_runs_nothing_here() -> None:
         raise made("OddError", f"{__name__}:OddError")
 
 
+class SetterError(Exception):
+    @property
+    def code(self) -> int:
+        return 7
+
+    @code.setter
+    def code(self, _value: int) -> None:
+        raise AssertionError("a job must not run code here")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "where":
+            raise AssertionError("a job must not run code here")
+        super().__setattr__(name, value)
+
+
+def test_what_the_exception_held_is_there_but_never_in_place_of_what_is_ours() -> None:
+    fields = {"code": 3, "where": "there", "job": "mine", "args": ["odd"], "__class__": 1, "a b": 2}
+    for place, code in ((f"{__name__}:SetterError", 7), ("no.such:SetterError", 3)):
+        error: Any = remote_error(
+            "x", job=JOB, error_type="SetterError", place=place, traceback="", fields=fields
+        )
+        assert (error.code, error.where, error.job) == (code, "there", JOB)
+        assert error.args == ("x",)
+        assert error.error_fields == fields
+
+
+def test_an_error_of_the_system_has_its_number_and_file() -> None:
+    fields = {"errno": 2, "strerror": "No such file or directory", "filename": "/data/x"}
+    error = remote_error(
+        "x", job=JOB, error_type="FileNotFoundError", place="", traceback="", fields=fields
+    )
+    assert isinstance(error, FileNotFoundError)
+    assert (error.errno, error.strerror, error.filename) == tuple(fields.values())
+    assert str(error) == "x"
+
+
 def test_the_remote_traceback_is_shown() -> None:
     shown = "".join(traceback.format_exception(made("ValueError")))
     assert 'File "main.py", line 2' in shown
