@@ -20,7 +20,8 @@ class Health:
 
     def unhealthy(self) -> tuple[str, ...]:
         """What keeps the controller from doing its work at all."""
-        return () if self._records.store.healthy else ("the store refuses writes: see the log",)
+        trouble = self._records.store.trouble()
+        return (trouble,) if trouble else ()
 
     def unready(self) -> tuple[str, ...]:
         """What keeps it from being given work now."""

@@ -8,6 +8,7 @@ Called by `JournalStorage` only.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ from .state import State
 from .transaction import Batch, Transaction, Work
 
 BATCH: Final = 512
+RETRY_AFTER: Final = 5.0
+"""Seconds from a write that failed to the first try to go on, and between two tries."""
 CommitCallback = Callable[[Sequence[Change]], None]
 WakeCallback = Callable[[int], None]
 
@@ -32,11 +35,35 @@ class _Waiting(NamedTuple):
     future: Future[int]
 
 
+class _Failure(NamedTuple):
+    """retry_at: when to try to go on; None where only a restart helps."""
+
+    error: BaseException
+    retry_at: float | None
+
+    def words(self) -> str:
+        if self.retry_at is None:
+            return f"the store is read-only until a restart: {self.error!r}"
+        return (
+            f"the store is read-only, since it could not be written: {self.error}; "
+            "it goes on by itself once it can be written again"
+        )
+
+    def refusal(self) -> StoreError:
+        refused = StoreError(self.words())
+        refused.__cause__ = self.error
+        return refused
+
+
 class Committer:
     """See the module docstring.
 
     write: makes bytes durable or raises OSError; None to keep nothing on disk.
-    between: called on the committing thread before each batch, with nothing half done.
+    between: called on the committing thread before each batch, with nothing half done; may raise
+    OSError.
+    repair: makes what was acknowledged durable without relying on anything that a failed write or
+    sync may have spoiled, so that `write` can go on, or raises OSError.
+    clock: monotonic seconds.
     """
 
     def __init__(
@@ -44,16 +71,20 @@ class Committer:
         state: State,
         write: Callable[[bytes], None] | None,
         between: Callable[[], None] = lambda: None,
+        repair: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._write = write
         self._between = between
+        self._repair = repair
+        self._clock = clock
         self._queue: deque[_Waiting] = deque()
         self._wake = threading.Condition()
         self._turn = threading.Lock()
         self._committing: int | None = None
         self._closed = False
-        self._failure: BaseException | None = None
+        self._failure: _Failure | None = None
         # By a key of their own, since the same callback may be added twice. Replaced as a whole
         # under the lock, so that the committing thread goes through one of them undisturbed.
         self._on_commit: dict[object, CommitCallback] = {}
@@ -65,13 +96,27 @@ class Committer:
 
     @property
     def healthy(self) -> bool:
-        """False once something could not be written: read-only until a restart."""
+        """False from a write that failed until one succeeds again."""
         return self._failure is None
+
+    def trouble(self) -> str:
+        """Why nothing can be written, in words; empty if it can. Begins a try that is due.
+
+        So that whoever asks sees the store go on, even where nobody wants to write anything.
+        """
+        with self._wake:
+            failure = self._failure
+            if failure is None:
+                return ""
+            if self._due(failure) and not self._queue and not self._closed:
+                self._queue.append(_Waiting(lambda _: None, Future()))
+                self._wake.notify()
+            return failure.words()
 
     def submit(self, work: Work) -> Future[int]:
         """Queue a transaction; the future has the version it left, or what went wrong.
 
-        StoreError at once where nothing can be written any more.
+        StoreError at once where nothing can be written, and no try to go on is due.
         """
         waiting = _Waiting(work, Future())
         with self._wake:
@@ -128,20 +173,24 @@ class Committer:
             self._thread.join()
         return first
 
-    def fail(self, error: BaseException) -> StoreError:
-        """Refuse writes from now on."""
-        if self._failure is None:
-            self._failure = error
-            logger.error("the store is read-only until a restart: {!r}", error)
-        refused = StoreError(f"the store is read-only until a restart: {self._failure!r}")
-        refused.__cause__ = self._failure
-        return refused
+    def _fail(self, error: BaseException, *, for_good: bool) -> _Failure:
+        """Refuse writes from now on, until a try to go on succeeds or, `for_good`, a restart."""
+        first = self._failure is None
+        failure = _Failure(error, None if for_good else self._clock() + RETRY_AFTER)
+        self._failure = failure
+        if first or for_good:
+            logger.error("{}", failure.words())
+        return failure
+
+    def _due(self, failure: _Failure) -> bool:
+        return failure.retry_at is not None and self._clock() >= failure.retry_at
 
     def _refuse(self) -> None:
         if self._closed:
             raise StoreError("the store is closed")
-        if self._failure is not None:
-            raise self.fail(self._failure)
+        failure = self._failure
+        if failure is not None and not self._due(failure):
+            raise failure.refusal()
 
     def _run(self) -> None:
         self._committing = threading.get_ident()
@@ -160,20 +209,34 @@ class Committer:
     def _commit(self, waiting: list[_Waiting]) -> None:
         # A cancelled future is left alone; from here on the others cannot be cancelled.
         waiting = [one for one in waiting if one.future.set_running_or_notify_cancel()]
-        try:
-            self._between()
-            outcomes = self._make_durable(waiting)
-        except BaseException as error:  # noqa: BLE001 (every writer must get an answer, and the thread must live to give it)
-            outcomes = [self.fail(error) for _ in waiting]
+        outcomes: list[int | BaseException]
+        failure = self._failure
+        if failure is not None and not self._due(failure):
+            outcomes = [failure.refusal() for _ in waiting]
+        else:
+            try:
+                self._go_on()
+                self._between()
+                outcomes = self._make_durable(waiting)
+            except BaseException as error:  # noqa: BLE001 (every writer must get an answer, and the thread must live to give it)
+                # What is no error of the disk is one of this program: then nothing is sure to hold.
+                failure = self._fail(error, for_good=not isinstance(error, OSError))
+                outcomes = [failure.refusal() for _ in waiting]
         for one, outcome in zip(waiting, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 one.future.set_exception(outcome)
             else:
                 one.future.set_result(outcome)
 
+    def _go_on(self) -> None:
+        """After a failure: repair what it may have spoiled. OSError as long as that fails too."""
+        if self._failure is None:
+            return
+        self._repair()
+        logger.warning("the store can be written again, after: {}", self._failure.error)
+        self._failure = None
+
     def _make_durable(self, waiting: list[_Waiting]) -> list[int | BaseException]:
-        if self._failure is not None:
-            raise self._failure
         batch = Batch(self._state)
         outcomes: list[int | BaseException] = []
         changes: list[Change] = []
@@ -205,7 +268,7 @@ class Committer:
             try:
                 callback(changes)
             except Exception as error:  # noqa: BLE001 (what is written is durable: its writer must be told so, but a cache that missed it must not be built on)
-                self.fail(error)
+                self._fail(error, for_good=True)
         for key, wake in self._on_wake.items():
             try:
                 wake(changes[-1].rv)

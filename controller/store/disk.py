@@ -41,6 +41,9 @@ class Disk(Protocol):
     def sync(self, handle: int) -> None:
         """Return once everything appended is durable."""
 
+    def rewrite(self, name: str, start: int, data: bytes) -> None:
+        """Write over what an existing file has from `start` on. Durable after `sync`."""
+
     def truncate(self, handle: int, size: int) -> None:
         """Cut the file."""
 
@@ -111,6 +114,15 @@ class LocalDisk:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(handle, rest) :]
+
+    def rewrite(self, name: str, start: int, data: bytes) -> None:
+        """Write over what an existing file has from `start` on."""
+        handle = os.open(name, os.O_WRONLY, dir_fd=self._fd)
+        try:
+            os.lseek(handle, start, os.SEEK_SET)
+            self.append(handle, data)
+        finally:
+            os.close(handle)
 
     def sync(self, handle: int) -> None:
         """Return once everything appended is durable."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
+
+from loguru import logger
 
 from .codec import end_line, record_line, segment_line, snapshot_line, transaction_line
 from .disk import TEMPORARY, Disk
@@ -39,13 +42,13 @@ class Journal:
     @classmethod
     def prepare(cls, disk: Disk, first_rv: int) -> Journal:
         """A new file for the transactions from `first_rv` on, not yet under its name."""
-        line = segment_line(first_rv)
-        handle = disk.create(f"{JOURNAL}{first_rv}{TEMPORARY}")
-        journal = cls(disk, handle, 0)
+        name = f"{JOURNAL}{first_rv}{TEMPORARY}"
+        journal = cls(disk, disk.create(name), 0)
         try:
-            journal.append(line)
+            journal.append(segment_line(first_rv))
         except OSError:
-            disk.close_file(handle)
+            journal.close()
+            _discard(disk, name)
             raise
         return journal
 
@@ -66,23 +69,60 @@ class Journal:
         self.append(transaction_line(rv, rv + 1, ()))
 
     def close(self) -> None:
-        """Give the file back."""
-        self._disk.close_file(self._handle)
+        """Give the file back. All that counts was synced before: what a close says changes nothing."""
+        with suppress(OSError):
+            self._disk.close_file(self._handle)
 
 
 def write_snapshot(disk: Disk, rv: int, tables: Mapping[str, Mapping[str, Entry]]) -> int:
-    """Write everything up to `rv`, then remove what it stands for. Returns its size in bytes."""
+    """Write everything up to `rv`; durable on return. Returns its size in bytes."""
     name = f"{SNAPSHOT}{rv}"
     handle = disk.create(name + TEMPORARY)
     try:
-        size = _write_all(disk, handle, rv, tables)
-        disk.sync(handle)
-    finally:
-        disk.close_file(handle)
-    disk.rename(name + TEMPORARY, name)
+        try:
+            size = _write_all(disk, handle, rv, tables)
+            disk.sync(handle)
+        finally:
+            disk.close_file(handle)
+        disk.rename(name + TEMPORARY, name)
+    except OSError:
+        _discard(disk, name + TEMPORARY)
+        raise
     disk.sync_folder()
-    remove_superseded(disk, rv)
     return size
+
+
+def begin_anew(
+    disk: Disk, rv: int, tables: Mapping[str, Mapping[str, Entry]]
+) -> tuple[Journal, int]:
+    """After a write that failed: the journal to go on with, and the size of a new snapshot.
+
+    Nothing is relied on but `tables`, everything up to `rv`. What a failed sync left of the old
+    file is unknown, even to a sync that succeeds later; so everything is written again, into new
+    files under names that are given again. Until both are durable the old ones stay; from then on
+    the old one's end, of which nobody was told that it succeeded, is never read again.
+    """
+    journal = Journal.prepare(disk, rv + 1)
+    try:
+        size = write_snapshot(disk, rv, tables)
+        # After the snapshot: a journal from `rv + 1` on must not be without it.
+        Journal.publish(disk, rv + 1)
+    except OSError:
+        journal.close()
+        _discard(disk, f"{JOURNAL}{rv + 1}{TEMPORARY}")
+        raise
+    try:
+        remove_superseded(disk, rv)
+    except OSError as error:
+        logger.warning("files that are no longer needed are still in {}: {}", disk.where, error)
+    return journal, size
+
+
+def _discard(disk: Disk, name: str) -> None:
+    """Remove an unfinished file, whose room may be just what is missing."""
+    # It is overwritten by the next try, and removed at the next start.
+    with suppress(OSError):
+        disk.unlink(name)
 
 
 def _write_all(disk: Disk, handle: int, rv: int, tables: Mapping[str, Mapping[str, Entry]]) -> int:
@@ -109,7 +149,7 @@ def _write_all(disk: Disk, handle: int, rv: int, tables: Mapping[str, Mapping[st
 
 
 def remove_superseded(disk: Disk, rv: int) -> None:
-    """Remove all that the durable snapshot of `rv` stands for, and unfinished files."""
+    """Remove all that the durable snapshot of `rv` stands for."""
     names = disk.names()
     segments = numbered(names, JOURNAL)
     # A file ends where the next one begins; the last one is in use.

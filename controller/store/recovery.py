@@ -30,6 +30,18 @@ from .records import Change
 from .state import State
 
 
+class _Replayed(NamedTuple):
+    """A journal file that was read.
+
+    size: in bytes, what was cut off left out. unproven: offset of the last write, of which no later
+    line says that it is durable. next_rv: version that would follow.
+    """
+
+    size: int
+    unproven: int
+    next_rv: int
+
+
 class Recovered(NamedTuple):
     """The journal to go on with, and the size of the snapshot in bytes."""
 
@@ -63,24 +75,41 @@ def _recover(disk: Disk, state: State) -> Recovered:
         remove_superseded(disk, snapshots[-1])
     segments = numbered(disk.names(), JOURNAL)
     if not segments and not snapshots:
-        journal = Journal.prepare(disk, 1)
-        Journal.publish(disk, 1)
-        return Recovered(journal, 0)
+        return Recovered(_begin(disk, 1), 0)
     size = 0
     for number, first in enumerate(segments):
         if first > state.rv + 1:
             break
         last = number + 1 == len(segments)
-        size += _replay(_Reader(disk, f"{JOURNAL}{first}"), state, first, last=last)
+        replayed = _replay(_Reader(disk, f"{JOURNAL}{first}"), state, first, last=last)
+        size += replayed.size
     else:
-        if segments:
-            journal = Journal(disk, disk.reopen(f"{JOURNAL}{segments[-1]}"), size)
+        if segments and replayed.next_rv > state.rv:
+            name = f"{JOURNAL}{segments[-1]}"
+            _write_again(disk, name, replayed.unproven)
+            journal = Journal(disk, disk.reopen(name), size)
             # What a killed process wrote may not be durable yet, and is about to be shown.
             journal.seal(state.rv)
             return Recovered(journal, snapshot_size)
+        if segments:
+            # The snapshot has what this file lost its end of: going on in it would leave a gap.
+            return Recovered(_begin(disk, state.rv + 1), snapshot_size)
     raise StoreError(
         f"the store in {disk.where} is incomplete: no journal holds version {state.rv + 1}"
     )
+
+
+def _begin(disk: Disk, first_rv: int) -> Journal:
+    journal = Journal.prepare(disk, first_rv)
+    Journal.publish(disk, first_rv)
+    return journal
+
+
+def _write_again(disk: Disk, name: str, start: int) -> None:
+    """Write the last write over itself: if its sync failed, no other sync would write it."""
+    with disk.read(name) as file:
+        file.seek(start)
+        disk.rewrite(name, start, file.read())
 
 
 class _Reader:
@@ -143,10 +172,11 @@ def _snapshot(reader: _Reader, rv: int) -> Iterator[tuple[int, str, str, bytes]]
         raise reader.damaged("it is not whole")
 
 
-def _replay(reader: _Reader, state: State, first: int, *, last: bool) -> int:
-    """Apply a journal file. Returns its size in bytes, what was cut off left out."""
+def _replay(reader: _Reader, state: State, first: int, *, last: bool) -> _Replayed:
+    """Apply a journal file."""
     header = False
     expected = first
+    durable, unproven = -1, 0
     try:
         for fields in reader.lines():
             if not header:
@@ -157,6 +187,8 @@ def _replay(reader: _Reader, state: State, first: int, *, last: bool) -> int:
             logged = parse_transaction(fields)
             if logged.first_rv != expected:
                 raise reader.damaged(f"version {expected} is missing before {logged.first_rv}")
+            if logged.batch_rv > durable:
+                durable, unproven = logged.batch_rv, reader.offset
             expected += len(logged.ops)
             if expected > state.rv + 1:
                 state.apply(_changes(reader, logged, state))
@@ -166,7 +198,7 @@ def _replay(reader: _Reader, state: State, first: int, *, last: bool) -> int:
         raise reader.damaged("its first line cannot be read")
     if reader.rest:
         _cut_torn_end(reader, expected, last=last)
-    return reader.offset
+    return _Replayed(reader.offset, unproven, expected)
 
 
 def _cut_torn_end(reader: _Reader, expected: int, *, last: bool) -> None:

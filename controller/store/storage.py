@@ -7,7 +7,8 @@ and `write` remain for what TinyDB does beside its tables. Thread-safe. Used by 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from tinydb.storages import Storage
 from .committer import Committer
 from .disk import Disk, LocalDisk
 from .docs import Docs
-from .journal import Journal, write_snapshot
+from .journal import Journal, begin_anew, remove_superseded, write_snapshot
 from .records import Entry, Indexes
 from .recovery import recover
 from .ring import BYTES_KEPT, EVENTS_KEPT, Ring
@@ -32,7 +33,7 @@ class JournalStorage(Storage):
     """The records of one folder, or of none: then they live in memory only, without threads.
 
     compact_bytes: the journal is replaced by a snapshot once it is larger than this and than the
-    last snapshot. StoreError if the folder is damaged, unusable, or another process has it.
+    last snapshot. clock: monotonic seconds. StoreError if the folder is damaged, unusable, or another process has it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class JournalStorage(Storage):
         ring_bytes: int = BYTES_KEPT,
         compact_bytes: int = COMPACT_BYTES,
         disk: Disk | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = State(indexes or {}, Ring(ring_events, ring_bytes))
         self._compact_bytes = compact_bytes
@@ -60,7 +62,7 @@ class JournalStorage(Storage):
                 raise
         # Bound late: the journal that is written to changes with each compaction.
         write = None if self._journal is None else self._write
-        self.committer = Committer(self.state, write, self._maybe_compact)
+        self.committer = Committer(self.state, write, self._maybe_compact, self._repair, clock)
 
     # TinyDB's contract
 
@@ -118,7 +120,7 @@ class JournalStorage(Storage):
 
     def _maybe_compact(self) -> None:
         """On the commit thread, between two batches. OSError makes the store read-only."""
-        if self._journal is None or self._disk is None or not self.committer.healthy:
+        if self._journal is None or self._disk is None:
             return
         due = self._journal.size > max(self._compact_bytes, self._snapshot_size)
         busy = self._compaction is not None and self._compaction.is_alive()
@@ -131,8 +133,12 @@ class JournalStorage(Storage):
         except OSError as error:
             self._put_off(error)
             return
-        # Once it may be under its name, going on with the old file would leave two that overlap.
-        Journal.publish(self._disk, rv + 1)
+        try:
+            Journal.publish(self._disk, rv + 1)
+        except OSError:
+            # It may be under its name: going on with the old file would leave two that overlap.
+            journal.close()
+            raise
         self._journal.close()
         self._journal = journal
         self._compaction = threading.Thread(
@@ -146,8 +152,20 @@ class JournalStorage(Storage):
     def _snapshot(self, disk: Disk, rv: int, tables: Mapping[str, Mapping[str, Entry]]) -> None:
         try:
             self._snapshot_size = write_snapshot(disk, rv, tables)
+            remove_superseded(disk, rv)
         except OSError as error:
             self._put_off(error)
+
+    def _repair(self) -> None:
+        """On the commit thread, after a write or a sync that failed; OSError as long as that lasts."""
+        assert self._journal is not None
+        assert self._disk is not None
+        self._join()
+        tables = self.state.copy()
+        journal, self._snapshot_size = begin_anew(self._disk, self.state.rv, tables)
+        self._journal.close()
+        self._journal = journal
+        self._compact_now = False
 
     def _put_off(self, error: OSError) -> None:
         """The journal still has everything: try again when it has grown by as much again."""

@@ -73,8 +73,12 @@ class Store:
 
     @property
     def healthy(self) -> bool:
-        """False once a write failed: reads go on, writes raise StoreError until a restart."""
+        """False once a write failed: reads go on, writes raise StoreError until one succeeds again."""
         return self._committer.healthy
+
+    def trouble(self) -> str:
+        """Why writes are refused, in words; empty if they are not. Begins a try to go on, if due."""
+        return self._committer.trouble()
 
     def get(self, table: str, id_: str) -> Record | None:
         """The record, or None."""

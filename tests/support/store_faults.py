@@ -1,7 +1,8 @@
 """A file system in memory whose power can be cut between any two calls, or whose calls can fail.
 
 What was synced survives a cut; of everything else each sector and each change of a name survives
-or not, at random. Satisfies the store's `Disk` port.
+or not, at random. A sync that fails leaves what it should have written clean: a later one that
+succeeds does not write it. Satisfies the store's `Disk` port.
 """
 
 from __future__ import annotations
@@ -9,9 +10,19 @@ from __future__ import annotations
 import io
 import random
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
+from cumulus.controller.store.transaction import Transaction
+
 SECTOR = 512
+FULL = OSError(28, "No space left on device")
+
+
+def put(id_: str, number: int, expect: int | None = None) -> Callable[[Transaction], None]:
+    """A transaction that writes a document of more than a sector."""
+    raw = b'{"number":%d,"pad":"%s"}' % (number, b"x" * 600)
+    return lambda transaction: transaction.put("jobs", id_, raw, expect)
 
 
 class PowerCut(OSError):  # noqa: N818 (it is an event, no error of the program)
@@ -24,6 +35,24 @@ class Inode:
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
         self.durable = bytes(data)
+        self._dirty: set[int] = set()
+
+    def changed(self, start: int, end: int) -> None:
+        """Bytes from start to end wait for a sync."""
+        self._dirty.update(range(start // SECTOR, -(-end // SECTOR)))
+
+    def sync(self) -> None:
+        """Write what waits, and only that."""
+        found = bytearray(self.durable[: len(self.data)].ljust(len(self.data), b"\0"))
+        for sector in self._dirty:
+            place = slice(sector * SECTOR, (sector + 1) * SECTOR)
+            found[place] = self.data[place]
+        self.durable = bytes(found)
+        self._dirty.clear()
+
+    def sync_failed(self) -> None:
+        """As kernels do it: what could not be written counts as written."""
+        self._dirty.clear()
 
     def after_cut(self, dice: random.Random) -> bytes:
         """The durable bytes, with unsynced sectors and length kept or lost at random."""
@@ -57,7 +86,7 @@ class FakeDisk:
         self._unsynced_names: list[tuple[str, str, Inode | None]] = []
         self._handles: dict[int, Inode] = {}
         self._lock = threading.Lock()
-        self._cut_at = cut_at
+        self.cut_at = cut_at
         self._syncs = syncs
         self.calls = 0
         self.failing: dict[str, OSError] = {}
@@ -65,7 +94,7 @@ class FakeDisk:
 
     def _call(self, name: str) -> None:
         self.calls += 1
-        if self._cut_at is not None and self.calls >= self._cut_at:
+        if self.cut_at is not None and self.calls >= self.cut_at:
             raise PowerCut
         if name in self.failing:
             raise self.failing[name]
@@ -94,25 +123,43 @@ class FakeDisk:
 
     def append(self, handle: int, data: bytes) -> None:
         with self._lock:
+            inode = self._handles[handle]
+            start = len(inode.data)
             try:
                 self._call("append")
             except OSError:
                 # As a full disk does it: some of it was written. What a cut leaves is random anyway.
-                self._handles[handle].data += data[: len(data) // 2]
+                inode.data += data[: len(data) // 2]
                 raise
-            self._handles[handle].data += data
+            else:
+                inode.data += data
+            finally:
+                inode.changed(start, len(inode.data))
+
+    def rewrite(self, name: str, start: int, data: bytes) -> None:
+        with self._lock:
+            self._call("rewrite")
+            inode = self._files[name]
+            inode.data[start : start + len(data)] = data
+            inode.changed(start, start + len(data))
 
     def sync(self, handle: int) -> None:
         with self._lock:
-            self._call("sync")
+            inode = self._handles[handle]
+            try:
+                self._call("sync")
+            except OSError:
+                inode.sync_failed()
+                raise
             if self._syncs:
-                inode = self._handles[handle]
-                inode.durable = bytes(inode.data)
+                inode.sync()
 
     def truncate(self, handle: int, size: int) -> None:
         with self._lock:
             self._call("truncate")
-            del self._handles[handle].data[size:]
+            inode = self._handles[handle]
+            del inode.data[size:]
+            inode.changed(size - size % SECTOR, size)
 
     def close_file(self, handle: int) -> None:
         with self._lock:
@@ -128,6 +175,8 @@ class FakeDisk:
     def unlink(self, name: str) -> None:
         with self._lock:
             self._call("unlink")
+            if name not in self._files:
+                raise FileNotFoundError(2, "No such file", name)
             del self._files[name]
             self._unsynced_names.append(("unlink", name, None))
 
