@@ -53,7 +53,8 @@ def controller_frame_to_proto(frame: f.ControllerFrame) -> pb.ControllerMessage:
     if isinstance(frame, f.Wanted):
         leases = [_wanted_to_proto(lease) for lease in frame.leases]
         images = [pb.ImageWanted(id=image.id, names=image.names) for image in frame.images]
-        return pb.ControllerMessage(wanted=pb.Wanted(leases=leases, images=images))
+        wanted = pb.Wanted(leases=leases, images=images, dropped_datasets=frame.dropped)
+        return pb.ControllerMessage(wanted=wanted)
     if isinstance(frame, f.LogAck):
         return pb.ControllerMessage(log_ack=pb.LogAck(unit=frame.unit, next=frame.next))
     return pb.ControllerMessage(heartbeat=pb.Heartbeat(time=frame.time, echo=frame.echo))
@@ -66,6 +67,7 @@ def controller_frame_from_proto(message: pb.ControllerMessage) -> f.ControllerFr
         return f.Wanted(
             tuple(_wanted_from_proto(lease) for lease in message.wanted.leases),
             tuple(f.ImageWanted(i.id, tuple(i.names)) for i in message.wanted.images),
+            tuple(message.wanted.dropped_datasets),
         )
     if kind == "log_ack":
         return f.LogAck(message.log_ack.unit, message.log_ack.next)

@@ -295,11 +295,13 @@ class ImageWanted:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Every lease wanted on the worker: one that is not listed is to be ended. images: those that
-    the worker should have before it is asked to run them.
+    the worker should have before it is asked to run them. dropped: digests of the datasets there
+    that exist no more, whose copies are to go.
     """
 
     leases: tuple[LeaseWanted, ...] = ()
     images: tuple[ImageWanted, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

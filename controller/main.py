@@ -177,9 +177,11 @@ class Controller:
             projects.named = self.security.tokens.projects
         embedded = config.agent.embedded
         self.health = Health(self.records, self.world, clock, embedded=embedded)
+        dropped = self.agents.all_wanted_changed
         self.datasets = DatasetPart(
-            data / "datasets", config.datasets, self.records, clock, projects
+            data / "datasets", config.datasets, self.records, clock, projects, dropped
         )
+        self.agents.gone = self.datasets.gone
         projects.dataset_bytes = self.datasets.records.bytes_of
         self.metrics.registry.register(self.datasets.gauges)
         admission = Admission(
@@ -260,7 +262,7 @@ class Controller:
         return self.agents.wanted_images(worker)
 
     def _images_changed(self) -> None:
-        self.agents.images_changed()
+        self.agents.all_wanted_changed()
         self.room.workers_changed()
 
     # What the executor signals

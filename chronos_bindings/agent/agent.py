@@ -231,6 +231,7 @@ class Agent:
             self.pumps.rewind(frame)
         if self.images is not None and (first or frame.images != old.images):
             self.images.set_wanted(frame.images)  # before the leases that wait for them
+        self.datasets.drop(frame.dropped)
         self.keeper.set_wanted(frame)
         self._follow()
 

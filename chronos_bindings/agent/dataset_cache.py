@@ -1,8 +1,8 @@
 """Datasets on this worker: fetched once, laid out, kept while there is room. I/O, in threads.
 
 Called by `staging`. What a unit is given stays until the unit's lease is over, also across a
-restart of the agent; of the rest the least recently used go first. One that is asked for by several
-units at once comes once.
+restart of the agent; of the rest those go that exist no more, and where room is needed the least
+recently used. One that is asked for by several units at once comes once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -24,7 +24,7 @@ from ...crd_like_specs.errors import DriverError, Permanent, Temporary, Validati
 from ...crd_like_specs.job_datasets import DatasetMount
 from ...crd_like_specs.units import show_bytes
 from .blob_cache import matches
-from .dataset_folder import DatasetFolder, incoming_keys, key_of
+from .dataset_folder import DatasetFolder, digest_of, incoming_keys, key_of
 from .dataset_lru import evicted
 
 UNSAFE: Final = "DatasetUnsafe"
@@ -76,6 +76,7 @@ class DatasetCache:
         self._changed = changed
         self._spare = spare
         self._wanted: dict[str, set[str]] = {}  # unit → keys
+        self._dropped: frozenset[str] = frozenset()
         self._busy: Counter[str] = Counter()  # digests that are asked for now
         self._listeners: dict[str, list[Told]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -112,11 +113,19 @@ class DatasetCache:
 
     def release(self, unit: str) -> None:
         """The unit's lease is over: what it had may go."""
-        if self._wanted.pop(unit, None):
+        if self._wanted.pop(unit, None) or self._dropped:  # the first: not of a former agent
+            self._due.set()
+
+    def drop(self, digests: Collection[str]) -> None:
+        """These, and no others, exist no more: they go as soon as they are in nobody's use."""
+        self._dropped = frozenset(digests)
+        if self._dropped:
             self._due.set()
 
     async def run(self) -> None:
-        """Remove what is above the limit as soon as it is in nobody's use. Endless."""
+        """Remove what exists no more, and what is above the limit, as soon as it is in nobody's use.
+        Endless.
+        """
         while True:
             await self._due.wait()
             self._due.clear()
@@ -195,7 +204,8 @@ class DatasetCache:
     def _evict(self, need: int, in_use: Callable[[], set[str]]) -> tuple[str, ...]:
         self._folder.sweep()
         cached = self._folder.cached()
-        going = evicted(cached, in_use(), need=need, limit=self.limit)
+        dropped = {one.key for one in cached if digest_of(one.key) in self._dropped}
+        going = evicted(cached, in_use(), need=need, limit=self.limit, dropped=dropped)
         if going:
             logger.info("{} entries leave the cache of datasets", len(going))
             self._folder.remove(going)

@@ -256,6 +256,11 @@ def incoming_keys(digest: str) -> tuple[str, str]:
     return _incoming_key(name), _incoming_key(f"{name}{_PART}")
 
 
+def digest_of(key: str) -> str:
+    """Of the dataset with this key, as `cached` names it."""
+    return f"sha256:{key.removeprefix(f'{_INCOMING}/').partition('-')[0].removesuffix(_PART)}"
+
+
 def _incoming_key(name: str) -> str:
     return f"{_INCOMING}/{name}"
 

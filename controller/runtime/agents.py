@@ -73,6 +73,8 @@ class Agents:
         self._images = images
         self._job_image = job_image
         self._left = left
+        self.gone: Callable[[str], bool] = lambda _digest: False
+        """Whether the dataset with this digest exists no more."""
         self._sessions: dict[str, Session] = {}
 
     # AgentsPort
@@ -104,8 +106,8 @@ class Agents:
         if session is not None:
             session.wake()
 
-    def images_changed(self) -> None:
-        """What the controller's engine holds is something else now: send every wanted set."""
+    def all_wanted_changed(self) -> None:
+        """The controller's engine holds other images, or a dataset is gone: send every wanted set."""
         for session in list(self._sessions.values()):
             session.wake()
 
@@ -130,7 +132,7 @@ class Agents:
         leases = self._records.leases_on(worker)
         composed = (self._compose(x) for x in leases if x.metadata.deletion_timestamp is None)
         wanted = tuple(item for item in composed if item is not None)
-        return Wanted(wanted, self.wanted_images(worker))
+        return Wanted(wanted, self.wanted_images(worker), self._dropped(worker))
 
     def wanted_images(self, worker: str) -> tuple[ImageWanted, ...]:
         """The job image, and those of the leases there, as far as the controller holds them."""
@@ -167,6 +169,8 @@ class Agents:
         changed = await self._put_worker(report)
         if changed or came or cleaned:
             self._room()
+        if changed and self._dropped(name):
+            self.wanted_changed(name)
 
     async def logs(self, batch: LogBatch, worker: str = "") -> LogAck:
         """Keep records of a unit; the job is looked at once its output is complete.
@@ -292,6 +296,13 @@ class Agents:
             if lease.metadata.deletion_timestamp is None
         }
         return all(lease.name in wanted or lease.status.state.freed for lease in report.leases)
+
+    def _dropped(self, worker: str) -> tuple[str, ...]:
+        """Digests of the datasets on it that exist no more. Its own word is all that says which are
+        there, so that one which was away is told once it comes back.
+        """
+        known = self._records.workers.get(worker)
+        return tuple(d for d in known.status.datasets if self.gone(d)) if known else ()
 
     def _job_of(self, lease: Lease) -> Job | None:
         """The lease's job; None where it is gone (another may bear its name)."""

@@ -33,15 +33,21 @@ SPARE: Final = 1 << 30
 
 
 class DatasetStore:
-    """folder: made if missing; free: bytes that are free on the disk of a folder."""
+    """folder: made if missing; free: bytes that are free on the disk of a folder; dropped: told
+    after a sweep that dropped something.
+    """
 
     def __init__(
-        self, folder: Path, free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+        self,
+        folder: Path,
+        free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self.uploads = folder / "uploads"
         self._whole = folder / "whole"
         self._going = folder / "going"
         self._free = free
+        self._dropped = dropped
         self._busy: dict[str, int] = {}
         self._deleting: asyncio.Future[None] | None = None
         for made in (folder, self.uploads, self._whole, self._going):
@@ -113,6 +119,8 @@ class DatasetStore:
         if self._deleting is None or self._deleting.done():
             loop = asyncio.get_running_loop()
             self._deleting = loop.run_in_executor(None, self._empty)
+        if gone:
+            self._dropped()
         return len(gone)
 
     async def settle(self) -> None:

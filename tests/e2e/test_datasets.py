@@ -135,6 +135,9 @@ def test_jobs_read_what_was_uploaded_and_the_worker_fetches_it_once(system: Syst
     refused = system.apply(manifest("three", {"name": "nothing"}, path="/"))
     assert refused.returncode == 2
     assert "there is no dataset 'nothing'" in refused.stderr
+    assert system.ctl("datasets", "rm", "photos").returncode == 0
+    hexes = digest.removeprefix("sha256:")
+    wait_for(lambda: not [path for path in cache(system).rglob("*") if hexes in str(path)])
     system.clean()
 
 

@@ -141,6 +141,7 @@ controller_frames = (
     | st.lists(
         st.builds(frames.ImageWanted, texts, st.lists(texts, max_size=2).map(tuple)), max_size=2
     ).map(lambda images: frames.Wanted(images=tuple(images)))
+    | st.lists(texts, max_size=2).map(lambda dropped: frames.Wanted(dropped=tuple(dropped)))
     | st.builds(frames.LogAck, names, counts)
     | st.builds(frames.Heartbeat, times, times)
 )

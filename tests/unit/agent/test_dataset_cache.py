@@ -255,6 +255,53 @@ async def test_what_was_in_use_goes_as_soon_as_it_is_not(
     tidying.cancel()
 
 
+async def test_what_exists_no_more_goes_once_nobody_uses_it_whatever_the_limit(
+    make: Callable[..., DatasetCache], given: Given
+) -> None:
+    changed = asyncio.Event()
+    cache = make(changed=changed.set)
+    a, b = dataset(given, "a", tar(a=b"1")), dataset(given, "b", tar(b=b"2"))
+    path, other = await cache.get(unit(), a), await cache.get(unit(9), b)
+    cache.release(unit(9))
+    changed.clear()
+    tidying = asyncio.ensure_future(cache.run())
+    cache.drop([a.digest, b.digest])
+    await asyncio.wait_for(changed.wait(), 10)
+    assert cache.digests == (a.digest,)
+    assert path.exists()
+    assert not other.exists()
+    changed.clear()
+    cache.release(unit())
+    await asyncio.wait_for(changed.wait(), 10)
+    assert cache.digests == ()
+    assert not path.exists()
+    cache.drop([])  # it was uploaded again
+    assert (await cache.get(unit(), a)).is_dir()
+    cache.release(unit())
+    await cache.get(unit(9), b)
+    assert cache.digests == tuple(sorted((a.digest, b.digest)))
+    tidying.cancel()
+
+
+async def test_what_exists_no_more_goes_after_a_restart_too(
+    make: Callable[..., DatasetCache], given: Given, tmp_path: Path
+) -> None:
+    photos = dataset(given, "photos", tar(a=b"1"))
+    path = await make().get(unit(), photos)
+    part = tmp_path / "datasets" / "incoming" / f"{photos.digest.removeprefix('sha256:')}.part"
+    part.write_bytes(b"1")
+    staged, changed = {key_of(photos)}, asyncio.Event()
+    again = make(in_use=lambda: set(staged), changed=changed.set)
+    tidying = asyncio.ensure_future(again.run())
+    again.drop([photos.digest])
+    staged.clear()
+    again.release(unit())  # of whose datasets this agent was never asked
+    await asyncio.wait_for(changed.wait(), 10)
+    assert not path.exists()
+    assert not part.exists()
+    tidying.cancel()
+
+
 async def test_a_restart_keeps_what_is_whole_and_in_use_and_nothing_else(
     make: Callable[..., DatasetCache], given: Given, tmp_path: Path
 ) -> None:

@@ -46,3 +46,15 @@ def test_it_keeps_the_limit_as_far_as_it_may(
 def test_the_least_recently_used_go_first(need: int, in_use: set[str], going: list[str]) -> None:
     cached = [Cached("new", 30, 3.0), Cached("old", 30, 1.0), Cached("mid", 30, 2.0)]
     assert evicted(cached, in_use, need=need, limit=100) == going
+
+
+@given(entries, st.sets(st.sampled_from(KEYS)), st.sets(st.sampled_from(KEYS)), st.integers(0, 200))
+def test_what_exists_no_more_goes_and_makes_room_for_the_rest(
+    cached: list[Cached], in_use: set[str], dropped: set[str], limit: int
+) -> None:
+    going = evicted(cached, in_use, need=0, limit=limit, dropped=dropped)
+    here = {one.key for one in cached}
+    assert not in_use & set(going)
+    assert (dropped & here) - in_use <= set(going)
+    left = [one for one in cached if one.key not in dropped - in_use]
+    assert set(going) - dropped == set(evicted(left, in_use, need=0, limit=limit)) - dropped

@@ -52,7 +52,8 @@ WANTED = Wanted(
             image="img",
             next_log=3,
         ),
-    )
+    ),
+    dropped=(digest_of(b"old"),),
 )
 
 

@@ -69,6 +69,26 @@ async def test_released_leases_and_those_without_a_job_are_not_wanted(kit: Kit) 
     assert kit.agents.wanted("n1") == Wanted()
 
 
+async def test_datasets_that_exist_no_more_are_to_go(kit: Kit) -> None:
+    other, gone = "sha256:" + "b" * 64, {DIGEST}
+    kit.agents.gone = gone.__contains__
+    session = await kit.agents.session("n1", "peer")
+    frames = session.outgoing()
+    assert await anext(frames) == Wanted()
+    await kit.report(
+        "n1", status={"datasets": (DIGEST, other)}
+    )  # what is there by then is told at once
+    assert await anext(frames) == Wanted(dropped=(DIGEST,))
+    assert kit.agents.wanted("n2") == Wanted()
+    gone.add(other)
+    kit.agents.all_wanted_changed()
+    assert await anext(frames) == Wanted(dropped=(DIGEST, other))
+    await frames.aclose()
+    assert kit.agents.wanted("n1").dropped == (DIGEST, other)  # and again at the next session
+    await kit.report("n1")
+    assert kit.agents.wanted("n1") == Wanted()
+
+
 async def test_code_is_read_by_workers_that_need_it(kit: Kit) -> None:
     await kit.put(job(Phase.LEASING))
     await kit.put_lease(lease())

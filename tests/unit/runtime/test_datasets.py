@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from archive_makers import Member, packed
 from cumulus.api.datasets import DatasetsPort, DatasetWanted
+from cumulus.controller.dataset_settings import DatasetsConfig
+from cumulus.controller.runtime.clock import VirtualClock
+from cumulus.controller.runtime.dataset_part import DatasetPart
+from cumulus.controller.runtime.records import open_records
 from cumulus.crd_like_specs.archives.entries import Format
 from cumulus.crd_like_specs.errors import (
     ConflictError,
@@ -224,6 +228,27 @@ async def test_what_a_job_needs_stays(kit: DatasetKit) -> None:
     assert kit.store.size(digest(DATA)) is None
     await kit.ann.delete("numbers")
     assert kit.store.total == 0
+
+
+async def test_workers_hear_of_it_when_bytes_are_gone_for_good(tmp_path: Path) -> None:
+    records, told = open_records(None), list[bool]()
+    part = DatasetPart(
+        tmp_path,
+        DatasetsConfig(),
+        records,
+        VirtualClock(1e6),
+        dropped=lambda: told.append(part.gone(digest(DATA))),
+    )
+    assert part.gone(digest(DATA)), "nothing is known of it"
+    await put(part.port, DATA, "numbers")
+    await put(part.port, DATA, "again")
+    await part.port.delete("again")
+    assert not part.gone(digest(DATA)), "it has another name"
+    assert told == []
+    await part.port.delete("numbers")
+    assert told == [True]
+    anew = DatasetPart(tmp_path, DatasetsConfig(), records, VirtualClock(1e6))
+    assert anew.gone(digest(DATA)), "after a restart too"
 
 
 async def test_a_job_that_ended_needs_nothing_although_it_is_not_taken_down(

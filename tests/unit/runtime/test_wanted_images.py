@@ -75,7 +75,7 @@ class ImageKit(Kit):
         return self.agents.wanted_images(worker_name)
 
     def _changed(self) -> None:
-        self.agents.images_changed()
+        self.agents.all_wanted_changed()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from . import resources_pb2 as cumulus_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63umulus/v1/agent.proto\x12\ncumulus.v1\x1a\x1a\x63umulus/v1/resources.proto\"\xe4\x01\n\x0c\x41gentMessage\x12&\n\x05state\x18\x01 \x01(\x0b\x32\x15.cumulus.v1.NodeStateH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.cumulus.v1.HeartbeatH\x00\x12$\n\x04logs\x18\x03 \x01(\x0b\x32\x14.cumulus.v1.LogBatchH\x00\x12\'\n\x08look_now\x18\x04 \x01(\x0b\x32\x13.cumulus.v1.LookNowH\x00\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x15.cumulus.v1.NodeUsageH\x00\x42\t\n\x07message\"\xce\x01\n\tNodeState\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0b\x32\x18.cumulus.v1.WorkerStatus\x12\x31\n\x06labels\x18\x03 \x03(\x0b\x32!.cumulus.v1.NodeState.LabelsEntry\x12%\n\x06leases\x18\x04 \x03(\x0b\x32\x15.cumulus.v1.LeaseSeen\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\tLeaseSeen\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06status\x18\x02 \x01(\x0b\x32\x17.cumulus.v1.LeaseStatus\"\'\n\tHeartbeat\x12\x0c\n\x04time\x18\x01 \x01(\x01\x12\x0c\n\x04\x65\x63ho\x18\x02 \x01(\x01\"|\n\tNodeUsage\x12\x0c\n\x04time\x18\x01 \x01(\x01\x12\x11\n\tdisk_free\x18\x02 \x01(\x03\x12$\n\x05units\x18\x03 \x03(\x0b\x32\x15.cumulus.v1.UnitUsage\x12(\n\x07\x64\x65vices\x18\x04 \x03(\x0b\x32\x17.cumulus.v1.DeviceUsage\"g\n\tUnitUsage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06memory\x18\x03 \x01(\x03\x12\x13\n\x0bmemory_peak\x18\x04 \x01(\x03\x12\x12\n\ngpu_memory\x18\x05 \x01(\x03\"L\n\x0b\x44\x65viceUsage\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x13\n\x0bmemory_used\x18\x02 \x01(\x03\x12\x19\n\x11utilization_milli\x18\x03 \x01(\x05\"\x17\n\x07LookNow\x12\x0c\n\x04unit\x18\x01 \x01(\t\"_\n\x08LogBatch\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\'\n\x07records\x18\x02 \x03(\x0b\x32\x16.cumulus.v1.UnitRecord\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"\xbb\x01\n\nUnitRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12-\n\x06stream\x18\x02 \x01(\x0e\x32\x1d.cumulus.v1.UnitRecord.Stream\x12\x0c\n\x04time\x18\x03 \x01(\x01\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"P\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\n\n\x06STDOUT\x10\x01\x12\n\n\x06STDERR\x10\x02\x12\n\n\x06SYSTEM\x10\x03\x12\n\n\x06RESULT\x10\x04\"\x97\x01\n\x11\x43ontrollerMessage\x12$\n\x06wanted\x18\x01 \x01(\x0b\x32\x12.cumulus.v1.WantedH\x00\x12%\n\x07log_ack\x18\x02 \x01(\x0b\x32\x12.cumulus.v1.LogAckH\x00\x12*\n\theartbeat\x18\x03 \x01(\x0b\x32\x15.cumulus.v1.HeartbeatH\x00\x42\t\n\x07message\"Z\n\x06Wanted\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.cumulus.v1.LeaseWanted\x12\'\n\x06images\x18\x02 \x03(\x0b\x32\x17.cumulus.v1.ImageWanted\"\xe2\x01\n\x0bLeaseWanted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04spec\x18\x02 \x01(\x0b\x32\x15.cumulus.v1.LeaseSpec\x12\x13\n\x0b\x63ode_digest\x18\x03 \x01(\t\x12\x14\n\x0crequirements\x18\x04 \x03(\t\x12\x11\n\targs_json\x18\x05 \x01(\t\x12\r\n\x05image\x18\x06 \x01(\t\x12\x10\n\x08next_log\x18\x07 \x01(\x03\x12\x15\n\rregistry_auth\x18\x08 \x01(\t\x12*\n\x08\x64\x61tasets\x18\t \x03(\x0b\x32\x18.cumulus.v1.DatasetMount\"(\n\x0bImageWanted\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"$\n\x06LogAck\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x0c\n\x04next\x18\x02 \x01(\x03\"N\n\x0eGetBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\"(\n\tBlobChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05total\x18\x02 \x01(\x03\"y\n\x13\x46indArtifactRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12&\n\x04kind\x18\x05 \x01(\x0e\x32\x18.cumulus.v1.ArtifactKind\"\xb0\x01\n\x12PutArtifactRequest\x12\x35\n\x05start\x18\x01 \x01(\x0b\x32$.cumulus.v1.PutArtifactRequest.StartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x1aJ\n\x05Start\x12\x31\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1f.cumulus.v1.FindArtifactRequest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x42\x07\n\x05\x66rame\"2\n\x10\x41rtifactReceived\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"-\n\x0fGetImageRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\"4\n\x0cImageArchive\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.cumulus.v1.ImagePart\"7\n\tImagePart\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"\x1b\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c*+\n\x0c\x41rtifactKind\x12\x0e\n\nCHECKPOINT\x10\x00\x12\x0b\n\x07OUTPUTS\x10\x01\x32\xfa\x04\n\x05\x41gent\x12\x46\n\x07\x43onnect\x12\x18.cumulus.v1.AgentMessage\x1a\x1d.cumulus.v1.ControllerMessage(\x01\x30\x01\x12>\n\x07GetBlob\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12\x41\n\x08GetImage\x12\x1b.cumulus.v1.GetImageRequest\x1a\x18.cumulus.v1.ImageArchive\x12\x43\n\x0cGetImagePart\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12\x42\n\x0bGetArtifact\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12M\n\x0c\x46indArtifact\x12\x1f.cumulus.v1.FindArtifactRequest\x1a\x1c.cumulus.v1.ArtifactReceived\x12M\n\x0bPutArtifact\x12\x1e.cumulus.v1.PutArtifactRequest\x1a\x1c.cumulus.v1.ArtifactReceived(\x01\x12\x41\n\nGetDataset\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12<\n\x05Renew\x12\x18.cumulus.v1.RenewRequest\x1a\x19.cumulus.v1.RenewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63umulus/v1/agent.proto\x12\ncumulus.v1\x1a\x1a\x63umulus/v1/resources.proto\"\xe4\x01\n\x0c\x41gentMessage\x12&\n\x05state\x18\x01 \x01(\x0b\x32\x15.cumulus.v1.NodeStateH\x00\x12*\n\theartbeat\x18\x02 \x01(\x0b\x32\x15.cumulus.v1.HeartbeatH\x00\x12$\n\x04logs\x18\x03 \x01(\x0b\x32\x14.cumulus.v1.LogBatchH\x00\x12\'\n\x08look_now\x18\x04 \x01(\x0b\x32\x13.cumulus.v1.LookNowH\x00\x12&\n\x05usage\x18\x05 \x01(\x0b\x32\x15.cumulus.v1.NodeUsageH\x00\x42\t\n\x07message\"\xce\x01\n\tNodeState\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12(\n\x06status\x18\x02 \x01(\x0b\x32\x18.cumulus.v1.WorkerStatus\x12\x31\n\x06labels\x18\x03 \x03(\x0b\x32!.cumulus.v1.NodeState.LabelsEntry\x12%\n\x06leases\x18\x04 \x03(\x0b\x32\x15.cumulus.v1.LeaseSeen\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"B\n\tLeaseSeen\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06status\x18\x02 \x01(\x0b\x32\x17.cumulus.v1.LeaseStatus\"\'\n\tHeartbeat\x12\x0c\n\x04time\x18\x01 \x01(\x01\x12\x0c\n\x04\x65\x63ho\x18\x02 \x01(\x01\"|\n\tNodeUsage\x12\x0c\n\x04time\x18\x01 \x01(\x01\x12\x11\n\tdisk_free\x18\x02 \x01(\x03\x12$\n\x05units\x18\x03 \x03(\x0b\x32\x15.cumulus.v1.UnitUsage\x12(\n\x07\x64\x65vices\x18\x04 \x03(\x0b\x32\x17.cumulus.v1.DeviceUsage\"g\n\tUnitUsage\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0b\x63pu_seconds\x18\x02 \x01(\x01\x12\x0e\n\x06memory\x18\x03 \x01(\x03\x12\x13\n\x0bmemory_peak\x18\x04 \x01(\x03\x12\x12\n\ngpu_memory\x18\x05 \x01(\x03\"L\n\x0b\x44\x65viceUsage\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x13\n\x0bmemory_used\x18\x02 \x01(\x03\x12\x19\n\x11utilization_milli\x18\x03 \x01(\x05\"\x17\n\x07LookNow\x12\x0c\n\x04unit\x18\x01 \x01(\t\"_\n\x08LogBatch\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\'\n\x07records\x18\x02 \x03(\x0b\x32\x16.cumulus.v1.UnitRecord\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"\xbb\x01\n\nUnitRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12-\n\x06stream\x18\x02 \x01(\x0e\x32\x1d.cumulus.v1.UnitRecord.Stream\x12\x0c\n\x04time\x18\x03 \x01(\x01\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"P\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\n\n\x06STDOUT\x10\x01\x12\n\n\x06STDERR\x10\x02\x12\n\n\x06SYSTEM\x10\x03\x12\n\n\x06RESULT\x10\x04\"\x97\x01\n\x11\x43ontrollerMessage\x12$\n\x06wanted\x18\x01 \x01(\x0b\x32\x12.cumulus.v1.WantedH\x00\x12%\n\x07log_ack\x18\x02 \x01(\x0b\x32\x12.cumulus.v1.LogAckH\x00\x12*\n\theartbeat\x18\x03 \x01(\x0b\x32\x15.cumulus.v1.HeartbeatH\x00\x42\t\n\x07message\"t\n\x06Wanted\x12\'\n\x06leases\x18\x01 \x03(\x0b\x32\x17.cumulus.v1.LeaseWanted\x12\'\n\x06images\x18\x02 \x03(\x0b\x32\x17.cumulus.v1.ImageWanted\x12\x18\n\x10\x64ropped_datasets\x18\x03 \x03(\t\"\xe2\x01\n\x0bLeaseWanted\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04spec\x18\x02 \x01(\x0b\x32\x15.cumulus.v1.LeaseSpec\x12\x13\n\x0b\x63ode_digest\x18\x03 \x01(\t\x12\x14\n\x0crequirements\x18\x04 \x03(\t\x12\x11\n\targs_json\x18\x05 \x01(\t\x12\r\n\x05image\x18\x06 \x01(\t\x12\x10\n\x08next_log\x18\x07 \x01(\x03\x12\x15\n\rregistry_auth\x18\x08 \x01(\t\x12*\n\x08\x64\x61tasets\x18\t \x03(\x0b\x32\x18.cumulus.v1.DatasetMount\"(\n\x0bImageWanted\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"$\n\x06LogAck\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x0c\n\x04next\x18\x02 \x01(\x03\"N\n\x0eGetBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\"(\n\tBlobChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05total\x18\x02 \x01(\x03\"y\n\x13\x46indArtifactRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12&\n\x04kind\x18\x05 \x01(\x0e\x32\x18.cumulus.v1.ArtifactKind\"\xb0\x01\n\x12PutArtifactRequest\x12\x35\n\x05start\x18\x01 \x01(\x0b\x32$.cumulus.v1.PutArtifactRequest.StartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x1aJ\n\x05Start\x12\x31\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x1f.cumulus.v1.FindArtifactRequest\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x42\x07\n\x05\x66rame\"2\n\x10\x41rtifactReceived\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"-\n\x0fGetImageRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06worker\x18\x02 \x01(\t\"4\n\x0cImageArchive\x12$\n\x05parts\x18\x01 \x03(\x0b\x32\x15.cumulus.v1.ImagePart\"7\n\tImagePart\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\"\x1b\n\x0cRenewRequest\x12\x0b\n\x03\x63sr\x18\x01 \x01(\x0c\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c*+\n\x0c\x41rtifactKind\x12\x0e\n\nCHECKPOINT\x10\x00\x12\x0b\n\x07OUTPUTS\x10\x01\x32\xfa\x04\n\x05\x41gent\x12\x46\n\x07\x43onnect\x12\x18.cumulus.v1.AgentMessage\x1a\x1d.cumulus.v1.ControllerMessage(\x01\x30\x01\x12>\n\x07GetBlob\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12\x41\n\x08GetImage\x12\x1b.cumulus.v1.GetImageRequest\x1a\x18.cumulus.v1.ImageArchive\x12\x43\n\x0cGetImagePart\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12\x42\n\x0bGetArtifact\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12M\n\x0c\x46indArtifact\x12\x1f.cumulus.v1.FindArtifactRequest\x1a\x1c.cumulus.v1.ArtifactReceived\x12M\n\x0bPutArtifact\x12\x1e.cumulus.v1.PutArtifactRequest\x1a\x1c.cumulus.v1.ArtifactReceived(\x01\x12\x41\n\nGetDataset\x12\x1a.cumulus.v1.GetBlobRequest\x1a\x15.cumulus.v1.BlobChunk0\x01\x12<\n\x05Renew\x12\x18.cumulus.v1.RenewRequest\x1a\x19.cumulus.v1.RenewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NODESTATE_LABELSENTRY']._loaded_options = None
   _globals['_NODESTATE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_ARTIFACTKIND']._serialized_start=2492
-  _globals['_ARTIFACTKIND']._serialized_end=2535
+  _globals['_ARTIFACTKIND']._serialized_start=2518
+  _globals['_ARTIFACTKIND']._serialized_end=2561
   _globals['_AGENTMESSAGE']._serialized_start=67
   _globals['_AGENTMESSAGE']._serialized_end=295
   _globals['_NODESTATE']._serialized_start=298
@@ -63,35 +63,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTROLLERMESSAGE']._serialized_start=1237
   _globals['_CONTROLLERMESSAGE']._serialized_end=1388
   _globals['_WANTED']._serialized_start=1390
-  _globals['_WANTED']._serialized_end=1480
-  _globals['_LEASEWANTED']._serialized_start=1483
-  _globals['_LEASEWANTED']._serialized_end=1709
-  _globals['_IMAGEWANTED']._serialized_start=1711
-  _globals['_IMAGEWANTED']._serialized_end=1751
-  _globals['_LOGACK']._serialized_start=1753
-  _globals['_LOGACK']._serialized_end=1789
-  _globals['_GETBLOBREQUEST']._serialized_start=1791
-  _globals['_GETBLOBREQUEST']._serialized_end=1869
-  _globals['_BLOBCHUNK']._serialized_start=1871
-  _globals['_BLOBCHUNK']._serialized_end=1911
-  _globals['_FINDARTIFACTREQUEST']._serialized_start=1913
-  _globals['_FINDARTIFACTREQUEST']._serialized_end=2034
-  _globals['_PUTARTIFACTREQUEST']._serialized_start=2037
-  _globals['_PUTARTIFACTREQUEST']._serialized_end=2213
-  _globals['_PUTARTIFACTREQUEST_START']._serialized_start=2130
-  _globals['_PUTARTIFACTREQUEST_START']._serialized_end=2204
-  _globals['_ARTIFACTRECEIVED']._serialized_start=2215
-  _globals['_ARTIFACTRECEIVED']._serialized_end=2265
-  _globals['_GETIMAGEREQUEST']._serialized_start=2267
-  _globals['_GETIMAGEREQUEST']._serialized_end=2312
-  _globals['_IMAGEARCHIVE']._serialized_start=2314
-  _globals['_IMAGEARCHIVE']._serialized_end=2366
-  _globals['_IMAGEPART']._serialized_start=2368
-  _globals['_IMAGEPART']._serialized_end=2423
-  _globals['_RENEWREQUEST']._serialized_start=2425
-  _globals['_RENEWREQUEST']._serialized_end=2452
-  _globals['_RENEWRESPONSE']._serialized_start=2454
-  _globals['_RENEWRESPONSE']._serialized_end=2490
-  _globals['_AGENT']._serialized_start=2538
-  _globals['_AGENT']._serialized_end=3172
+  _globals['_WANTED']._serialized_end=1506
+  _globals['_LEASEWANTED']._serialized_start=1509
+  _globals['_LEASEWANTED']._serialized_end=1735
+  _globals['_IMAGEWANTED']._serialized_start=1737
+  _globals['_IMAGEWANTED']._serialized_end=1777
+  _globals['_LOGACK']._serialized_start=1779
+  _globals['_LOGACK']._serialized_end=1815
+  _globals['_GETBLOBREQUEST']._serialized_start=1817
+  _globals['_GETBLOBREQUEST']._serialized_end=1895
+  _globals['_BLOBCHUNK']._serialized_start=1897
+  _globals['_BLOBCHUNK']._serialized_end=1937
+  _globals['_FINDARTIFACTREQUEST']._serialized_start=1939
+  _globals['_FINDARTIFACTREQUEST']._serialized_end=2060
+  _globals['_PUTARTIFACTREQUEST']._serialized_start=2063
+  _globals['_PUTARTIFACTREQUEST']._serialized_end=2239
+  _globals['_PUTARTIFACTREQUEST_START']._serialized_start=2156
+  _globals['_PUTARTIFACTREQUEST_START']._serialized_end=2230
+  _globals['_ARTIFACTRECEIVED']._serialized_start=2241
+  _globals['_ARTIFACTRECEIVED']._serialized_end=2291
+  _globals['_GETIMAGEREQUEST']._serialized_start=2293
+  _globals['_GETIMAGEREQUEST']._serialized_end=2338
+  _globals['_IMAGEARCHIVE']._serialized_start=2340
+  _globals['_IMAGEARCHIVE']._serialized_end=2392
+  _globals['_IMAGEPART']._serialized_start=2394
+  _globals['_IMAGEPART']._serialized_end=2449
+  _globals['_RENEWREQUEST']._serialized_start=2451
+  _globals['_RENEWREQUEST']._serialized_end=2478
+  _globals['_RENEWRESPONSE']._serialized_start=2480
+  _globals['_RENEWRESPONSE']._serialized_end=2516
+  _globals['_AGENT']._serialized_start=2564
+  _globals['_AGENT']._serialized_end=3198
 # @@protoc_insertion_point(module_scope)

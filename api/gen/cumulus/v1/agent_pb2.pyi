@@ -151,12 +151,14 @@ class ControllerMessage(_message.Message):
     def __init__(self, wanted: _Optional[_Union[Wanted, _Mapping[str, object]]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping[str, object]]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping[str, object]]] = ...) -> None: ...
 
 class Wanted(_message.Message):
-    __slots__ = ("leases", "images")
+    __slots__ = ("leases", "images", "dropped_datasets")
     LEASES_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_DATASETS_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[LeaseWanted]
     images: _containers.RepeatedCompositeFieldContainer[ImageWanted]
-    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ..., images: _Optional[_Iterable[_Union[ImageWanted, _Mapping[str, object]]]] = ...) -> None: ...
+    dropped_datasets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, leases: _Optional[_Iterable[_Union[LeaseWanted, _Mapping[str, object]]]] = ..., images: _Optional[_Iterable[_Union[ImageWanted, _Mapping[str, object]]]] = ..., dropped_datasets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaseWanted(_message.Message):
     __slots__ = ("name", "spec", "code_digest", "requirements", "args_json", "image", "next_log", "registry_auth", "datasets")
