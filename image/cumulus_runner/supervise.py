@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CHUNK = 64 << 10
+_CHUNKS = 16  # of the most that a pipe can be made to hold
 
 
 def main() -> int:
@@ -73,6 +74,7 @@ class _Job:
         os.set_blocking(wake, False)
         os.set_blocking(self._woken, False)
         os.set_blocking(result, False)
+        os.set_blocking(output, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in _FORWARDED:
@@ -101,7 +103,15 @@ class _Job:
                 if not self._read(fd):
                     poller.unregister(fd)
                     open_fds.discard(fd)
-        # All of the child's own writing precedes its end, so what it reported is in the pipe.
+        self._read_rest(open_fds)
+
+    def _read_rest(self, open_fds: set[int]) -> None:
+        """All of the child's own writing precedes its end, so what it said and reported is in the
+        pipes, however late a busy machine lets us come here. What it started may go on writing.
+        """
+        for _ in range(_CHUNKS):
+            if self._output not in open_fds or not self._read(self._output, again=False):
+                break
         while self._result in open_fds and self._read(self._result, again=False):
             pass
 

@@ -23,6 +23,21 @@ def test_prints_stand_before_the_envelope_whatever_they_look_like(job: Job) -> N
     assert b"to stderr" not in out.stdout
 
 
+LATE = """settings.DRAIN = 0.0
+import os
+from cumulus_runner import supervise
+def late(job, follow=supervise._Job.follow):
+    os.waitid(os.P_PID, job._pid, os.WEXITED | os.WNOWAIT)
+    follow(job)
+supervise._Job.follow = late"""
+
+
+def test_a_parent_that_comes_late_still_prints_all_that_was_said(job: Job) -> None:
+    """A machine so busy that all of the time to drain goes by between two steps."""
+    out = job.run("def main(): [print('line', n, flush=True) for n in range(20)]", tweak=LATE)
+    assert out.printed.decode().splitlines() == [f"line {n}" for n in range(20)]
+
+
 def test_output_without_any_is_the_envelope_alone(job: Job) -> None:
     out = job.run("def main(): pass")
     assert out.printed == b""
