@@ -130,6 +130,19 @@ def test_nothing_is_written_through_a_link_or_over_another(form: Format, tmp_pat
     assert survey(io.BytesIO(packed(again, form)), form) == Contents()
 
 
+def test_what_is_there_already_is_neither_followed_nor_written_over(tmp_path: Path) -> None:
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    outside.mkdir()
+    folder.mkdir()
+    (folder / "link").symlink_to(outside)
+    (folder / "taken").write_bytes(b"kept")
+    for name in ("link/new", "taken"):
+        with pytest.raises(OSError, match=r"Not a directory|File exists"):
+            laid_out(tar([Member(name, b"new")]), Format.TAR, folder)
+    assert list(outside.iterdir()) == []
+    assert (folder / "taken").read_bytes() == b"kept"
+
+
 @pytest.mark.parametrize("form", ARCHIVES)
 def test_limits_hold_while_it_is_read(form: Format, tmp_path: Path) -> None:
     zeros = packed([Member("zeros", bytes(4 << 20))], form)
