@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ from ...crd_like_specs.identity import (
 )
 from . import firewall
 from .engine import Engine
+from .pip_command import needs_this_machine
 
 LABEL_CHECK: Final = "dev.cumulus.isolation-check"
 PROBE: Final = Path(__file__).with_name("isolation_probe.py")
@@ -64,7 +66,9 @@ class Verdict:
 
 
 class Isolation:
-    """image: one with `python3` (the job image), id or tag. bridge: at most 14 characters."""
+    """image: one with `python3` (the job image), id or tag. bridge: at most 14 characters. env: the
+    agent's environment.
+    """
 
     def __init__(
         self,
@@ -74,29 +78,43 @@ class Isolation:
         bridge: str = BRIDGE_ISOLATED,
         config: str = NETWORK_ISOLATED_CONFIG,
         ensure_rules: Callable[[tuple[firewall.Rule, ...]], int] = firewall.ensure,
+        env: Mapping[str, str] = os.environ,
     ) -> None:
         self._engine = engine
         self._image = image
         self._bridge = bridge
         self._config = config
         self._ensure_rules = ensure_rules
+        self._env = env
         self._lock = asyncio.Lock()  # one twin at a time: its interface has one name
 
     @property
     def rules(self) -> tuple[firewall.Rule, ...]:
-        """The firewall rules of this bridge and its twin, and of those with a way out."""
+        """The firewall rules of this bridge and its twin, and of those with a way out. Whether pip's
+        leads to this machine's ports too depends on where pip's index is: see `_keep_rules`.
+        """
         ipv6 = firewall.has_ipv6()
         wanted = [*firewall.rules((self._bridge, self._twin), ipv6=ipv6)]
         for bridge in (BRIDGE_EGRESS, BRIDGE_PREPARE):
             wanted += firewall.apart(bridge, ipv6=ipv6)
             wanted += firewall.without_metadata(bridge, ipv6=ipv6)
+        wanted += firewall.without_node(BRIDGE_EGRESS, ipv6=ipv6)
         return tuple(wanted)
+
+    def _keep_rules(self) -> int:
+        """How many were missing. Blocks."""
+        missing = self._ensure_rules(self.rules)
+        without_node = firewall.without_node(BRIDGE_PREPARE, ipv6=firewall.has_ipv6())
+        if needs_this_machine(self._env, _every_own_address()):
+            firewall.remove(without_node)  # pip has no other way to its index
+            return missing
+        return missing + self._ensure_rules(without_node)
 
     async def ensure_node_config(self) -> int:
         """Make the bridge's configuration and the rules where they are missing; how many rules
         were missing. Permanent(reason="NotRoot" | "NoFirewall" | "ConfigConflict"), Temporary.
         """
-        missing = await asyncio.to_thread(self._ensure_rules, self.rules)
+        missing = await asyncio.to_thread(self._keep_rules)
         wanted = {
             self._config: options(self._bridge),
             NETWORK_EGRESS_CONFIG: options(BRIDGE_EGRESS, outwards=True),
@@ -275,6 +293,16 @@ def _own_addresses() -> dict[str, str]:
         for name, addresses in psutil.net_if_addrs().items()
         for address in addresses
         if address.family == socket.AF_INET and not address.address.startswith("127.")
+    }
+
+
+def _every_own_address() -> set[str]:
+    """Of this machine, of either kind."""
+    return {
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6)
     }
 
 

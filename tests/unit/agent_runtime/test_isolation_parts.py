@@ -12,7 +12,13 @@ import pytest
 from cumulus.chronos_bindings.agent import firewall, node_facts
 from cumulus.chronos_bindings.agent.cgroups import processes
 from cumulus.chronos_bindings.agent.firewall import Ran, Rule
-from cumulus.chronos_bindings.agent.isolation import PROBE, Verdict, read_verdict, targets
+from cumulus.chronos_bindings.agent.isolation import (
+    PROBE,
+    Isolation,
+    Verdict,
+    read_verdict,
+    targets,
+)
 from cumulus.chronos_bindings.agent.isolation_probe import (
     probe,
     resolves,
@@ -78,6 +84,39 @@ def test_who_has_a_way_out_does_not_act_as_the_machine() -> None:
     assert rules[0] == Rule("iptables", "DOCKER-USER", ("-i", "br0", "-d", "169.254.0.0/16", *asks))
     assert {rule.tool for rule in rules} == {"iptables", "ip6tables"}
     assert {rule.tool for rule in firewall.without_metadata("br0", ipv6=False)} == {"iptables"}
+
+
+def test_who_has_a_way_out_reaches_no_port_of_the_machine_but_its_name_server() -> None:
+    rules = firewall.without_node("br0", ipv6=True)
+    assert {(rule.tool, rule.chain, rule.match[3]) for rule in rules} == {
+        (tool, "INPUT", protocol)
+        for tool in ("iptables", "ip6tables")
+        for protocol in ("tcp", "udp")
+    }
+    assert all(rule.match[:2] == ("-i", "br0") for rule in rules), "an operator is not locked out"
+    assert all(rule.match[4:7] == ("!", "--dport", "53") for rule in rules)
+    assert {rule.tool for rule in firewall.without_node("br0", ipv6=False)} == {"iptables"}
+
+
+class Networks:
+    """An engine that is asked for nothing here."""
+
+    async def call(self, work: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("index", "open_to"), [("http://127.0.0.1:3141/", 1), ("", 2)])
+async def test_pip_keeps_a_way_to_an_index_on_the_machine_itself(
+    index: str, open_to: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, env = Tables(), {"PIP_INDEX_URL": index}
+    monkeypatch.setattr(firewall, "command", tables)
+    for given, bridges in ((env, open_to), ({}, 2), (env, open_to)):
+        isolation = Isolation(cast("Any", Networks()), "image", env=given)
+        await isolation.ensure_node_config()
+        assert await isolation.ensure_node_config() == 0
+        cut = {rule[3] for rule in tables.rules if rule[:2] == ("iptables", "INPUT")}
+        assert len(cut & {"cml-egr0", "cml-prp0"}) == bridges
 
 
 def test_rules_are_set_once_and_again_when_flushed() -> None:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from cumulus.chronos_bindings.agent.pip_command import arguments, environment, host_ca
+from cumulus.chronos_bindings.agent.pip_command import (
+    arguments,
+    environment,
+    host_ca,
+    needs_this_machine,
+)
 from cumulus.chronos_bindings.agent.pip_requirements import key, normalise, redact
 from cumulus.crd_like_specs.errors import Permanent
 from hypothesis import given
@@ -88,6 +93,24 @@ def test_requirements_are_arguments_that_no_option_can_follow() -> None:
     words = arguments("python3", "/site", ("six",))
     assert words[:4] == ["python3", "-m", "pip", "install"]
     assert words[-2:] == ["--", "six"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "needed"),
+    [
+        ({}, False),
+        ({"PIP_INDEX_URL": "https://192.0.2.7/simple"}, False),
+        ({"PIP_INDEX_URL": "https://192.0.2.9:3141/simple"}, True),
+        ({"PIP_EXTRA_INDEX_URL": "http://192.0.2.7 http://[2001:db8::9]/"}, True),
+        ({"https_proxy": "192.0.2.9:3128"}, True),
+        ({"HTTP_PROXY": "http://user:word@localhost:3128"}, True),
+        ({"PIP_INDEX_URL": "http://name.invalid/"}, True),
+        ({"PIP_INDEX_URL": "http://[broken/"}, True),
+        ({"NO_PROXY": "192.0.2.9", "PIP_TRUSTED_HOST": "192.0.2.9"}, False),
+    ],
+)
+def test_an_index_on_the_machine_itself_is_known(agent: dict[str, str], needed: bool) -> None:
+    assert needs_this_machine(agent, {"192.0.2.9", "2001:db8::9"}) is needed
 
 
 def test_only_what_concerns_the_index_is_passed_on() -> None:
