@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from ...api.frames import Finished, JobEvent, Log, LogRecord, ResultChunk, State
+from ...api.status import job_error
 from ...api.viewer import EVERYTHING, Viewer
 from ...crd_like_specs.errors import NotFoundError
 from ...crd_like_specs.identity import unit_name
@@ -118,7 +119,9 @@ class Streams:
             reader.close()
 
     async def result(self, name: str, *, viewer: Viewer = EVERYTHING) -> AsyncIterator[bytes]:
-        """The envelope of a finished job."""
+        """The envelope of a finished job. NotFoundError says why there is none; NoWorkersError or
+        UnschedulableError where no worker could ever take it, as at the end of its submission.
+        """
         job = self._records.find_job(name, viewer)
         if not job.status.phase.terminal:
             raise NotFoundError(
@@ -126,8 +129,9 @@ class Streams:
                 job_id=job.metadata.uid,
             )
         if not job.status.result_size:
-            raise NotFoundError(
-                f"job {name!r} ended as {job.status.phase.value} without a result",
+            told = f": {job.status.message}" if job.status.message else ""
+            raise job_error(job) or NotFoundError(
+                f"job {name!r} ended as {job.status.phase.value} without a result{told}",
                 job_id=job.metadata.uid,
             )
         async for piece in self._logs.result(unit_name(job.metadata.uid, job.status.attempt)):

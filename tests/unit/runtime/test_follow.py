@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cumulus.api.frames import Finished, JobEvent, Log, LogRecord, ResultChunk, State
-from cumulus.crd_like_specs.errors import NotFoundError
+from cumulus.crd_like_specs.errors import NO_WORKERS, NotFoundError, NoWorkersError
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Phase
 from make import UID, job, spec
@@ -245,5 +245,15 @@ async def test_results_come_whole_or_not_found_says_why(kit: Kit) -> None:
     with pytest.raises(NotFoundError, match="Failed without a result") as caught:
         await everything(kit.streams.result("train"))
     assert caught.value.job_id == UID
+    await kit.status("train", message="out of memory")
+    with pytest.raises(NotFoundError, match="without a result: out of memory"):
+        await everything(kit.streams.result("train"))
     await kit.status("train", result_size=len(ENVELOPE))
     assert b"".join(await everything(kit.streams.result("train"))) == ENVELOPE
+
+
+async def test_the_result_of_what_no_worker_takes_is_that_there_are_none(kit: Kit) -> None:
+    await kit.put(job(Phase.FAILED, status={"reason": "NoWorkers", "message": NO_WORKERS}))
+    with pytest.raises(NoWorkersError, match=f"^{NO_WORKERS}$") as caught:
+        await everything(kit.streams.result("train"))
+    assert caught.value.job_id == UID
