@@ -90,7 +90,14 @@ def set_(
     """Say until when a worker is rented; no lease there ends later."""
     if kind_of(kind) != "Worker":
         raise ValidationError(f"there is nothing to set on a {kind}: expected worker")
-    until = _instant(available_until, time.time())
+    now = time.time()
+    until = _instant(available_until, now)
+    if until is not None and until <= now:
+        raise ValidationError(
+            f"--available-until: {available_until!r:.60} is over already: expected a time to come, "
+            f"or none; to place nothing more there, cumulusctl cordon {name}, to empty it, "
+            f"cumulusctl drain {name}"
+        )
 
     async def change(client: AsyncCumulusClient) -> tuple[Worker, list[Lease]]:
         found = await client.get("Worker", name)

@@ -99,11 +99,15 @@ def test_set_names_the_leases_that_end_later(ctl: Ctl, server: FakeServer) -> No
         (("job", "a", "--available-until", "1h"), "there is nothing to set on a job: expected worker"),
         (("worker", "gpu-1", "--available-until", "soon"), "--available-until: 'soon' is not understood: expected a duration such as 18h, a time such as 2026-12-01T10:00:00Z, or none"),
         (("worker", "gpu-1", "--available-until", "2026-12-01T10:00:00"), "'2026-12-01T10:00:00' is not understood"),
+        (("worker", "gpu-1", "--available-until", "2020-12-01T10:00:00Z"), "--available-until: '2020-12-01T10:00:00Z' is over already: expected a time to come, or none; to place nothing more there, cumulusctl cordon gpu-1"),
+        (("worker", "gpu-1", "--available-until", "0s"), "'0s' is over already"),
     ],
 )  # fmt: skip
 def test_set_refuses_what_it_does_not_understand(
     ctl: Ctl, server: FakeServer, arguments: tuple[str, ...], said: str
 ) -> None:
     put(server)
+    before = wanted(server)
     assert ctl("set", *arguments) == 2
     assert said in ctl.err
+    assert wanted(server) == before
