@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ...api.datasets import DatasetsPort
 from ...api.viewer import EVERYTHING, Viewer
-from ...crd_like_specs import requirement_lines
+from ...crd_like_specs import exec_limits, requirement_lines
 from ...crd_like_specs.container_user import may_be_root
 from ...crd_like_specs.errors import ForbiddenError, Problem, ValidationError
 from ...crd_like_specs.job import Job, JobSpec
@@ -67,6 +67,7 @@ class Admission:
         yield from self._of_image(spec)
         yield from self._of_code(spec, uploaded=uploaded)
         yield from requirement_lines.problems(spec.requirements, "spec.requirements")
+        yield from exec_limits.problems(spec)
         for key in sorted(spec.env):
             if key.startswith(("CUMULUS_", "CHRONOS_")):
                 yield Problem("names beginning so are set by Cumulus", path=f"spec.env.{key}")

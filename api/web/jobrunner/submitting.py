@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ....crd_like_specs import exec_limits
 from ....crd_like_specs.errors import Problem, ValidationError
 from ....crd_like_specs.job_datasets import DatasetMount
 from ....crd_like_specs.outputs import OUTPUTS_DIR
@@ -44,6 +45,7 @@ def run_of(
     """The run with this id. ValidationError names the form's fields."""
     problems: list[Problem] = []
     extra = _params(form.get("params_json") or "{}", problems)
+    told = _told(extra, problems)
     gpus = _whole(form, "gpus", 1, problems)
     cpus = _whole(form, "cpus", 4, problems, least=1)
     memory = _whole(form, "mem_gb", 16, problems, least=1)
@@ -58,7 +60,7 @@ def run_of(
         if meant in known:
             params[meant] = value
     params |= {name: value for name, value in form.items() if name not in OWN}
-    env = {models.PARAMS: json.dumps(extra), "RESULT_DIR": OUTPUTS_DIR}
+    env = {models.PARAMS: told, "RESULT_DIR": OUTPUTS_DIR}
     mounts: tuple[DatasetMount, ...] = ()
     if digest:
         mount = DatasetMount.model_validate({"digest": digest})
@@ -116,6 +118,13 @@ def _params(text: str, problems: list[Problem]) -> dict[str, Any]:
         return found
     problems.append(Problem("is no JSON object", "params_json"))
     return {}
+
+
+def _told(extra: Mapping[str, Any], problems: list[Problem]) -> str:
+    """What the job finds in JR_PARAMS, which has to fit into one variable."""
+    text = json.dumps(extra)
+    problems += exec_limits.variable(models.PARAMS, text, "params_json")
+    return text
 
 
 def _whole(

@@ -219,6 +219,7 @@ async def test_code_files_are_packed_and_named_by_digest(kit: Kit) -> None:
         ({"code": {"digest": "sha256:" + "b" * 64}}, "spec.code.digest"),
         ({"code": {"files": {**FILES, "../x": ""}}}, "spec.code.files '../x'"),
         ({"env": {"CUMULUS_X": "1"}}, "spec.env.CUMULUS_X"),
+        ({"env": {"X": "1" * 131_072}}, "spec.env.X"),
         ({"requirements": ["six", "# why", "-r other.txt"]}, "spec.requirements[2]"),
         ({"requirements": ["no such thing"]}, "spec.requirements[0]"),
         ({"requirements": ["six"] * 1001}, "spec.requirements"),
