@@ -37,7 +37,8 @@ class DatasetSpec(Model):
 class DatasetStatus(Model):
     """Seen. files: in it, links included; extracted_bytes: that it takes once it is unpacked;
     last_used_at: POSIX seconds at which a job last needed it, or it was uploaded; used_by: names of
-    jobs that need it and are not finished, at most a few.
+    jobs that need it and are not finished, at most a few, as of when it was read: a watch sends
+    nothing for that alone.
     """
 
     files: int = Field(default=0, ge=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -144,7 +145,9 @@ class Views:
         since: int,
         viewer: Viewer = EVERYTHING,
     ) -> AsyncIterator[WatchItem]:
-        """Everything as it is (since 0), then every change; endless."""
+        """Everything as it is (since 0), then every change; endless. A job that begins or ceases to
+        need a dataset is no change of it: `used_by` is as of when the item is sent.
+        """
         table = _table(kind)
         choice = _Choice(name, parse_selector(label_selector), _eyes(table, viewer))
         store = self._records.store
@@ -162,7 +165,7 @@ class Views:
                 records, watcher = store.snapshot_and_watch(table)
                 for at in range(0, len(records), LIST_PIECE):
                     for known in choice.first(table, records[at : at + LIST_PIECE]):
-                        yield known
+                        yield self._filled(known)
                     await asyncio.sleep(0)
             yield WatchItem(WatchType.BOOKMARK, None, watcher.cursor)
             while True:
@@ -171,7 +174,7 @@ class Views:
                     for event in events:
                         item = choice.item(table, event)
                         if item is not None:
-                            yield item
+                            yield self._filled(item)
                 await news.wait()
         finally:
             unsubscribe()
@@ -253,6 +256,12 @@ class Views:
         own = (n for n in readers if self._is_of(n, dataset.metadata.owner))
         status = dataset.status.model_copy(update={"used_by": tuple(islice(own, READERS))})
         return dataset.model_copy(update={"status": status})
+
+    def _filled(self, item: WatchItem) -> WatchItem:
+        """As `get` shows it now: a dataset with the jobs that need it, one that is gone without."""
+        if not isinstance(item.resource, Dataset) or item.type is WatchType.DELETED:
+            return item
+        return replace(item, resource=self._dataset(item.resource))
 
     def _is_of(self, job: str, owner: str) -> bool:
         record = self._records.store.get(JOBS, job)

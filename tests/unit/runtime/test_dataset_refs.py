@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import tarfile
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cumulus.api.frames import Outcome
+from cumulus.api.frames import Outcome, WatchType
 from cumulus.api.viewer import EVERYTHING
 from cumulus.controller.runtime.admission import Admission
 from cumulus.controller.runtime.dataset_gate import DatasetGate
 from cumulus.controller.runtime.dataset_refs import as_known, settled
 from cumulus.controller.runtime.desired import Desired
+from cumulus.crd_like_specs.dataset import Dataset
 from cumulus.crd_like_specs.errors import ForbiddenError, NotFoundError, ValidationError
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.job_datasets import DatasetMount
@@ -177,3 +179,24 @@ async def test_a_worker_reads_what_its_own_leases_name(kit: Kit) -> None:
             await gate.size(who, what, bytes_of)
     with pytest.raises(NotFoundError, match="not here any more"):
         await DatasetGate(kit.records, Held({})).size(worker, unit, ONE)
+
+
+async def test_a_watch_tells_the_jobs_that_need_a_dataset_as_get_does(
+    kit: Kit, known: DatasetKit, desired: Desired
+) -> None:
+    await desired.submit(asked({"name": "photos"}), idempotency_key="", viewer=ANN)
+    got = await kit.views.get("Dataset", "photos")
+    assert isinstance(got, Dataset)
+    assert got.status.used_by == ("train",)
+    async with aclosing(kit.views.watch("Dataset", name="", label_selector="", since=0)) as items:
+        first = await anext(items)
+        assert first.resource == got
+        assert (await anext(items)).type is WatchType.BOOKMARK
+        await put(known.ann, B, "more")
+        added = await anext(items)
+        assert isinstance(added.resource, Dataset)
+        assert (added.type, added.resource.status.used_by) == (WatchType.ADDED, ())
+        await drop(known, "photos")
+        gone = await anext(items)
+        assert isinstance(gone.resource, Dataset)
+        assert (gone.type, gone.resource.status.used_by) == (WatchType.DELETED, ())
