@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cumulus.api.frames import Finished, JobEvent, Log, LogRecord, LogStream, ResultChunk, State
 from cumulus.crd_like_specs.job import Code, Job, JobSpec, JobStatus, Phase
 from cumulus.crd_like_specs.meta import ObjectMeta
-from cumulus.sdk.stream import Done, LogsLost, Next, Position, Progress, accept, reopened
+from cumulus.sdk.stream import Done, LogsLost, Next, Position, Progress, Step, accept, reopened
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,5 +136,9 @@ def test_frames_after_the_end_say_nothing() -> None:
 
 def test_logs_from_a_position_on_leave_out_what_comes_before_it() -> None:
     progress = Progress(at=Position(2, 0))
-    assert accept(progress, told(1, 9)).events == ()
-    assert accept(progress, told(2, 0)).events == (told(2, 0),)
+    assert accept(progress, told(1, 9)) == Step(progress)
+    first = accept(progress, told(2, 0))
+    assert first.events == (told(2, 0),)
+    assert accept(first.progress, told(2, 0)) == Step(
+        first.progress
+    )  # again: neither told nor lost

@@ -19,7 +19,7 @@ from cumulus.controller.reconcile.plan import plan, plan_failure
 from cumulus.controller.reconcile.timing import RENTAL_MARGIN, STRAY_PATIENCE
 from cumulus.crd_like_specs.errors import Permanent
 from cumulus.crd_like_specs.identity import unit_name
-from cumulus.crd_like_specs.job import Cause, Job, Phase
+from cumulus.crd_like_specs.job import Attempt, Cause, Job, Phase
 from cumulus.crd_like_specs.lease import LeaseState
 from make import BAD, EMPTY, OK, UID, T, job, lease, seen, service, worker, worker_seen
 
@@ -42,6 +42,8 @@ DRAIN = (worker_seen(worker(drain=True)), worker_seen(worker("n2")))
 MOVING = {"stopping": "Drained", "worker": "n1"}
 CLOSED = (worker_seen(worker(cordoned=True)), worker_seen(worker("n2", drain=True)))
 SMALL = (worker_seen(worker(devices=0)), *GONE)
+NO_NETWORKS = 'configuration network "cumulus-isolated-config" does not exist'
+UNPREPARED = (Attempt(number=1, phase=Phase.FAILED, reason="WorkerUnprepared"),) * 10
 
 
 def fresh() -> Job:
@@ -113,7 +115,9 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "end of unknown time": (job(Phase.RUNNING), seen(service(FAIL, exit_code=143), lease(LeaseState.ENDED), EMPTY), T + 60.2, "timed-out", (), Phase.TIMED_OUT, {}),
     "overrun": (job(Phase.RUNNING), seen(service(RUN), lease(LeaseState.ENDING)), T + 63.1, "overdue", (RemoveService,), None, {}),
     "image missing": (job(Phase.STARTING), seen(service(REJ, message="No such image: x"), lease()), T, "rejected", (), Phase.FAILED, {"reason": "ImageMissing"}),
-    "rejected by a node without its networks": (job(Phase.STARTING), seen(service(REJ, message='configuration network "cumulus-isolated-config" does not exist'), lease()), T, "unprepared", (), Phase.PENDING, {"attempt": 2, "reason": "WorkerUnprepared", "retry_at": T + STRAY_PATIENCE}),
+    "rejected by a node without its networks": (job(Phase.STARTING), seen(service(REJ, message=NO_NETWORKS), lease()), T, "unprepared", (), Phase.PENDING, {"attempt": 2, "reason": "WorkerUnprepared", "retry_at": T + STRAY_PATIENCE}),
+    "rejected so for the last time": (job(Phase.STARTING, status={"attempts": UNPREPARED[1:]}), seen(service(REJ, message=NO_NETWORKS), lease()), T, "unprepared", (), Phase.PENDING, {"reason": "WorkerUnprepared"}),
+    "rejected so too often": (job(Phase.STARTING, status={"attempts": UNPREPARED}), seen(service(REJ, message=NO_NETWORKS), lease()), T, "rejected", (), Phase.FAILED, {"reason": "Rejected"}),
     "rejected": (job(Phase.STARTING), seen(service(REJ, message="bind source"), lease()), T, "rejected", (), Phase.FAILED, {"reason": "Rejected"}),
     "vanished": (job(Phase.RUNNING), seen(lease()), T + 5, "vanished", (), Phase.FAILED, {"reason": "ServiceVanished"}),
     "vanished after its end": (job(Phase.RUNNING), seen(lease(LeaseState.ENDED)), T + 61, "timed-out", (), Phase.TIMED_OUT, {}),
@@ -137,6 +141,8 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "cancel, agent away": (job(Phase.RUNNING, meta=CANCELLED, status=STOPPING), seen(service(RUN), lease(), workers=AWAY), T + 6, "stop", (RemoveService,), None, {}),
     "cancel worked": (job(Phase.RUNNING, meta=CANCELLED), seen(service(FAIL, exit_code=143, finished_at=T + 6), lease(revoked="Cancelled"), EMPTY), T + 7, "stopped", (), Phase.CANCELLED, {"exit_code": 143}),
     "cancel too late": (job(Phase.RUNNING, meta=CANCELLED), seen(service(DONE, exit_code=0, finished_at=T + 4), lease(), OK), T + 6, "succeeded", (), Phase.SUCCEEDED, {}),
+    "cancel too late, by an engine's clock that is ahead": (job(Phase.RUNNING, meta=CANCELLED), seen(service(DONE, exit_code=0, finished_at=T + 900), lease(revoked="Cancelled"), OK, since={UNIT: T + 4}), T + 6, "succeeded", (), Phase.SUCCEEDED, {}),
+    "cancel in time, by an engine's clock that is behind": (job(Phase.RUNNING, meta=CANCELLED), seen(service(FAIL, exit_code=137, finished_at=T - 900), lease(revoked="Cancelled"), EMPTY, since={UNIT: T + 6}), T + 7, "stopped", (), Phase.CANCELLED, {}),
     "suspend while running": (job(Phase.RUNNING, suspend=True), seen(service(RUN), lease()), T + 6, "stopping", (), None, {"stopping": "Suspended"}),
     "suspend worked": (job(Phase.RUNNING, suspend=True), seen(service(FAIL, exit_code=143), lease(revoked="Suspended"), EMPTY), T + 7, "suspended", (), Phase.PENDING, {"attempt": 2}),
     "drain while leasing": (job(Phase.LEASING), seen(lease(), workers=DRAIN), T + 6, "drained", (), Phase.PENDING, {"attempt": 2, "reason": "Drained"}),
