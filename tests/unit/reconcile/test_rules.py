@@ -16,6 +16,7 @@ from cumulus.controller.reconcile.actions import (
 )
 from cumulus.controller.reconcile.observed import LogsSeen, ServiceState
 from cumulus.controller.reconcile.plan import plan, plan_failure
+from cumulus.controller.reconcile.quota import Limits, QuotaSeen
 from cumulus.controller.reconcile.timing import RENTAL_MARGIN, STRAY_PATIENCE
 from cumulus.crd_like_specs.errors import Permanent
 from cumulus.crd_like_specs.identity import unit_name
@@ -46,6 +47,10 @@ NO_NETWORKS = 'configuration network "cumulus-isolated-config" does not exist'
 UNPREPARED = (Attempt(number=1, phase=Phase.FAILED, reason="WorkerUnprepared"),) * 10
 
 
+def quota(**limits: int) -> QuotaSeen:
+    return QuotaSeen("vision", Limits(**limits))
+
+
 def fresh() -> Job:
     return job(status={"attempt": 0, "first_attempt": 0, "observed_generation": 0, "run_hash": ""})
 
@@ -72,6 +77,10 @@ CASES: dict[str, tuple[Job, Any, float, str, tuple[type, ...], Phase | None, dic
     "the only one large enough is closed": (job(), seen(workers=(*CLOSED, SMALL[0])), T, "wait-for-room", (), None, {"reason": "WaitingForRoom"}),
     "the only one large enough is gone": (job(), seen(workers=SMALL), T, "unschedulable", (), Phase.FAILED, {"reason": "Unschedulable"}),
     "longer than any rental": (job(), seen(workers=(worker_seen(worker(available_until=T + 100)),)), T, "unschedulable", (), Phase.FAILED, {"message": "asks for 1 x 0.5 GPU, 1 CPU, 1Gi memory for 1m; the largest that exists: worker n1 with 1 device(s) (nvidia H200), 8 CPU, 32Gi memory, rented until 00:18 UTC"}),
+    "over its quota for now": (job(), seen(quota=quota(running=0)), T, "over-quota", (), None, {"reason": "OverQuota", "message": "project vision runs 0 of 0 jobs"}),
+    "over its quota on any day": (job(), seen(quota=quota(gpu=1)), T, "over-quota", (), Phase.FAILED, {"reason": "Unschedulable"}),
+    "over its quota on any day, and it waits": (job(whenUnschedulable="Wait"), seen(quota=quota(gpu=1)), T, "over-quota", (), None, {"reason": "OverQuota"}),
+    "within its quota": (job(), seen(quota=quota(running=1)), T, "place", (PutLease,), Phase.LEASING, {}),
     "code missing": (job(), seen(blob_present=False), T, "code-missing", (), Phase.FAILED, {"reason": "CodeMissing"}),
     "back-off": (job(status={"retry_at": T + 9}), seen(), T, "back-off", (), None, {}),
     "back-off by a clock that was set back": (job(status={"retry_at": T + 3600}), seen(), T, "place", (PutLease,), Phase.LEASING, {}),
