@@ -77,6 +77,14 @@ async def download(request: Request, content: Content, read: Read, streams: Stre
     return await sse.data(pieces, streams, kind, status_code=code, headers=headers)
 
 
+async def streamed(
+    request: Request, items: AsyncIterator[bytes], streams: Streams, media_type: str
+) -> Response:
+    """The answer with bytes whose number is not known before they end; to HEAD, without them."""
+    answer = sse.head if request.method == "HEAD" else sse.data
+    return await answer(items, streams, media_type)
+
+
 def _names(given: str, tag: str) -> bool:
     """Whether `If-None-Match` has the tag."""
     tags = [one.strip().removeprefix("W/") for one in given.split(",")]

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from fastapi import Response
 from fastapi.responses import StreamingResponse
 from loguru import logger
 from starlette.types import Receive, Scope, Send
@@ -136,6 +137,16 @@ async def data(
                 yield item
 
     return Stream(pieces(), source, streams, media_type=media_type, **answer)
+
+
+async def head(items: AsyncIterator[bytes], streams: Streams, media_type: str) -> Response:
+    """What `data` would answer, without its body: nothing is read beyond the first piece."""
+    source = await _open(items, streams)
+    streams.count -= 1
+    await source.close()
+    answer = Response(media_type=media_type)
+    del answer.headers["content-length"]  # of which `data` knows nothing either
+    return answer
 
 
 async def _open(items: AsyncIterator[Any], streams: Streams) -> Source:

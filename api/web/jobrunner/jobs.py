@@ -16,8 +16,8 @@ from ...numbers import NumbersPort
 from ...ports import JobsPort
 from ...servicers import checks
 from ...templates import TemplatesPort
-from .. import sse
 from ..calls import as_given, finish, made, may, seen
+from ..downloads import streamed
 from ..faces import Face
 from ..forms import documented, fields
 from ..guard import viewer
@@ -91,8 +91,18 @@ def add_jobs(
         """Where it is."""
         return _answer(models.job_body(await one(jobs, request, job_id)))
 
+    @app.head(
+        "/jobs/{job_id}/log",
+        dependencies=[may("Logs")],
+        response_class=Response,
+        responses=_TEXT,
+        name="head_job_log",
+    )
     @app.get(
-        "/jobs/{job_id}/log", dependencies=[may("Logs")], response_class=Response, responses=_TEXT
+        "/jobs/{job_id}/log",
+        dependencies=[may("Logs")],
+        response_class=Response,
+        responses=_TEXT,
     )
     async def get_job_log(request: Request, job_id: str) -> Response:
         """What it wrote so far."""
@@ -100,7 +110,7 @@ def add_jobs(
         records = seen(jobs, request).logs(
             job.metadata.uid, attempt=0, offset=0, tail=0, follow=False
         )
-        return await sse.data(_written(records), streams, "text/plain; charset=utf-8")
+        return await streamed(request, _written(records), streams, "text/plain; charset=utf-8")
 
     @app.post(
         "/jobs/{job_id}/cancel", dependencies=[may("Cancel")], response_model=models.Submitted

@@ -15,9 +15,8 @@ from ....crd_like_specs.errors import NotFoundError
 from ....crd_like_specs.job import Job
 from ...outputs import Output, OutputSet, OutputsPort
 from ...ports import JobsPort
-from .. import sse
 from ..calls import may, seen
-from ..downloads import DOCUMENTED, Content, download
+from ..downloads import DOCUMENTED, Content, download, streamed
 from ..faces import Face
 from ..guard import viewer
 from ..live import Streams
@@ -49,6 +48,13 @@ def add_outputs(app: Face, jobs: JobsPort, outputs: OutputsPort, streams: Stream
             streams,
         )
 
+    @app.head(
+        "/jobs/{job_id}/result",
+        dependencies=[may("Result")],
+        response_class=Response,
+        responses=_JSON,
+        name="head_job_result",
+    )
     @app.get(
         "/jobs/{job_id}/result",
         dependencies=[may("Result")],
@@ -62,11 +68,17 @@ def add_outputs(app: Face, jobs: JobsPort, outputs: OutputsPort, streams: Stream
         for output in found.outputs:
             if output.path == RESULT:
                 pieces = outputs.seen_by(viewer(request)).read(output)
-                return await sse.data(pieces, streams, "application/json")
-        return await sse.data(
-            seen(jobs, request).result(job.metadata.uid), streams, "application/json"
-        )
+                return await streamed(request, pieces, streams, "application/json")
+        pieces = seen(jobs, request).result(job.metadata.uid)
+        return await streamed(request, pieces, streams, "application/json")
 
+    @app.head(
+        "/outputs/download",
+        dependencies=[may("Read", "Outputs")],
+        response_class=Response,
+        responses=DOCUMENTED,
+        name="head_output",
+    )
     @app.get(
         "/outputs/download",
         dependencies=[may("Read", "Outputs")],
@@ -78,6 +90,13 @@ def add_outputs(app: Face, jobs: JobsPort, outputs: OutputsPort, streams: Stream
         port = outputs.seen_by(viewer(request))
         return await sent(request, await port.find(experiment_id, output_id))
 
+    @app.head(
+        "/outputs/download_by_job",
+        dependencies=[may("Read", "Outputs")],
+        response_class=Response,
+        responses=DOCUMENTED,
+        name="head_output_by_job",
+    )
     @app.get(
         "/outputs/download_by_job",
         dependencies=[may("Read", "Outputs")],

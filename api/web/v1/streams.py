@@ -22,6 +22,7 @@ from ...ports import JobsPort
 from ...servicers import checks
 from .. import sse
 from ..calls import may, seen
+from ..downloads import streamed
 from ..live import Streams, event
 from . import models
 
@@ -73,8 +74,18 @@ def router(jobs: JobsPort, streams: Streams) -> APIRouter:
         )
         return await sse.events(_job_events(items), streams)
 
+    @paths.head(
+        "/jobs/{name}/logs",
+        dependencies=[may("Logs")],
+        response_class=Response,
+        responses=_TEXT,
+        name="head_logs",
+    )
     @paths.get(
-        "/jobs/{name}/logs", dependencies=[may("Logs")], response_class=Response, responses=_TEXT
+        "/jobs/{name}/logs",
+        dependencies=[may("Logs")],
+        response_class=Response,
+        responses=_TEXT,
     )
     async def logs(
         request: Request,
@@ -97,8 +108,15 @@ def router(jobs: JobsPort, streams: Streams) -> APIRouter:
             follow=follow,
             since=since,
         )
-        return await sse.data(_written(records), streams, "text/plain; charset=utf-8")
+        return await streamed(request, _written(records), streams, "text/plain; charset=utf-8")
 
+    @paths.head(
+        "/jobs/{name}/result",
+        dependencies=[may("Result")],
+        response_class=Response,
+        responses=_JSON,
+        name="head_result",
+    )
     @paths.get(
         "/jobs/{name}/result",
         dependencies=[may("Result")],
@@ -108,7 +126,7 @@ def router(jobs: JobsPort, streams: Streams) -> APIRouter:
     async def result(request: Request, name: str) -> Response:
         """The result envelope of a job that is over: a JSON object."""
         pieces = seen(jobs, request).result(checks.name(name))
-        return await sse.data(pieces, streams, "application/json")
+        return await streamed(request, pieces, streams, "application/json")
 
     return paths
 

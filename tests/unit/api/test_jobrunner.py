@@ -181,6 +181,7 @@ async def test_a_name_that_is_taken_is_passed_over(slurm: Slurm) -> None:
         ({"time_limit": "soon"}, "time_limit"),
         ({"time_limit": "8-00:00:00"}, "time_limit"),
         ({"params_json": "[1]"}, "params_json"),
+        ({"params_json": f'{{"x": "{"y" * 131_072}"}}'}, "params_json"),
         ({"dataset_sha": "abc"}, "dataset_sha"),
         ({"colour": "red"}, "params.colour"),
     ],
@@ -229,6 +230,17 @@ async def test_a_job_that_is_over(slurm: Slurm, tmp_path: Path) -> None:
     assert (
         await slurm.ask("his", "GET", "/outputs/download_by_job", params=by_path)
     ).content == weights.content
+    for path, params in (
+        ("/outputs/download", where),
+        ("/outputs/download_by_job", by_path),
+        ("/jobs/1/result", {}),
+        ("/jobs/1/log", {}),
+    ):
+        got = await slurm.ask("his", "GET", path, params=params)
+        head = await slurm.ask("his", "HEAD", path, params=params)
+        assert head.content == b""
+        assert {**head.headers, "date": ""} == {**got.headers, "date": ""}, path
+        assert (await slurm.ask("hers", "HEAD", path, 404, params=params)).content == b""
     by_path["rel_path"] = "../model.pth"
     await slurm("his", "GET", "/outputs/download_by_job", 404, params=by_path)
     assert await slurm("his", "GET", "/outputs?experiment_id=job-1&prefix=weights/") == {

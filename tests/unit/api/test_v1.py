@@ -142,6 +142,9 @@ async def test_logs_and_result(web: Web) -> None:
     assert (await web("his", "GET", "/jobs/other/result", 404))["error"]["job_id"]
     assert (await web("his", "GET", "/jobs/train/logs", 404))["error"]["job_id"] == "train"
     await web("hers", "GET", "/jobs/train/logs?attempt=-2", 400)
+    for path in ("/jobs/train/logs", "/jobs/train/result"):
+        assert await web("hers", "HEAD", path) == ""
+        assert await web("his", "HEAD", path, 404) == ""
 
 
 async def test_a_job_is_followed_and_gone_on_with(web: Web) -> None:
