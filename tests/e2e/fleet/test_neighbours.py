@@ -1,5 +1,5 @@
 """No job reaches another job's container, whatever network they have and wherever they run; and
-none acts as the machine that it runs on.
+none acts as the machine that it runs on, or reaches its ports.
 """
 
 from __future__ import annotations
@@ -63,8 +63,13 @@ def main(hosts, port):
 OUTWARDS = (
     INTRUDER.partition("def main")[0]
     + """
-def main(hosts, port):
-    return [f'tcp {host}' for host in hosts if tries(tcp, host, port)]
+def gateway():
+    with open('/proc/net/route') as file:
+        [found] = [line.split()[2] for line in file if line.split()[1] == '00000000']
+    return socket.inet_ntoa(bytes.fromhex(found)[::-1])
+def main(asked, port):
+    ways = [*asked, (gateway(), port)]
+    return [f'{host}:{number}' for host, number in ways if tries(tcp, host, number)]
 """
 )
 
@@ -100,25 +105,44 @@ METADATA = "169.254.169.254"
 """Where clouds give a machine's credentials to whoever asks on it."""
 
 
-def test_a_job_with_a_way_out_gets_no_credentials_of_its_machine(fleet: Cluster) -> None:
+def test_a_job_with_a_way_out_reaches_the_world_but_not_its_machine(fleet: Cluster) -> None:
+    """Neither its ports, by any of its addresses, nor its credentials. A name server of its own is
+    open to jobs, since that is asked from inside the container.
+    """
     cloud, machine = fleet.manager.machine, fleet.workers["n1"].machine
-    words = ("-m", "http.server", "80", "--bind", METADATA, "--directory", "/usr/share/doc")
     cloud.run("ip", "address", "add", f"{METADATA}/32", "dev", "lo")
     machine.run("ip", "route", "add", METADATA, "via", fleet.manager.address)
-    server = cloud.popen("python3", *words)
+    served = ((cloud, METADATA, 80), (machine, "0.0.0.0", PORT), (machine, "0.0.0.0", 53))
+    servers = [
+        where.popen("python3", "-m", "http.server", str(port), "--bind", host, "-d", "/usr/share")
+        for where, host, port in served
+    ]
     try:
-        ask = ("curl", "--fail", "--silent", "--output", "/dev/null", f"http://{METADATA}")
-        wait_for(lambda: machine.run(*ask, check=False).returncode == 0)  # the machine itself may
-        for port, hosts, found in (
-            (80, [METADATA], []),
-            (50051, [fleet.manager.address], [f"tcp {fleet.manager.address}"]),
-        ):
-            args = {"port": port, "hosts": hosts}
-            text = job(f"asks-{port}", OUTWARDS, "n1", "Egress", **args)
-            assert fleet.apply(text).returncode == 0
-            assert fleet.client.result(f"asks-{port}", timeout=60) == found
+        links = [line.split() for line in machine.run("ip", "-4", "-o", "addr").stdout.splitlines()]
+        own = [
+            words[3].partition("/")[0]
+            for words in links
+            if not words[1].startswith(("lo", "cml-"))  # jobs' bridges come and go
+        ]
+        here = fleet.workers["n1"].address
+        assert here in own
+        closed = [(METADATA, 80), *((address, PORT) for address in own)]
+        ask = ("curl", "--fail", "--silent", "--output", "/dev/null")
+        for host, port in (*closed, (here, 53)):  # the machine itself may
+            wait_for(
+                lambda url=f"http://{host}:{port}": (
+                    machine.run(*ask, url, check=False).returncode == 0
+                )
+            )
+        reached = [(fleet.manager.address, 50051), (here, 53)]
+        text = job("asks", OUTWARDS, "n1", "Egress", asked=[*closed, *reached])
+        assert fleet.apply(text).returncode == 0
+        assert fleet.client.result("asks", timeout=60) == [
+            f"{host}:{port}" for host, port in reached
+        ]
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        for server in servers:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
         machine.run("ip", "route", "del", METADATA)
         cloud.run("ip", "address", "del", f"{METADATA}/32", "dev", "lo")
