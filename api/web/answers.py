@@ -5,6 +5,8 @@ but for the log line of a bug. Added to the application by `app.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +21,7 @@ from ...crd_like_specs.errors import (
     UnauthenticatedError,
     ValidationError,
 )
+from ...crd_like_specs.wording import describe
 from ..status import to_http
 
 
@@ -33,6 +36,14 @@ def answer(error: CumulusError) -> JSONResponse:
     return JSONResponse(body, code, headers)
 
 
+def _problem(error: Mapping[str, Any]) -> Problem:
+    place, *path = error["loc"]
+    if error["type"] == "json_invalid":
+        why = error["ctx"]["error"]
+        return Problem(f"is no JSON: {why}, character {path[0]}", place)
+    return Problem(describe(error), ".".join(str(part) for part in path) or place)
+
+
 def add_errors(app: FastAPI) -> None:
     """Whatever is raised below the application becomes such an answer; a bug tells nothing."""
 
@@ -42,8 +53,7 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_query(_request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [Problem(e["msg"], ".".join(str(p) for p in e["loc"][1:])) for e in error.errors()]
-        return answer(ValidationError(found))
+        return answer(ValidationError([_problem(one) for one in error.errors()]))
 
     @app.exception_handler(HTTPException)
     async def no_such_path(_request: Request, error: HTTPException) -> JSONResponse:

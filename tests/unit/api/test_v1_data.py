@@ -140,6 +140,27 @@ async def test_a_dataset_in_one_go_and_out_again(house: House) -> None:
     assert (await ask(house, "his", "GET", "/datasets/table")).status_code == 404
 
 
+JSON = {"headers": {"content-type": "application/json"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "body: is missing"),
+        (
+            {"content": b"{", **JSON},
+            "body: is no JSON: Expecting property name enclosed in double quotes, character 1",
+        ),
+        ({"json": {"pinned": "perhaps"}}, "pinned: expected true or false, got 'perhaps'"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_said_with_its_place(
+    house: House, given: dict[str, Any], words: str
+) -> None:
+    refused = await ask(house, "his", "POST", "/datasets/table/pin", **given)
+    assert (refused.status_code, refused.json()["error"]["message"]) == (400, words)
+
+
 async def test_an_upload_is_gone_on_with(house: House) -> None:
     wanted = {"name": "table", "digest": DIGEST, "size": len(BYTES)}
     begun = await ask(house, "his", "POST", "/datasets/uploads", json=wanted)
