@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from cumulus.controller.store import Event, EventType, Put, Store, Watcher
-from cumulus.crd_like_specs.errors import ExpiredError
+from cumulus.crd_like_specs.errors import ExpiredError, StoreError
 
 A, M, D, B = EventType.ADDED, EventType.MODIFIED, EventType.DELETED, EventType.BOOKMARK
 
@@ -186,3 +186,16 @@ def test_a_cache_is_up_to_date_before_its_writer_goes_on(store: Store) -> None:
     end()
     store.put("jobs", "b", doc())
     assert cache == {}
+
+
+def test_a_cache_that_missed_what_is_durable_ends_writing(store: Store) -> None:
+    def broken(events: list[Event]) -> None:
+        raise RuntimeError(f"no room for {len(events)}")
+
+    store.on_commit(broken)
+    store.put("jobs", "a", doc())  # it is written, and its writer is told so
+    assert store.get("jobs", "a") is not None
+    assert not store.healthy
+    with pytest.raises(StoreError, match=r"read-only until a restart.*no room for 1"):
+        store.put("jobs", "b", doc())
+    assert store.get("jobs", "b") is None
