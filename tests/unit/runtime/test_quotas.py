@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from cumulus.api.tenancy import Quota
 from cumulus.api.viewer import Viewer
-from cumulus.controller.reconcile.quota import DAY, MILLI_GPU_HOUR
-from cumulus.controller.runtime.quotas import KEPT_DAYS, SPENT
+from cumulus.controller.reconcile.quota import DAY, MILLI_GPU_HOUR, Held
+from cumulus.controller.runtime.quotas import KEPT_DAYS, SPENT, held_by
 from cumulus.controller.store import Put
 from cumulus.crd_like_specs.errors import ConflictError, QuotaExceededError, StoreError
 from cumulus.crd_like_specs.identity import unit_name
 from cumulus.crd_like_specs.job import Job, Phase
 from cumulus.crd_like_specs.lease import LeaseState
 from cumulus.crd_like_specs.meta import ObjectMeta
-from make import spec
+from make import T, lease, spec
 from runtime_kit import Kit
 
 NOON = 20_000 * DAY + 43_200.0
@@ -320,3 +320,21 @@ async def test_the_forecast_knows_the_limits(fleet: Kit) -> None:
     assert starts["e"] == ("unknown", 0.0)
     assert told["e"] is not None
     assert "GPU-hours today, and 24 of them are asked for" in told["e"].reason
+
+
+@pytest.mark.parametrize(
+    ("held_at", "ended_at", "now", "start", "end"),
+    [
+        (T, 0.0, T + 10, T, T + 60),
+        (T + 1000, 0.0, T + 10, T - 5, T + 55),  # a worker's clock that is ahead
+        (T, T + 20, T + 100, T, T + 20),
+        (T, T + 5000, T + 9000, T, T + 60),  # set forward meanwhile
+        (T, T - 5000, T + 100, T, T),  # and back
+    ],
+)
+def test_no_clock_of_a_worker_books_more_than_its_lease(
+    held_at: float, ended_at: float, now: float, start: float, end: float
+) -> None:
+    state = LeaseState.ENDED if ended_at else LeaseState.HELD
+    one = lease(state, held_at=held_at, status={"ended_at": ended_at}, not_before=T - 5)
+    assert held_by(one, now) == Held(start, end, 500)
