@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cumulus.chronos_bindings.agent.deadlines import Deadlines
 from cumulus.crd_like_specs.errors import Temporary
 from cumulus.crd_like_specs.lease import LeaseState
 
@@ -135,6 +136,15 @@ async def test_a_boot_that_cannot_be_told_is_reckoned_by_the_wall_clock(world: W
     assert world.runtime.running() == {unit()}
     await world.clock.advance(2)
     assert world.runtime.running() == set()
+
+
+@pytest.mark.parametrize(("boot", "contact"), [("b1", 500.0), ("b2", None)])
+def test_contact_counts_within_a_boot(world: World, boot: str, contact: float | None) -> None:
+    path = world.path / "contact.json"
+    Deadlines(path, world.clock, boot="b1").save([], 500.0)
+    after = Deadlines(path, world.clock, boot=boot)
+    assert after.load() == []
+    assert after.contact == contact
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
