@@ -120,7 +120,8 @@ class WorkerSeen:
     `known`: it may be back soon (just restarted, short break), so it counts as existing.
     heard_at: POSIX seconds at which the agent was last heard, where it is not ready. held: the
     leases on it. awaits: why jobs in the job image have to wait there, "" where they don't.
-    `contact`: its agent can be told things; `node_up`: the platform reaches it.
+    `contact`: its agent can be told things, `contact_since` POSIX seconds; `node_up`: the platform
+    reaches it.
     """
 
     worker: Worker
@@ -131,6 +132,7 @@ class WorkerSeen:
     held: tuple[Booking, ...] = ()
     awaits: str = ""
     contact: bool = True
+    contact_since: float = 0.0
     node_up: bool = True
     unready: Unready | None = None
 
@@ -159,8 +161,8 @@ class Seen:
     kept for jobs ahead of this one. best_fit: fill the fullest worker first, not the first one.
     default_image: id of the job image. image: that of this job. observed: False while the
     platform could not be listed; then absence proves nothing.
-    quota: of the job's project, None where it has no limits. times: of leases, by name. since: service → POSIX seconds of the controller since when it was
-    seen in its present state.
+    quota: of the job's project, None where it has no limits. times: of leases, by name. since:
+    service → POSIX seconds of the controller since when it was seen in its present state.
     """
 
     services: tuple[ServiceSeen, ...] = ()

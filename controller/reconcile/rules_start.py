@@ -313,13 +313,22 @@ def _lost(case: Case, lease: Lease, worker: WorkerSeen | None) -> Plan | None:
         return case.unstarted("worker-lost", said, message, 0.0)
     if lease.status.state is LeaseState.ENDING or lease.status.state.freed:
         return None
-    waited = case.now - lease.spec.not_before if case.in_contact(lease) else 0.0
     if worker is not None and worker.ready:
         return None
-    if worker is None or max(worker.silent_for(case.now), waited) > LEASE_PATIENCE:
+    if worker is None or _unready_for(case, lease, worker) > LEASE_PATIENCE:
         message = f"worker {name} was out of reach before the job started"
         return case.unstarted("worker-silent", "WorkerSilent", message, 0.0)
     return None
+
+
+def _unready_for(case: Case, lease: Lease, worker: WorkerSeen) -> float:
+    """Seconds that it is silent, or that it is there and yet not ready. One that just came back, as
+    all do after a restart of the controller, still has to tell what it has.
+    """
+    if not worker.contact:
+        return worker.silent_for(case.now)
+    came = worker.contact_since if worker.node_up else 0.0
+    return case.now - max(lease.spec.not_before, came)
 
 
 def _refused(case: Case, lease: Lease) -> Plan:

@@ -14,12 +14,15 @@ class Contacts:
         self._started = started
         self.times: dict[str, float] = {}
         """Worker → when it was last heard, POSIX seconds."""
+        self._since: dict[str, float] = {}
         self._connected: set[str] = set()
         self._clean: set[str] = set()
 
     def heard(self, worker: str, now: float) -> bool:
         """Its agent spoke; returns whether it had been out of contact until now."""
         came = not self.holds(worker, now)
+        if came:
+            self._since[worker] = now
         self.times[worker] = now
         self._connected.add(worker)
         return came
@@ -42,6 +45,7 @@ class Contacts:
         """There is no such worker any more."""
         self.left(worker)
         self.times.pop(worker, None)
+        self._since.pop(worker, None)
 
     def holds(self, worker: str, now: float) -> bool:
         """Whether its agent can be told anything now."""
@@ -58,6 +62,10 @@ class Contacts:
     def last(self, worker: str) -> float:
         """When its agent was last heard; where it never was, when this controller came up."""
         return self.times.get(worker, self._started)
+
+    def since(self, worker: str) -> float:
+        """When its agent last came, POSIX seconds; 0.0 for not since this controller came up."""
+        return self._since.get(worker, 0.0)
 
     def heard_at(self, worker: str) -> float:
         """When its agent last spoke, POSIX seconds; 0.0 for not since this controller came up."""

@@ -262,6 +262,7 @@ class World:
             held=self._bookings.held(name),
             awaits=self._awaits_of(worker),
             contact=contact,
+            contact_since=self._contacts.since(name),
             node_up=self.node_up(worker.status.node_id),
             unready=unready,
         )

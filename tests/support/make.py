@@ -137,6 +137,7 @@ def worker_seen(
     cpus: int | None = None,
     memory: int | None = None,
     contact: bool | None = None,
+    contact_since: float = 0.0,
     node_up: bool = True,
     unready: Unready | None = None,
 ) -> WorkerSeen:
@@ -153,6 +154,7 @@ def worker_seen(
         known=known,
         heard_at=T - silent,
         contact=ready if contact is None else contact,
+        contact_since=contact_since,
         node_up=node_up,
         unready=unready,
     )

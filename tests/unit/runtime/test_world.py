@@ -125,8 +125,9 @@ async def test_a_silent_agent_is_out_of_contact_then_unknown(kit: Kit) -> None:
     assert not seen.known
     kit.world.agent_left("n1")
     assert not kit.world.workers(T)[0].ready
-    assert kit.world.agent_heard("n1", T)
-    assert not kit.world.agent_heard("n1", T)
+    assert kit.world.agent_heard("n1", T + 130)
+    assert not kit.world.agent_heard("n1", T + 131)
+    assert kit.world.workers(T + 131)[0].contact_since == T + 130
 
 
 async def test_workers_of_before_a_restart_are_known_for_a_while(kit: Kit) -> None:
