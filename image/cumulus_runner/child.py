@@ -12,13 +12,13 @@ import signal
 import sys
 import time
 
-from . import report
+from . import report, signals
 from .report import JobError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, ModuleType, TracebackType
+    from types import ModuleType, TracebackType
 
     from .settings import Settings
 
@@ -29,10 +29,6 @@ PAUSED = 75
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Terminated(BaseException):
-    """Raised in the job where SIGTERM finds it, so that its `finally` blocks run."""
-
-
 def run(settings: Settings, pipe: int) -> None:
     """Runs the job and writes one frame to `pipe`. Returns when the process may end.
 
@@ -40,7 +36,7 @@ def run(settings: Settings, pipe: int) -> None:
     here ends silently: there is one result.
     """
     owner = os.getpid()
-    _handle_signals(owner)
+    signals.handle(owner)
     faulthandler.enable()  # a crash by signal says on stderr where it happened
     for stream in (sys.stdout, sys.stderr):
         # Live, line by line, although a pipe is no terminal. Streams of the interpreter are
@@ -105,26 +101,6 @@ def _provide_secrets(settings: Settings) -> None:
     for variable, name in json.loads(settings.secret_env).items():
         with open(os.path.join(settings.secrets_dir, name), encoding="utf-8") as file:
             os.environ[variable] = file.read().rstrip("\n")
-
-
-def _handle_signals(owner: int) -> None:
-    def terminate(number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a process that the job forked dies as it would elsewhere
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        # Sent to the whole process group it comes twice, the second time by way of the parent, and
-        # must not break into the job's `finally`. SIGKILL follows anyway.
-        signal.signal(number, signal.SIG_IGN)
-        raise Terminated(signal.Signals(number).name)
-
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    # The warning before the lease's end: a job that does not know of it is not to die of it.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _limit_data(limit: int) -> None:
@@ -199,7 +175,7 @@ def _fail(error: BaseException, seconds: float) -> bytes:
         sys.stderr.write(report.clip(trace, report.TRACEBACK_LIMIT))
     except (OSError, ValueError):
         pass  # closed by the job; the envelope has the traceback too
-    if isinstance(error, Terminated):
+    if isinstance(error, signals.Terminated):
         kind, message, code = "Terminated", f"terminated by {error}", 128 + signal.SIGTERM
     elif isinstance(error, KeyboardInterrupt):
         kind, message, code = "KeyboardInterrupt", "interrupted", 128 + signal.SIGINT

@@ -47,6 +47,50 @@ def test_sigterm_unwinds_the_job_where_it_is(started: Start) -> None:
     assert out.printed == b"ready\nsaved\n"
 
 
+def test_what_the_job_forks_dies_of_sigterm_wherever_it_is(job: Job) -> None:
+    out = job.run("""
+        import collections, multiprocessing, os
+        from itertools import chain, repeat
+        def busy(ready):  # the interpreter makes no step of its own while the deque is fed
+            to = chain([ready], repeat(os.open("/dev/null", os.O_WRONLY)))
+            collections.deque(map(os.write, to, repeat(b"!")), maxlen=0)
+        def main():
+            heard, ready = os.pipe()
+            process = multiprocessing.get_context("fork").Process(target=busy, args=(ready,))
+            process.start()
+            os.read(heard, 1)
+            process.terminate()
+            process.join(20)
+            code = process.exitcode
+            process.kill()
+            return code
+    """)
+    assert out.result == -signal.SIGTERM
+
+
+def test_a_handler_of_the_jobs_own_is_its_childrens_too(job: Job) -> None:
+    out = job.run("""
+        import os, signal
+        def status():
+            blocked = signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            return f"{getattr(signal.getsignal(signal.SIGTERM), '__name__', 'default')} {blocked}"
+        def mine(*_):
+            pass
+        def forked():
+            told, tell = os.pipe()
+            if os.fork() == 0:
+                os.write(tell, status().encode())
+                os._exit(0)
+            os.wait()
+            return os.read(told, 100).decode()
+        def main():
+            before = [status(), forked()]
+            signal.signal(signal.SIGTERM, mine)
+            return before + [status(), forked()]
+    """)
+    assert out.result == ["terminate False", "default False", "mine False", "mine False"]
+
+
 def test_sigterm_to_the_whole_group_does_not_break_into_finally(job: Job, started: Start) -> None:
     gate = job.root / "gate"
     os.mkfifo(gate)
