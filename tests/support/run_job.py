@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -134,13 +135,15 @@ class Job:
     def run(self, main: str | None = None, tweak: str = "", **files: str) -> Outcome:
         if main is not None or files:
             self.code(main, **files)
-        with self.start(tweak) as process:
-            stdout, stderr = process.communicate(timeout=60)
-        return Outcome(process.returncode, stdout, stderr.decode())
+        return finish(self.start(tweak))
 
 
 def finish(process: "subprocess.Popen[bytes]", before: bytes = b"") -> Outcome:
     """The outcome of a started job; before: what was read of its stdout already."""
     with process:
-        stdout, stderr = process.communicate(timeout=60)
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # `with` would wait for it
+            raise
     return Outcome(process.returncode, before + stdout, stderr.decode())
