@@ -85,7 +85,13 @@ def check_marks(fleet: Cluster, runs: Runs, number: int, name: str) -> None:
     status = fleet.client.get_job(name).status
     assert (lives[-1].exit_code, lives[-1].attempt) == (0, status.attempt), lives
     ends = [(attempt.phase, attempt.cause) for attempt in status.attempts]
-    lost = [(Phase.FAILED, Cause.WORKER_LOST)] * (len(ends) - 1)
+    ran = {life.attempt for life in lives}
+    lost = [
+        (Phase.FAILED, Cause.WORKER_LOST)
+        if attempt in ran
+        else (Phase.CANCELLED, None)  # its worker was lost before the job had begun there
+        for attempt in range(1, status.attempt)
+    ]
     assert ends == [*lost, (Phase.SUCCEEDED, None)], f"{name}: {status.attempts}"
     for attempt in range(1, status.attempt + 1):
         whole = f"begin {number} {attempt}\nend {number} {attempt}\n"
