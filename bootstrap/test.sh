@@ -52,31 +52,35 @@ own_shares() (
 )
 
 work=$(mktemp -d)
-lanes=()
-trap 'for lane in "${lanes[@]}"; do kill -INT -- "-$lane" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+lane=''
+trap '[ -z "$lane" ] || kill -INT -- "-$lane" 2>/dev/null || true; rm -rf "$work"' EXIT
 status=0
 log "pytest"
 if [ $# -eq 0 ]; then
-  # Three lanes side by side, since they mostly wait: machines with engines of their own, and then
-  # simulated ones; what needs no engine; the rest, on this machine's Swarm, which has one controller
-  # at a time. Simulations are left out of the coverage, which makes them three times as slow.
-  machines=(tests/e2e/fleet tests/e2e/test_bootstrap.py tests/simulation)
+  # Two lanes side by side: a third one only made each of them slower, where there are two processors.
+  # One has machines with engines of their own, and then what needs no engine; the other the rest, on
+  # this machine's Swarm, which has one controller at a time. Simulations are there, without
+  # coverage, which makes them three times as slow.
+  machines=(tests/e2e/fleet tests/e2e/test_bootstrap.py)
   engineless=(tests/unit tests/property)
   for name in dashboard{,_page,_tls} dataset_uploads http_uploads notebook openapi operating \
     sources stream_cuts tenancy wheel; do
     engineless+=("tests/e2e/test_$name.py")
   done
-  set -m # groups of their own, so that nothing of them outlives this script
-  tests "${machines[@]}" >"$work/machines" &
-  lanes+=($!)
-  own_shares --cov --cov-report= --cov-report="json:$work/coverage.json" \
-    "${engineless[@]}" >"$work/engineless" &
-  lanes+=($!)
+  set -m # a group of its own, so that nothing of it outlives this script
+  {
+    ended=0
+    tests "${machines[@]}" >"$work/machines" || ended=$?
+    own_shares --cov --cov-report= --cov-report="json:$work/coverage.json" \
+      "${engineless[@]}" >"$work/engineless" || ended=$?
+    exit "$ended"
+  } &
+  lane=$!
   set +m
   elsewhere=("${machines[@]}" "${engineless[@]}")
   tests "${elsewhere[@]/#/--ignore=}" | tee "$work/swarm" || status=$?
-  for lane in "${lanes[@]}"; do wait "$lane" || status=$?; done
-  lanes=()
+  wait "$lane" || status=$?
+  lane=''
   cat "$work/machines" "$work/engineless"
 else
   tests "$@" | tee "$work/chosen" || status=$?
