@@ -57,7 +57,8 @@ trap '[ -z "$lane" ] || kill -INT -- "-$lane" 2>/dev/null || true; rm -rf "$work
 status=0
 log "pytest"
 if [ $# -eq 0 ]; then
-  # Two lanes side by side: a third one only made each of them slower, where there are two processors.
+  # Two lanes side by side: a third one saved a sixth of the time on two processors, and cost tests
+  # their deadlines.
   # One has machines with engines of their own, and then what needs no engine; the other the rest, on
   # this machine's Swarm, which has one controller at a time. Simulations are there, without
   # coverage, which makes them three times as slow.
