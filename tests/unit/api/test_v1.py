@@ -170,8 +170,8 @@ async def test_changes_are_watched_and_gone_on_with(web: Web) -> None:
 
 
 async def test_events_as_they_happen(web: Web) -> None:
-    following = asyncio.create_task(web.events("his", "/events/watch?job=new", "Submitted"))
     await web("his", "POST", "/jobs", 201, content=YAML)
+    following = asyncio.create_task(web.events("his", "/events/watch?job=new", "Submitted"))
     ((kind, id_, event),) = await soon(following)
     assert (kind, int(id_), event["name"]) == ("Submitted", event["sequence"], "new")
     await web("his", "GET", "/events?type=Nonsense", 400)
