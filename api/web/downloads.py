@@ -9,14 +9,15 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from fastapi import Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from . import sse
 from .live import Streams
 
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 Read = Callable[[int, int], AsyncIterator[bytes]]
 """(offset, length) → that many bytes in pieces; at least one is asked for."""
 
@@ -75,6 +76,28 @@ async def download(request: Request, content: Content, read: Read, streams: Stre
         return Response(status_code=code, headers=headers, media_type=kind)
     pieces = read(start, end - start)
     return await sse.data(pieces, streams, kind, status_code=code, headers=headers)
+
+
+def served(
+    paths: APIRouter | FastAPI,
+    path: str,
+    allowed: Any,
+    responses: dict[int | str, Any],
+    *,
+    head: str,
+) -> Callable[[Handler], Handler]:
+    """Decorator of what answers GET, and HEAD under the name `head`. allowed: see `calls.may`."""
+    known: dict[str, Any] = {
+        "dependencies": [allowed],
+        "response_class": Response,
+        "responses": responses,
+    }
+
+    def add(handler: Handler) -> Handler:
+        paths.head(path, name=head, **known)(handler)
+        return paths.get(path, **known)(handler)
+
+    return add
 
 
 async def streamed(

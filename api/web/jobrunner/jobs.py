@@ -17,7 +17,7 @@ from ...ports import JobsPort
 from ...servicers import checks
 from ...templates import TemplatesPort
 from ..calls import as_given, finish, made, may, seen
-from ..downloads import streamed
+from ..downloads import served, streamed
 from ..faces import Face
 from ..forms import documented, fields
 from ..guard import viewer
@@ -91,19 +91,7 @@ def add_jobs(
         """Where it is."""
         return _answer(models.job_body(await one(jobs, request, job_id)))
 
-    @app.head(
-        "/jobs/{job_id}/log",
-        dependencies=[may("Logs")],
-        response_class=Response,
-        responses=_TEXT,
-        name="head_job_log",
-    )
-    @app.get(
-        "/jobs/{job_id}/log",
-        dependencies=[may("Logs")],
-        response_class=Response,
-        responses=_TEXT,
-    )
+    @served(app, "/jobs/{job_id}/log", may("Logs"), _TEXT, head="head_job_log")
     async def get_job_log(request: Request, job_id: str) -> Response:
         """What it wrote so far."""
         job = await one(jobs, request, job_id)

@@ -16,7 +16,7 @@ from ....crd_like_specs.job import Job
 from ...outputs import Output, OutputSet, OutputsPort
 from ...ports import JobsPort
 from ..calls import may, seen
-from ..downloads import DOCUMENTED, Content, download, streamed
+from ..downloads import DOCUMENTED, Content, download, served, streamed
 from ..faces import Face
 from ..guard import viewer
 from ..live import Streams
@@ -48,19 +48,7 @@ def add_outputs(app: Face, jobs: JobsPort, outputs: OutputsPort, streams: Stream
             streams,
         )
 
-    @app.head(
-        "/jobs/{job_id}/result",
-        dependencies=[may("Result")],
-        response_class=Response,
-        responses=_JSON,
-        name="head_job_result",
-    )
-    @app.get(
-        "/jobs/{job_id}/result",
-        dependencies=[may("Result")],
-        response_class=Response,
-        responses=_JSON,
-    )
+    @served(app, "/jobs/{job_id}/result", may("Result"), _JSON, head="head_job_result")
     async def get_job_result(request: Request, job_id: str) -> Response:
         """The job's `result.json`, or what its code returned: an envelope of `status` and `result`."""
         job = await one(jobs, request, job_id)
@@ -72,36 +60,18 @@ def add_outputs(app: Face, jobs: JobsPort, outputs: OutputsPort, streams: Stream
         pieces = seen(jobs, request).result(job.metadata.uid)
         return await streamed(request, pieces, streams, "application/json")
 
-    @app.head(
-        "/outputs/download",
-        dependencies=[may("Read", "Outputs")],
-        response_class=Response,
-        responses=DOCUMENTED,
-        name="head_output",
-    )
-    @app.get(
-        "/outputs/download",
-        dependencies=[may("Read", "Outputs")],
-        response_class=Response,
-        responses=DOCUMENTED,
-    )
+    @served(app, "/outputs/download", may("Read", "Outputs"), DOCUMENTED, head="head_output")
     async def download_output(request: Request, experiment_id: str, output_id: str) -> Response:
         """A file of an experiment, by its id."""
         port = outputs.seen_by(viewer(request))
         return await sent(request, await port.find(experiment_id, output_id))
 
-    @app.head(
+    @served(
+        app,
         "/outputs/download_by_job",
-        dependencies=[may("Read", "Outputs")],
-        response_class=Response,
-        responses=DOCUMENTED,
-        name="head_output_by_job",
-    )
-    @app.get(
-        "/outputs/download_by_job",
-        dependencies=[may("Read", "Outputs")],
-        response_class=Response,
-        responses=DOCUMENTED,
+        may("Read", "Outputs"),
+        DOCUMENTED,
+        head="head_output_by_job",
     )
     async def download_output_by_job(request: Request, job_id: str, rel_path: str) -> Response:
         """A file of a job, by its path."""

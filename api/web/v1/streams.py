@@ -22,7 +22,7 @@ from ...ports import JobsPort
 from ...servicers import checks
 from .. import sse
 from ..calls import may, seen
-from ..downloads import streamed
+from ..downloads import served, streamed
 from ..live import Streams, event
 from . import models
 
@@ -74,19 +74,7 @@ def router(jobs: JobsPort, streams: Streams) -> APIRouter:
         )
         return await sse.events(_job_events(items), streams)
 
-    @paths.head(
-        "/jobs/{name}/logs",
-        dependencies=[may("Logs")],
-        response_class=Response,
-        responses=_TEXT,
-        name="head_logs",
-    )
-    @paths.get(
-        "/jobs/{name}/logs",
-        dependencies=[may("Logs")],
-        response_class=Response,
-        responses=_TEXT,
-    )
+    @served(paths, "/jobs/{name}/logs", may("Logs"), _TEXT, head="head_logs")
     async def logs(
         request: Request,
         name: str,
@@ -110,19 +98,7 @@ def router(jobs: JobsPort, streams: Streams) -> APIRouter:
         )
         return await streamed(request, _written(records), streams, "text/plain; charset=utf-8")
 
-    @paths.head(
-        "/jobs/{name}/result",
-        dependencies=[may("Result")],
-        response_class=Response,
-        responses=_JSON,
-        name="head_result",
-    )
-    @paths.get(
-        "/jobs/{name}/result",
-        dependencies=[may("Result")],
-        response_class=Response,
-        responses=_JSON,
-    )
+    @served(paths, "/jobs/{name}/result", may("Result"), _JSON, head="head_result")
     async def result(request: Request, name: str) -> Response:
         """The result envelope of a job that is over: a JSON object."""
         pieces = seen(jobs, request).result(checks.name(name))
