@@ -28,7 +28,7 @@ from cumulus.sdk.dataset_sources import name_for
 from cumulus.sdk.datasets import Transfer
 from cutting_proxy import CuttingProxy
 from dataset_kit import DatasetKit, digest
-from runtime_kit import Kit
+from runtime_kit import Kit, until
 
 SECRETS = {"ann": "ann-token-0123456789", "bob": "bob-token-0123456789", "eye": "e" * 20}
 TOKENS = {
@@ -158,6 +158,10 @@ async def test_an_upload_goes_on_in_another_process_and_at_another_server(
     first.cancel()
     await asyncio.wait([first])
     await house.server.stop(grace=0.0)
+    # A process that is killed takes its threads along: here, the last piece is waited for.
+    (described,) = (house.folder / "sets" / "uploads").glob("*.json")
+    upload = house.datasets.parts.uploads.find(described.stem, "ann")
+    await until(lambda: not upload.busy)
     await house.start()
     sent: list[int] = []
     steps = lambda step: sent.append(step.done) if step.what == "sending" else None  # noqa: E731
