@@ -48,7 +48,7 @@ def members(file: BinaryIO, *, limit: int) -> Iterator[Member]:
         if info.type == tarfile.GNUTYPE_LONGNAME and long_name is None:
             long_name = _long_name(file, info.size)
             continue
-        path = (info.name if long_name is None else long_name).rstrip("/")
+        path = (_text(info.name) if long_name is None else long_name).rstrip("/")
         long_name = None
         parent = path.rpartition("/")[0]
         if not is_plain(path) or parent not in folders or path in names:
@@ -75,12 +75,21 @@ def _header(block: bytes) -> tarfile.TarInfo:
     if len(block) < _BLOCK:
         raise _unsafe("ends within an entry")
     try:
-        info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
-    except (tarfile.HeaderError, UnicodeError) as e:
+        # Behind a long name the header has its first 100 bytes, which may end within a character.
+        info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError as e:
         raise _unsafe(f"is no archive of ours: {e}") from e
     if info.size < 0:
         raise _unsafe("has an entry of negative size")
     return info
+
+
+def _text(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeError as e:
+        raise _unsafe("has an entry whose name is no text") from e
+    return name
 
 
 def _long_name(file: BinaryIO, size: int) -> str:

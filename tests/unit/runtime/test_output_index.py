@@ -77,6 +77,18 @@ def test_every_file_is_found_where_it_lies(files: dict[str, bytes]) -> None:
         assert member.digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_a_long_name_is_cut_within_a_character(before: int, tmp_path: Path) -> None:
+    name = "x" * before + "語" * 60 + ".json"
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / name).write_text("1")
+    take_outputs(folder, tmp_path / "a.tar", limit=LIMIT)
+    with (tmp_path / "a.tar").open("rb") as file:
+        (found,) = members(file, limit=LIMIT)
+    assert found.path == name
+
+
 @given(st.binary(max_size=3000), st.integers(0, 3000), st.integers(0, 255))
 def test_no_archive_breaks_it(noise: bytes, at: int, value: int) -> None:
     whole = bytearray(archive(("a", b"1" * 600), ("b" * 150, b"2")))
@@ -111,6 +123,12 @@ def test_other_broken_archives() -> None:
     assert "ends within" in refused(archive(("a", b"x" * 2000))[:2600])
     assert "holds more than 5 bytes" in refused(archive(("a", b"123"), ("b", b"456")), 5)
     assert "no archive of ours" in refused(b"\1" * 512)
+    no_text = bytearray(archive(("a" * 3, b"")))
+    no_text[0], no_text[148:154] = (
+        0xFF,
+        b"%06o" % (int(bytes(no_text[148:154]), 8) + 0xFF - ord("a")),
+    )
+    assert "no text" in refused(bytes(no_text))
     long_name = archive(("x" * 3000, b""))
     assert "too long" in refused(long_name)
     assert "PaxHeader" in refused(archive(("a" * 300, b""), form=tarfile.PAX_FORMAT)), (
