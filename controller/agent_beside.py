@@ -1,5 +1,5 @@
 """The agent beside the controller, for its own machine: its name, its command, how it is let in.
-I/O: `<dataDir>/agent`. Used by `controller.main`; `runtime/embedded.py` keeps it running.
+I/O: `<dataDir>/agent`. Used by `controller.wiring`; `runtime/embedded.py` keeps it running.
 """
 
 from __future__ import annotations

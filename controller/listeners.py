@@ -1,5 +1,5 @@
 """What a controller listens with: gRPC for clients and agents, HTTP for the dashboard and probes.
-I/O: sockets. Wired by `controller.main`.
+I/O: sockets. Wired by `controller.wiring`.
 """
 
 from __future__ import annotations

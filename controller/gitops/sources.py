@@ -1,4 +1,4 @@
-"""Every configured source, each in a task of its own. Wired by `controller.main`."""
+"""Every configured source, each in a task of its own. Wired by `controller.wiring`."""
 
 from __future__ import annotations
 

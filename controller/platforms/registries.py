@@ -1,7 +1,7 @@
 """Registries that workers may pull from, and the credentials for each. Pure.
 
-Made by `controller.main` from the configuration. A registry that is not listed is not asked: an
-image comes from the controller's engine, from the worker's own, or from a registry named here.
+Made by `controller.chosen_platform` from the configuration. A registry that is not listed is not
+asked: an image comes from the controller's engine, from the worker's own, or from one named here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What Swarm tells a machine that is to become one of its workers. I/O: one engine.
 
 Apart from the `Platform` protocol, since only a Swarm has something to join. Used by
-`controller.main` through `SwarmPlatform.worker_join`.
+`controller.wiring` through `SwarmPlatform.worker_join`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 With `tls.auto` the controller is its own authority: every listener has a certificate of it, agents
 come to a listener of their own with certificates of theirs, and clients with tokens. Made by
-`controller.main`; everything here is ready before anything listens.
+`controller.wiring`; everything here is ready before anything listens.
 """
 
 from __future__ import annotations
