@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .config import Config, read_registries
+from .config import Config
+from .credential_files import read_registries
 from .platforms.base import Platform
 from .platforms.image_engine import ImageEngine
 from .platforms.process import ProcessPlatform

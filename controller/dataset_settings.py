@@ -17,19 +17,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.meta import Name
 from ..crd_like_specs.units import Seconds
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
-    )
+from .config_section import Section
 
 
 def _prefix(text: str) -> str:
@@ -41,7 +35,7 @@ def _prefix(text: str) -> str:
     return f"{text.removesuffix('/')}/" if text else ""
 
 
-class BucketConfig(_Section):
+class BucketConfig(Section):
     """bucket: its name; prefix: only what is below it, "" for all; endpoint: URL of storage that is
     not AWS; region: where the storage asks for one; credentials_file: see the module docstring;
     anonymous: the bucket is public.
@@ -63,7 +57,7 @@ class BucketConfig(_Section):
         return self
 
 
-class RootConfig(_Section):
+class RootConfig(Section):
     """name: in `mount://name/…`; path: an absolute folder of this machine."""
 
     name: Name
@@ -76,7 +70,7 @@ class RootConfig(_Section):
         return self
 
 
-class DatasetsConfig(_Section):
+class DatasetsConfig(Section):
     """keep: seconds for which a dataset stays that is not pinned and no job uses; buckets and
     roots: from where imports may come.
     """

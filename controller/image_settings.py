@@ -7,11 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.images import is_reference
+from .config_section import Section
 from .platforms.allowed_images import check_pattern
 
 
@@ -28,10 +29,8 @@ def _pattern(text: str) -> str:
     return text
 
 
-class SecretsConfig(BaseModel):
+class SecretsConfig(Section):
     """folder: of files with the values of secrets, see `platforms/secret_values.py`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Path | None = None
 

@@ -26,13 +26,13 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from ..api.web.jobrunner.time_limits import parse_time_limit
 from ..crd_like_specs.errors import Problem, ValidationError
 from ..crd_like_specs.job import LONGEST
+from .config_section import Section
 
 PROJECT: Final = "jobrunner"
 MIN_TOKEN: Final = 16
@@ -53,14 +53,10 @@ def _time(given: Any) -> Any:
         raise PydanticCustomError("time", "{text}", {"text": error.problems[0].message}) from error
 
 
-class JobRunnerConfig(BaseModel):
+class JobRunnerConfig(Section):
     """See the module docstring. mount: folder below which clients know what is imported; token: by
     JR_AUTH_TOKEN only.
     """
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
-    )
 
     token_file: Path | None = None
     token: SecretStr = SecretStr("")

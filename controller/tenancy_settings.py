@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from ..api.rates import RateLimits
 from ..api.tenancy import MOST_BYTES, MOST_GPU, MOST_RUNNING, Quota
 from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.units import Bytes
+from .config_section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
-    )
-
-
-class ProjectConfig(_Section):
+class ProjectConfig(Section):
     """A project's limits; what is not given is not limited. max_running: jobs at once; gpu_hours: in
     a UTC day, to the thousandth; dataset_bytes: of its datasets.
     """
@@ -53,7 +47,7 @@ def _each_once(entries: tuple[ProjectConfig, ...]) -> tuple[ProjectConfig, ...]:
 ProjectConfigs = Annotated[tuple[ProjectConfig, ...], AfterValidator(_each_once)]
 
 
-class RateConfig(_Section):
+class RateConfig(Section):
     """How often callers may ask; 0: any number. requests: a second, of one token, or of one address
     without tokens; burst: at once, after a pause; wrong_tokens: a minute, from one address.
     """

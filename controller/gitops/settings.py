@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...crd_like_specs.errors import Problem, ValidationError
 from ...crd_like_specs.identity import NAME_PATTERN
 from ...crd_like_specs.source import SourceSpec
 from ...crd_like_specs.units import Seconds
+from ..config_section import Section
 from .declared import Rules
 from .substitute import wrong_name, wrong_value
 
@@ -66,15 +66,12 @@ _Value = Annotated[str, AfterValidator(_value)]
 _Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=56)]
 
 
-class SourceConfig(BaseModel):
+class SourceConfig(Section):
     """See the module docstring and `SourceSpec`. type: auto takes what lies in a git working copy
-    for one; templates: its files may declare templates too, which everybody may run; owner: whom its jobs belong to, `source-<name>` where it is not given; substitute_from:
-    names of environment variables of the controller, taken at its start, that files may use.
+    for one; templates: its files may declare templates too, which everybody may run; owner: whom
+    its jobs belong to, `source-<name>` where it is not given; substitute_from: names of environment
+    variables of the controller, taken at its start, that files may use.
     """
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
-    )
 
     name: _Name
     path: Annotated[Path, AfterValidator(_absolute)]

@@ -27,7 +27,8 @@ from ...api.private_files import write_private
 from ...api.server import Fleet, TlsFiles
 from ...crd_like_specs.errors import Problem, StoreError, ValidationError
 from ...crd_like_specs.worker import Worker
-from ..config import Config, read_tokens
+from ..config import Config
+from ..credential_files import read_tokens
 from ..jobrunner_settings import PROJECT
 from ..platforms.base import WorkerJoin
 from ..store import Store

@@ -9,7 +9,8 @@ import pytest
 from cumulus.api.auth import Holder, Role
 from cumulus.api.rates import RateLimits
 from cumulus.api.tenancy import Quota
-from cumulus.controller.config import load_config, read_tokens
+from cumulus.controller.config import load_config
+from cumulus.controller.credential_files import read_tokens
 from cumulus.controller.runtime.selectors import parse_selector
 from cumulus.controller.tenancy_settings import quotas_of
 from cumulus.crd_like_specs.errors import ValidationError

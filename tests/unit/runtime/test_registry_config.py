@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cumulus.controller.config import Config, load_config, read_registries
+from cumulus.controller.config import Config, load_config
+from cumulus.controller.credential_files import read_registries
 from cumulus.crd_like_specs.errors import ValidationError
 
 
