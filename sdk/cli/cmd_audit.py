@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from typing import Annotated
 
 import typer
 
 from ...api.audited import Audited, AuditQuery, Came
-from ..client import AsyncCumulusClient
-from . import moments, output, quotas, session, talk
-from .formats import Form, Output, for_people
-from .output import Format
+from . import moments, output, quotas
+from .formats import Output
+from .recorded import Records
 
 app = typer.Typer()
 app.callback()(lambda: None)
@@ -62,37 +59,20 @@ def audit(
         tail=tail,
         watch=watch,
     ).checked()
-    if format_ is not None:
-        format_.only(Format.WIDE, Format.JSON, Format.JSONPATH, what="calls")
-    if watch:
-        session.run(ctx, lambda client: _watch(client, query, format_))
-        return
-
-    async def look(client: AsyncCumulusClient) -> list[Audited]:
-        return [line async for line in client.audit(query)]
-
-    found = session.run(ctx, look)
-    if not for_people(format_):
-        assert format_ is not None
-        sys.stdout.write(format_.data({"items": [quotas.audited_as_dict(one) for one in found]}))
-    elif found:
-        sys.stdout.write(quotas.audit_table(found))
-    else:
-        talk.say("no calls found")
+    shown = Records("calls", quotas.audited_as_dict, quotas.audit_table, _Rows().add)
+    shown.show(ctx, lambda client: client.audit(query), format_, watch=watch)
 
 
-async def _watch(client: AsyncCumulusClient, query: AuditQuery, form: Form | None) -> None:
-    header = [quotas.AUDIT_HEADER]
-    async for line in client.audit(query):
-        if for_people(form):
-            sys.stdout.write(output.table([*header, quotas.audit_row(line)], _WIDTHS))
-            header = []
-        else:
-            assert form is not None
-            body = quotas.audited_as_dict(line)
-            text = json.dumps(body) if form.format is Format.JSON else form.data(body)
-            sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+class _Rows:
+    """An endless table: its header stands before the first line."""
+
+    def __init__(self) -> None:
+        self._header = [quotas.AUDIT_HEADER]
+
+    def add(self, line: Audited) -> str:
+        """The text to write for one more."""
+        rows, self._header = [*self._header, quotas.audit_row(line)], []
+        return output.table(rows, _WIDTHS)
 
 
 _WIDTHS = (20, 12, 12, 15, 22, 24)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from ...api import status as table
-from ...crd_like_specs.errors import CumulusError, ValidationError
+from ...crd_like_specs.errors import ValidationError
 from ...crd_like_specs.job import Job
 from ...crd_like_specs.template import Template
 from .. import sources
 from ..client import AsyncCumulusClient
-from . import output, session, talk
+from . import output, session
+from .each import each
 
 app = typer.Typer()
-
-Verb = Callable[[AsyncCumulusClient, str], Awaitable[str]]
 
 
 @app.command()
@@ -37,7 +34,7 @@ def cancel(
         said = f"had finished as {job.status.phase.value}" if over else "is being cancelled"
         return f"job/{job.metadata.name} {said}"
 
-    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+    raise typer.Exit(session.run(ctx, lambda client: each(client, jobs, one)))
 
 
 @app.command()
@@ -79,16 +76,4 @@ def delete(
             await client.wait(name, "delete")
         return f"job/{job.metadata.name} {'deleted' if wait else 'is being deleted'}"
 
-    raise typer.Exit(session.run(ctx, lambda client: _each(client, names, one)))
-
-
-async def _each(client: AsyncCumulusClient, names: list[str], verb: Verb) -> int:
-    """Every one of them, whatever becomes of the others; the first error's exit code."""
-    code = 0
-    for name in names:
-        try:
-            sys.stdout.write(f"{await verb(client, name)}\n")
-        except CumulusError as e:
-            talk.complain(e.message)
-            code = code or table.exit_code(e)
-    return code
+    raise typer.Exit(session.run(ctx, lambda client: each(client, names, one)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import Annotated
@@ -10,10 +9,9 @@ from typing import Annotated
 import typer
 
 from ...api.happened import TYPES, EventQuery, Happened
-from ..client import AsyncCumulusClient
-from . import moments, session, talk, telling
-from .formats import Form, Output, for_people
-from .output import Format
+from . import moments, session, telling
+from .formats import Output
+from .recorded import Records
 
 app = typer.Typer()
 
@@ -62,32 +60,9 @@ def events(
         watch=watch,
         warnings=warnings,
     ).checked()
-    if format_ is not None:
-        format_.only(Format.WIDE, Format.JSON, Format.JSONPATH, what="events")
-    if watch:
-        session.run(ctx, lambda client: _watch(client, query, format_))
-        return
-
-    async def look(client: AsyncCumulusClient) -> list[Happened]:
-        return [event async for event in client.events(query)]
-
-    found = session.run(ctx, look)
-    if not for_people(format_):
-        assert format_ is not None
-        sys.stdout.write(format_.data({"items": [telling.as_dict(event) for event in found]}))
-    elif found:
-        sys.stdout.write(telling.table(found, sys.stdout))
-    else:
-        talk.say("no events found")
+    shown = Records("events", telling.as_dict, _table, telling.Rows(sys.stdout).add)
+    shown.show(ctx, lambda client: client.events(query), format_, watch=watch)
 
 
-async def _watch(client: AsyncCumulusClient, query: EventQuery, form: Form | None) -> None:
-    rows = telling.Rows(sys.stdout)
-    async for event in client.events(query):
-        if form is None or form.table:
-            sys.stdout.write(rows.add(event))
-        elif form.format is Format.JSON:
-            sys.stdout.write(json.dumps(telling.as_dict(event), ensure_ascii=False) + "\n")
-        else:
-            sys.stdout.write(form.data(telling.as_dict(event)) + "\n")
-        sys.stdout.flush()
+def _table(found: list[Happened]) -> str:
+    return telling.table(found, sys.stdout)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
-from ...api import status as table
-from ...crd_like_specs.errors import CumulusError
 from ...crd_like_specs.job import Job
 from ..client import AsyncCumulusClient
 from . import kept, session, talk
+from .each import each
 
 app = typer.Typer()
 
@@ -21,7 +19,6 @@ Jobs = Annotated[
     list[str],
     typer.Argument(metavar="JOB...", help="Names or uids.", autocompletion=session.job_names),
 ]
-Verb = Callable[[AsyncCumulusClient, str], Awaitable[str]]
 
 
 @app.command()
@@ -43,7 +40,7 @@ def pause(
         paused = _is_paused(job)
         return f"job/{job.metadata.name} {'is paused' if paused else 'is being paused'}"
 
-    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+    raise typer.Exit(session.run(ctx, lambda client: each(client, jobs, one)))
 
 
 @app.command()
@@ -54,7 +51,7 @@ def resume(ctx: typer.Context, jobs: Jobs) -> None:
         job = await client.resume(name)
         return f"job/{job.metadata.name} goes on"
 
-    raise typer.Exit(session.run(ctx, lambda client: _each(client, jobs, one)))
+    raise typer.Exit(session.run(ctx, lambda client: each(client, jobs, one)))
 
 
 @app.command()
@@ -84,15 +81,3 @@ async def _until_paused(client: AsyncCumulusClient, job: Job) -> Job:
 
 def _is_paused(job: Job) -> bool:
     return job.spec.suspend and job.status.phase.rank == 0
-
-
-async def _each(client: AsyncCumulusClient, names: list[str], verb: Verb) -> int:
-    """Every one of them, whatever becomes of the others; the first error's exit code."""
-    code = 0
-    for name in names:
-        try:
-            sys.stdout.write(f"{await verb(client, name)}\n")
-        except CumulusError as e:
-            talk.complain(e.message)
-            code = code or table.exit_code(e)
-    return code
