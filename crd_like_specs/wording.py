@@ -1,9 +1,11 @@
 """What pydantic found wrong, in the words of someone who writes YAML. Pure; used by
-`codec.py`, by `api/walk.py` for what comes over the network, and for options and settings.
+`codec.py`, by `api/walk.py` for what comes over the network, and for options and settings; `whole`
+wherever words come from a job or a file system.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -43,6 +45,15 @@ _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
         context["pattern"], f"text that matches {context['pattern']}"
     ),
 }
+
+_HALVES: Final = re.compile(r"[\ud800-\udfff]")
+
+
+def whole(text: str) -> str:
+    """With U+FFFD in place of half characters, which no store, message or terminal takes: Python
+    makes them of file names that are no UTF-8, and JSON may hold them.
+    """
+    return _HALVES.sub("\ufffd", text)
 
 
 def describe(error: Mapping[str, Any]) -> str:

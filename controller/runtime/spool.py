@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ...api.frames import LogRecord, LogStream, UnitRecord
+from ...crd_like_specs.wording import whole
 from ..reconcile.observed import LogsSeen, ResultSeen
 from .allowance import Allowance
 from .tail import Lines, Tail, find
@@ -25,6 +26,10 @@ INDEX_EVERY: Final = 256
 HEADER_LIMIT: Final = 128
 RESULT_HEAD: Final = 4 << 20
 """Bytes of an envelope that are parsed for its error; error envelopes are far smaller."""
+ERROR_LIMIT: Final = 16 << 10
+"""Characters of an error that the job's record keeps; a runner sends half of that."""
+TYPE_LIMIT: Final = 256
+"""Characters of the name of its type."""
 
 _LETTERS: Final = {LogStream.STDOUT: "o", LogStream.STDERR: "e", LogStream.SYSTEM: "s"}
 _STREAMS: Final = {
@@ -270,13 +275,19 @@ def read_head(path: Path) -> ResultSeen:
         return ResultSeen(size=size, ok=True)
     try:
         envelope = json.loads(head)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ResultSeen(size, ok=False, error_type="BadResult", error="the result is not JSON")
     if not isinstance(envelope, dict):
         return ResultSeen(size, ok=False, error_type="BadResult", error="the result is no object")
     return ResultSeen(
         size=size,
         ok=envelope.get("status") == "success",
-        error_type=str(envelope.get("error_type", "")),
-        error=str(envelope.get("error", "")),
+        error_type=_words(envelope.get("error_type", ""), TYPE_LIMIT),
+        error=_words(envelope.get("error", ""), ERROR_LIMIT),
     )
+
+
+def _words(said: object, limit: int) -> str:
+    """Fit for the job's record: any job can print an envelope, with anything in it."""
+    text = said if isinstance(said, str) else json.dumps(said)
+    return whole(text if len(text) <= limit else f"{text[: limit - 1]}…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cumulus.controller.platforms.base import LogFrame
 from cumulus.controller.reconcile.observed import ResultSeen
 from cumulus.controller.runtime.allowance import Allowance
 from cumulus.controller.runtime.logs import REST_MISSING, Logs
-from cumulus.controller.runtime.spool import Spool
+from cumulus.controller.runtime.spool import ERROR_LIMIT, TYPE_LIMIT, Spool, read_head
 from cumulus.crd_like_specs.errors import Temporary
 from cumulus.crd_like_specs.identity import unit_name
 from disks import no_more_than
@@ -96,7 +97,20 @@ def test_recovers_from_a_cut_at_every_byte(tmp_path: Path) -> None:
             ResultSeen(15, ok=False, error_type="BadResult", error="the result is not JSON"),
         ),
         (b"[]", ResultSeen(2, ok=False, error_type="BadResult", error="the result is no object")),
+        (
+            b'{"status": "error", "error": "caf\\udce9 \\ud83d\\ude00", "error_type": "\\ud800"}',
+            ResultSeen(78, ok=False, error_type="\ufffd", error="caf\ufffd 😀"),
+        ),
+        (
+            b'{"status": "error", "error": {"a": [1]}, "error_type": null}',
+            ResultSeen(60, ok=False, error_type="null", error='{"a": [1]}'),
+        ),
+        (
+            b'{"status": "error", "error": ' + b"[" * 100_000,
+            ResultSeen(100_029, ok=False, error_type="BadResult", error="the result is not JSON"),
+        ),
     ],
+    ids=["failure", "cut", "list", "halves", "odd", "deep"],
 )
 def test_head_of_an_envelope(tmp_path: Path, envelope: bytes, seen: ResultSeen) -> None:
     spool = Spool(tmp_path / "u.log", 1)
@@ -104,6 +118,15 @@ def test_head_of_an_envelope(tmp_path: Path, envelope: bytes, seen: ResultSeen) 
     spool.finish()
     assert spool.result == seen
     assert Spool(tmp_path / "u.log", 1).result == seen
+
+
+def test_of_an_error_the_record_gets_so_much_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "result"
+    said = {"status": "error", "error": "x" * (1 << 20), "error_type": "E" * 1000}
+    path.write_text(json.dumps(said))
+    seen = read_head(path)
+    assert seen.error == "x" * (ERROR_LIMIT - 1) + "…"
+    assert seen.error_type == "E" * (TYPE_LIMIT - 1) + "…"
 
 
 SMALL = {"log": 1000, "result": 1000}
