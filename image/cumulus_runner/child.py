@@ -85,10 +85,7 @@ def _succeed(settings: Settings, started: float) -> bytes:
     text, nulls = values.encode(result)
     if nulls:
         more = f" and {len(nulls) - 5} more" if len(nulls) > 5 else ""
-        print(
-            f"cumulus: not a number or infinite, given as null: {', '.join(nulls[:5])}{more}",
-            file=sys.stderr,
-        )
+        _say(f"cumulus: not a number or infinite, given as null: {', '.join(nulls[:5])}{more}\n")
     return report.success(text, seconds)
 
 
@@ -168,13 +165,10 @@ def _fail(error: BaseException, seconds: float) -> bytes:
     if isinstance(error, SystemExit):
         return _exited(error.code, seconds)
     if isinstance(error, JobError):
-        print(f"cumulus: {error.message}", file=sys.stderr)
+        _say(f"cumulus: {error.message}\n")
         return report.failure(error.kind, error.message, "", seconds, 1)
     trace = _traceback(error)
-    try:
-        sys.stderr.write(report.clip(trace, report.TRACEBACK_LIMIT))
-    except (OSError, ValueError):
-        pass  # closed by the job; the envelope has the traceback too
+    _say(report.clip(trace, report.TRACEBACK_LIMIT))
     if isinstance(error, signals.Terminated):
         kind, message, code = "Terminated", f"terminated by {error}", 128 + signal.SIGTERM
     elif isinstance(error, KeyboardInterrupt):
@@ -187,7 +181,7 @@ def _fail(error: BaseException, seconds: float) -> bytes:
 
 def _exited(code: object, seconds: float) -> bytes:
     """sys.exit(): without code or with 0 it is a success without result."""
-    if code is None or code == 0:
+    if _is_zero(code):
         return report.success("null", seconds)
     if isinstance(code, int):
         number = code & 0xFF or 1
@@ -195,8 +189,23 @@ def _exited(code: object, seconds: float) -> bytes:
             "SystemExit", f"the job ended with exit code {number}", "", seconds, number
         )
     text = _text(code)
-    print(text, file=sys.stderr)
+    _say(f"{text}\n")
     return report.failure("SystemExit", text, "", seconds, 1)
+
+
+def _is_zero(code: object) -> bool:
+    try:
+        return code is None or bool(code == 0)
+    except BaseException:  # noqa: BLE001 (the job's own __eq__)
+        return False
+
+
+def _say(text: str) -> None:
+    """On stderr, whatever the job made of it; the envelope tells the same."""
+    try:
+        sys.stderr.write(text)
+    except BaseException:  # noqa: BLE001, S110 (closed, None, or an object of the job's)
+        pass
 
 
 def _fields(error: BaseException) -> str:
@@ -205,14 +214,14 @@ def _fields(error: BaseException) -> str:
 
     try:
         return error_fields.encode(error)
-    except Exception:  # noqa: BLE001 (the job's own attributes; the error is reported all the same)
+    except BaseException:  # noqa: BLE001 (the job's own attributes; the error is reported all the same)
         return ""
 
 
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception as e:  # noqa: BLE001 (the job's own __str__)
+    except BaseException as e:  # noqa: BLE001 (the job's own __str__)
         return f"<{type(value).__name__} without text: {type(e).__name__}>"
 
 
@@ -224,7 +233,7 @@ def _traceback(error: BaseException) -> str:
         return "".join(
             traceback.format_exception(type(error), error, _own_part(error.__traceback__))
         )
-    except Exception as e:  # noqa: BLE001 (an error whose own methods fail is reported all the same)
+    except BaseException as e:  # noqa: BLE001 (an error whose own methods fail is reported all the same)
         return f"{type(error).__name__} (its traceback cannot be printed: {type(e).__name__})\n"
 
 
@@ -241,5 +250,5 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass  # closed or replaced by the job
+        except BaseException:  # noqa: BLE001, S110 (closed or replaced by the job)
+            pass

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from .values import whole_characters
+
 LIMIT = 8 << 10
 """Bytes of JSON text; what would go beyond is left out, the largest attributes first."""
 
@@ -31,7 +33,7 @@ def encode(error: BaseException) -> str:
         size += len(name) + len(texts[name]) + 6
         if size <= LIMIT:
             kept.append(f"{json.dumps(name)}: {texts[name]}")
-    return f"{{{', '.join(kept)}}}" if kept else ""
+    return whole_characters(f"{{{', '.join(kept)}}}") if kept else ""
 
 
 def _plain(value: object, depth: int) -> bool:

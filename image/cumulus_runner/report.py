@@ -56,12 +56,13 @@ def failure_middle(
     kind: str, message: str, traceback: str, seconds: float, place: str = "", fields: str = ""
 ) -> str:
     """The envelope's middle for an error."""
-    named = f'"error_class": {quote(clip(place, MESSAGE_LIMIT))}, ' if place else ""
+    named = f'"error_class": {_quoted(place, MESSAGE_LIMIT)}, ' if place else ""
     if fields:
         named += f'"error_fields": {fields}, '
     return (
-        f'"error": {quote(clip(message, MESSAGE_LIMIT))}, "error_type": {quote(kind)}, {named}'
-        f'"traceback": {quote(clip(traceback, TRACEBACK_LIMIT))}, "execution_time": {seconds:.6f}'
+        f'"error": {_quoted(message, MESSAGE_LIMIT)}, '
+        f'"error_type": {_quoted(kind, MESSAGE_LIMIT)}, {named}'
+        f'"traceback": {_quoted(traceback, TRACEBACK_LIMIT)}, "execution_time": {seconds:.6f}'
     )
 
 
@@ -98,7 +99,21 @@ def clip(text: str, limit: int) -> str:
     return f"{text[:head]}\n… {len(text) - limit} characters left out …\n{text[head - limit :]}"
 
 
+def whole(text: str) -> str:
+    """With U+FFFD in place of lone surrogates, as a file name that is no UTF-8 brings them: many
+    JSON readers refuse those.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _quoted(text: str, limit: int) -> str:
+    return quote(whole(clip(text, limit)))
+
+
 def _frame(mark: bytes, code: int, middle: str) -> bytes:
-    # A lone surrogate is quoted as \ud800 like any other character, so the middle is ASCII.
     body = middle.encode("ascii")
     return mark + bytes((code & 0xFF,)) + len(body).to_bytes(8, "big") + body

@@ -9,12 +9,19 @@ in the result it stands.
 from __future__ import annotations
 
 import json
+from itertools import chain
 
-from .report import JobError
+from .report import JobError, whole
 
 LIMIT = 64 << 20
 """Bytes of JSON text that a result may take."""
 
+MAX_DEPTH = 500
+"""Lists and objects in one another: Python's own readers of JSON stop at about 1000, less what they
+are called from.
+"""
+
+_INFINITE = float("inf")
 _DIGITS_BITS = 14_000  # about 4,200 digits: CPython refuses to print longer integers
 
 
@@ -28,12 +35,60 @@ def encode(result: object) -> tuple[str, list[str]]:
         text = json.dumps(result, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         try:
-            text = json.dumps(_plain(result, "result", set(), nulls), allow_nan=False)
+            result = _plain(result, "result", set(), nulls)
+            text = json.dumps(result, allow_nan=False)
         except RecursionError:
             raise JobError("NotSerializable", "the result is nested too deeply for JSON") from None
     if len(text) > LIMIT:
         raise _too_large(f"{len(text) / (1 << 20):.0f} MiB of JSON")
-    return (_whole_characters(text) if "\\ud" in text else text), nulls
+    halves = "\\ud" in text
+    _check_tree(result, halves=halves)
+    return (whole_characters(text) if halves else text), nulls
+
+
+def _check_tree(result: object, *, halves: bool) -> None:
+    """Refuses what would be lost on the way although JSON took it: one of two keys that are the
+    same text there, and what is nested deeper than readers go. halves: texts may hold lone
+    surrogates. As much as possible of it in C: results may be large.
+    """
+    level = [result]
+    for _ in range(MAX_DEPTH):
+        dicts = [value for value in level if isinstance(value, dict)]
+        lists = [value for value in level if isinstance(value, (list, tuple))]
+        if halves or not {str}.issuperset(map(type, chain.from_iterable(dicts))):
+            for value in dicts:
+                _check_keys(value, result)
+        items = chain(chain.from_iterable(map(dict.values, dicts)), chain.from_iterable(lists))
+        level = [item for item in items if isinstance(item, (dict, list, tuple))]
+        if not level:
+            return
+    raise JobError("NotSerializable", f"the result is nested deeper than {MAX_DEPTH} levels")
+
+
+def _check_keys(value: dict[object, object], result: object) -> None:
+    seen: dict[str, object] = {}
+    for key in value:
+        text = whole(key if isinstance(key, str) else json.dumps(key))
+        if text in seen:
+            raise JobError(
+                "NotSerializable",
+                f"{_path_to(value, result)} has the keys {seen[text]!r:.100} and {key!r:.100}, "
+                "which are the same in JSON: expected strings, each once",
+            )
+        seen[text] = key
+
+
+def _path_to(sought: object, result: object) -> str:
+    """Where in the result it stands."""
+    found = [(result, "result")]
+    for value, path in found:
+        if value is sought:
+            return path
+        if isinstance(value, dict):
+            found += [(item, _step(path, key)) for key, item in value.items()]
+        elif isinstance(value, (list, tuple)):
+            found += [(item, f"{path}[{number}]") for number, item in enumerate(value)]
+    return "result"
 
 
 def _plain(value: object, path: str, parents: set[int], nulls: list[str]) -> object:
@@ -44,7 +99,7 @@ def _plain(value: object, path: str, parents: set[int], nulls: list[str]) -> obj
             raise JobError("NotSerializable", f"{path} is an integer too long to print")
         return value
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 (NaN)
+        if value != value or value in (_INFINITE, -_INFINITE):  # noqa: PLR0124 (NaN)
             nulls.append(path)
             return None
         return float(value)
@@ -58,6 +113,8 @@ def _plain(value: object, path: str, parents: set[int], nulls: list[str]) -> obj
                 _key(key, path): _plain(item, _step(path, key), parents, nulls)
                 for key, item in value.items()
             }
+            if len(plain) < len(value):
+                raise JobError("NotSerializable", f"{path} has two keys that are the same in JSON")
         else:
             plain = [_plain(item, f"{path}[{i}]", parents, nulls) for i, item in enumerate(value)]
         parents.discard(id(value))
@@ -69,7 +126,8 @@ def _array(value: object, path: str, parents: set[int], nulls: list[str]) -> obj
     """Scalars and arrays of numpy and whoever follows its interface; anything else is refused."""
     shape = getattr(value, "shape", None)
     tolist = getattr(value, "tolist", None)
-    if not isinstance(shape, tuple) or not callable(tolist):
+    of_times = getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m")  # some become ints
+    if not isinstance(shape, tuple) or not callable(tolist) or of_times:
         raise JobError("NotSerializable", f"{path} is {_kind(value)}: {_hint(value)}")
     count = 1
     for size in shape:
@@ -78,16 +136,21 @@ def _array(value: object, path: str, parents: set[int], nulls: list[str]) -> obj
         raise _too_large(f"{path} is an array of {count} elements")
     items = tolist()
     if type(items) is type(value):  # a number without a Python counterpart, such as longdouble
-        items = float(str(items))
+        try:
+            items = float(str(items))
+        except ValueError:
+            raise JobError("NotSerializable", f"{path} is {_kind(value)}: {_hint(value)}") from None
     return _plain(items, path, parents, nulls)
 
 
 def _key(key: object, path: str) -> str | int | float | bool | None:
-    if key is None or isinstance(key, (str, int, float)):
-        return key
     item = getattr(key, "item", None)
-    plain = item() if getattr(key, "shape", None) == () and callable(item) else None
-    if not isinstance(plain, (str, int, float)):
+    plain = item() if getattr(key, "shape", None) == () and callable(item) else key
+    if plain is None or isinstance(plain, str):
+        return plain
+    if isinstance(plain, int) and plain.bit_length() > _DIGITS_BITS:
+        raise JobError("NotSerializable", f"{path} has a key that is an integer too long to print")
+    if not isinstance(plain, (int, float)) or not -_INFINITE < plain < _INFINITE:
         raise JobError("NotSerializable", f"{path} has the key {key!r:.100}: expected a string")
     return plain
 
@@ -115,6 +178,8 @@ def _hint(value: object) -> str:
         "datetime": "return its isoformat()",
         "date": "return its isoformat()",
         "generator": "return list() of it",
+        "datetime64": "return its astype(str)",
+        "timedelta64": "return its astype(str)",
     }
     return f"{hints[name]}; {expected}" if name in hints else expected
 
@@ -127,7 +192,7 @@ def _too_large(what: str) -> JobError:
     )
 
 
-def _whole_characters(text: str) -> str:
+def whole_characters(text: str) -> str:
     """Lone surrogates, which many JSON readers refuse, become U+FFFD."""
     import re  # noqa: PLC0415 (rarely needed, and a job waits for each import)
 

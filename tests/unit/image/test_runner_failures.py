@@ -49,6 +49,68 @@ def test_errors_are_named_as_python_names_them(job: Job, main: str, kind: str, p
     assert part in message
 
 
+def test_halves_of_characters_become_whole_ones_wherever_they_stand(job: Job) -> None:
+    """A file name that is no UTF-8, say, in an error about the file."""
+    out = job.run("""
+        import os
+        def main():
+            name = os.fsdecode(b"caf\\xe9.txt")
+            error = OSError(f"what is {name}?")
+            error.name = name
+            raise error
+    """)
+    found = out.envelope
+    assert b"\\ud" not in out.stdout
+    assert found["error"] == "what is caf\ufffd.txt?"
+    assert found["error_fields"] == {"args": [found["error"]], "name": "caf\ufffd.txt"}
+    assert found["traceback"].endswith(f"OSError: {found['error']}\n")
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("raise Odd", ("Odd", "<Odd without text: SystemExit>")),
+        ("sys.exit(Odd())", ("SystemExit", "<Odd without text: SystemExit>")),
+        ("sys.exit(Unlike())", ("SystemExit", "unlike")),
+        ("sys.stderr = None; raise ValueError('x')", ("ValueError", "x")),
+        ("sys.stderr = Broken(); raise ValueError('x')", ("ValueError", "x")),
+        ("sys.stderr = Broken(); sys.exit('x')", ("SystemExit", "x")),
+    ],
+)
+def test_an_end_is_told_whatever_the_jobs_own_objects_do(
+    job: Job, statement: str, error: tuple[str, str]
+) -> None:
+    out = job.run(f"""
+        import sys
+        class Odd(Exception):
+            def __str__(self): sys.exit(7)
+        class Unlike:
+            def __eq__(self, other): raise RuntimeError
+            def __str__(self): return "unlike"
+        class Broken:
+            def write(self, text): raise RuntimeError
+            def flush(self): raise RuntimeError
+        def main():
+            {statement}
+    """)
+    assert out.error == error
+    assert out.code == 1
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_result_stands_whatever_the_job_made_of_its_streams(job: Job, stream: str) -> None:
+    out = job.run(f"""
+        import sys
+        class Broken:
+            def write(self, text): raise RuntimeError
+            def flush(self): raise RuntimeError
+        def main():
+            sys.{stream} = Broken()
+            return [float("nan")]
+    """)
+    assert out.result == [None]
+
+
 def test_an_exception_brings_what_json_holds_of_its_attributes(job: Job) -> None:
     out = job.run("""
         class OddError(Exception):

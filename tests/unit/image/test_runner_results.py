@@ -108,6 +108,17 @@ def test_numpy_values_become_json(job: Job) -> None:
         ("1j", ["result is a complex"]),
         ("[10**5000]", ["result[0]", "too long"]),
         ("main", ["result is a function"]),
+        ("{'a': [{1: 2, '1': 3}]}", ["result.a[0] has the keys 1 and '1'", "same in JSON"]),
+        ("{None: 2, 'null': 3}", ["result has the keys None and 'null'", "expected strings"]),
+        ("{'\\ud800': 2, '\\ud801': 3}", ["result has the keys '\\ud800' and '\\ud801'"]),
+        ("{float('nan'): [set()]}", ["result has the key nan", "expected a string"]),
+        ("[{float('inf'): 1}]", ["result[0] has the key inf", "expected a string"]),
+        ("{10**5000: 1}", ["result has a key", "too long"]),
+        ("__import__('numpy').clongdouble(1j)", ["result is a numpy.clongdouble"]),
+        (
+            "[__import__('numpy').datetime64(1, 'ns')]",
+            ["result[0] is a numpy.datetime64", "astype"],
+        ),
     ],
 )
 def test_what_json_cannot_hold_is_named_with_its_place(
@@ -139,6 +150,16 @@ def test_a_deeply_nested_result_is_refused(job: Job) -> None:
     """).error
     assert kind == "NotSerializable"
     assert "deep" in message
+
+
+def test_a_result_is_as_deep_as_readers_of_json_go(job: Job) -> None:
+    deep = "def main():\n    a = 1\n    for _ in range({}):\n        a = {{'x': a}}\n    return a"
+    found = job.run(deep.format(500)).result
+    for _ in range(500):
+        found = found["x"]
+    assert found == 1
+    kind, message = job.run(deep.format(501)).error
+    assert (kind, message) == ("NotSerializable", "the result is nested deeper than 500 levels")
 
 
 def test_ten_megabytes_pass(job: Job) -> None:
