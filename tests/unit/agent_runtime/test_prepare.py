@@ -235,10 +235,15 @@ async def test_real_pip_is_stopped_with_its_children(tmp_path: Path) -> None:
     slow = tmp_path / "python"
     slow.write_text(f"#!/bin/sh\nexec 3>{alive}\necho up >&3\nsleep 60 &\nwait\n")
     slow.chmod(0o755)
-    made = PipPreparer(EnvCache(tmp_path / "envs"), PipProcess(python=str(slow), timeout=0.5))
-    await made.open()
-    with pytest.raises(Permanent, match="longer than"):
-        await made.prepare("i", ("six",))
     os.set_blocking(ear, True)
+    seconds, heard = 0.25, b""
     with open(ear, "rb") as said:  # noqa: PTH123 (it has no path any more)
-        assert await asyncio.wait_for(asyncio.to_thread(said.read), 20) == b"up\n"
+        while not heard:  # it was stopped before it had begun: a busy machine takes longer
+            assert (seconds := seconds * 2) < 60
+            pip = PipProcess(python=str(slow), timeout=seconds)
+            made = PipPreparer(EnvCache(tmp_path / f"envs-{seconds}"), pip)
+            await made.open()
+            with pytest.raises(Permanent, match="longer than"):
+                await asyncio.wait_for(made.prepare("i", ("six",)), seconds + 20)
+            heard = await asyncio.wait_for(asyncio.to_thread(said.read), 20)
+    assert heard == b"up\n"
