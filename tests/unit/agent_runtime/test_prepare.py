@@ -239,7 +239,8 @@ async def test_real_pip_is_stopped_with_its_children(tmp_path: Path) -> None:
     seconds, heard = 0.25, b""
     with open(ear, "rb") as said:  # noqa: PTH123 (it has no path any more)
         while not heard:  # it was stopped before it had begun: a busy machine takes longer
-            assert (seconds := seconds * 2) < 60
+            seconds *= 2
+            assert seconds < 60
             pip = PipProcess(python=str(slow), timeout=seconds)
             made = PipPreparer(EnvCache(tmp_path / f"envs-{seconds}"), pip)
             await made.open()
