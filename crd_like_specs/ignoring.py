@@ -8,12 +8,10 @@ data) is not sent by accident, except where they ignore the code folder itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from typing import Final
 
 FILES: Final = (".cumulusignore", ".gitignore")
 ALWAYS: Final = (
@@ -21,11 +19,16 @@ ALWAYS: Final = (
     *(".pytest_cache", ".ruff_cache", *FILES),
 )
 
+_FOLDERS_WITHIN: Final = re.compile(r"/\*\*/$")
+
+_Patterns = tuple[tuple[bool, re.Pattern[str]], ...]
+"""Of one file, the last one first: whether it ignores, or takes back; and what it matches."""
+
 
 class Ignored:
     """The rules that hold in one folder. outer: those of the folder above it."""
 
-    def __init__(self, folder: Path, rules: Sequence[tuple[Path, GitIgnoreSpec]]) -> None:
+    def __init__(self, folder: Path, rules: Sequence[tuple[Path, _Patterns]]) -> None:
         self._folder = folder
         self._rules = rules  # innermost first, each with the folder that its paths start at
 
@@ -33,9 +36,9 @@ class Ignored:
     def at(cls, folder: Path) -> Ignored:
         """The rules for a folder of code."""
         top = folder.resolve()
-        always = (top, _spec(ALWAYS))
+        always = (top, _compiled(ALWAYS))
         above = cls(top, [*_of_repository(top), always])
-        if above.ignores(top, folder=True):
+        if any(above.ignores(path, folder=True) for path in (top, *top.parents)):
             above = cls(top, [always])
         return above.inside(top)
 
@@ -45,20 +48,37 @@ class Ignored:
         return Ignored(folder, [(folder, own), *self._rules] if own else self._rules)
 
     def ignores(self, path: Path, *, folder: bool) -> bool:
-        """path: absolute. The innermost rule that speaks of it decides; `!` takes back."""
-        for start, spec in self._rules:
-            if path == start:
-                continue
-            name = path.relative_to(start).as_posix()
-            said = spec.check_file(f"{name}/" if folder else name).include
-            if said is not None:
-                return said
+        """path: absolute, in folders that are not ignored. The innermost rules that speak of it
+        decide, of these the last one; `!` takes back. git's own folder is never taken: it may
+        hold a password, and `!.*` is meant for other names.
+        """
+        if path.name == ".git":
+            return True
+        for start, patterns in self._rules:
+            if start in path.parents:
+                name = path.relative_to(start).as_posix()
+                for ignores, pattern in patterns:
+                    if _matches(pattern, name, folder=folder):
+                        return ignores
         return False
 
 
-def _of_repository(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
+def _matches(pattern: re.Pattern[str], name: str, *, folder: bool) -> bool:
+    """Whether it is the pattern of this very path. The library's patterns match what lies below it
+    too, and mark with their only group where they took a `/` for the end of a folder's name.
+    """
+    found = pattern.search(name)
+    if found is not None and found.lastgroup is None:
+        return True
+    inside = len(name)
+    return folder and any(
+        one.lastgroup is not None and one.end() > inside for one in pattern.finditer(f"{name}/")
+    )
+
+
+def _of_repository(folder: Path) -> list[tuple[Path, _Patterns]]:
     """Of the `.gitignore` files above a folder, up to its repository's top; none outside of one."""
-    found: list[tuple[Path, GitIgnoreSpec]] = []
+    found: list[tuple[Path, _Patterns]] = []
     if (folder / ".git").exists():
         return found
     for above in folder.parents:
@@ -70,15 +90,26 @@ def _of_repository(folder: Path) -> list[tuple[Path, GitIgnoreSpec]]:
     return []
 
 
-def _own(folder: Path, names: Sequence[str]) -> GitIgnoreSpec | None:
+def _own(folder: Path, names: Sequence[str]) -> _Patterns:
     for name in names:
         path = folder / name
         if path.is_file():
-            return _spec(path.read_text(errors="replace").splitlines())
-    return None
+            # As git reads it: bytes, whatever they encode, behind a mark that Windows may set.
+            text = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+            return _compiled(text.decode(errors="surrogateescape").split("\n"))
+    return ()
 
 
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+def _compiled(lines: Sequence[str]) -> _Patterns:
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 (only folders need it: much of what imports this packs text)
 
-    return GitIgnoreSpec.from_lines(lines)
+    found: list[tuple[bool, re.Pattern[str]]] = []
+    for line in reversed(lines):
+        # Of `a/**/` git takes all folders within, and the library `a` itself.
+        given = _FOLDERS_WITHIN.sub("/**/*/", line.removesuffix("\r"))
+        try:
+            made = GitIgnoreSpec.from_lines([given]).patterns
+        except ValueError:
+            continue  # a lone `!`, say: to git it is a pattern of nothing
+        found += [(bool(one.include), one.regex) for one in made if one.regex is not None]
+    return tuple(found)
