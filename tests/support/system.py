@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -23,9 +24,16 @@ IMAGE = os.environ.get("CUMULUS_TEST_IMAGE", "cumulus-job:latest")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that the kernel gives to nobody else while this process lives: a socket
+    holds it, beside which a server may listen. One that was let go may be another test's by the
+    time somebody listens there, or in the seconds in which a killed controller does not.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    held.detach()  # stays open
+    return port
 
 
 class System(Ctl):
@@ -86,6 +94,7 @@ class System(Ctl):
         self.process.wait()
 
     def stop(self) -> None:
+        self.hang_up()
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(30)
@@ -99,8 +108,10 @@ class System(Ctl):
     def partitions(self) -> list[str]:
         """What Chronos itself holds: its lock files of our agent's child process."""
         agent = (self.folder / "data" / "agent" / "lock").read_text().strip()
-        tasks = Path(f"/proc/{agent}/task").iterdir()
-        children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+        children: list[str] = []
+        for task in Path(f"/proc/{agent}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                children += (task / "children").read_text().split()
         return [p.name for c in children for p in CHRONOS_LOCKS.glob(f"partition_{c}_*")]
 
     def clean(self) -> None:
