@@ -81,6 +81,7 @@ def test_cancel_and_delete(swarm: System) -> None:
         swarm.apply(manifest(name, SLEEPER))
     for name in ("cancelled", "deleted"):
         swarm.wait_phase(name, "Running")
+    wait_for(lambda: "up" in swarm.logs("cancelled"))
     begun = time.monotonic()
     assert swarm.ctl("cancel", "cancelled").returncode == 0
     status = swarm.wait_phase("cancelled", "Cancelled")["status"]

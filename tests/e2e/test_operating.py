@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cumulus.sdk import AsyncCumulusClient
 from system import System
 from tls_system import TlsSystem
 
@@ -49,11 +51,20 @@ def events(system: System, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+def extend(system: System, name: str, seconds: float) -> None:
+    """Before its short lease ends: starting `cumulusctl` takes a busy machine as long."""
+
+    async def call() -> None:
+        async with AsyncCumulusClient(f"127.0.0.1:{system.grpc}") as client:
+            await client.extend(name, seconds)
+
+    asyncio.run(call())
+
+
 def test_an_extended_job_outlives_its_first_end(system: System) -> None:
     system.apply(manifest("long", 14, 8))
     system.wait_phase("long", "Running")
-    done = system.ctl("extend", "long", "60s")
-    assert done.returncode == 0, done.stderr
+    extend(system, "long", 60)
     ended = system.wait_phase("long", "Succeeded", "TimedOut", "Failed")
     assert ended["status"]["phase"] == "Succeeded"
     assert (ended["metadata"]["generation"], ended["status"]["attempt"]) == (1, 1)
@@ -66,7 +77,7 @@ def test_an_extended_job_outlives_its_first_end(system: System) -> None:
 def test_the_new_end_is_enforced(system: System) -> None:
     system.apply(manifest("over", 300, 6))
     running = system.wait_phase("over", "Running")
-    assert system.ctl("extend", "over", "6s").returncode == 0
+    extend(system, "over", 6)
     ended = system.wait_phase("over", "TimedOut", "Failed")
     assert ended["status"]["phase"] == "TimedOut"
     assert "12 s" in ended["status"]["message"]
@@ -79,7 +90,7 @@ def test_the_new_end_is_enforced(system: System) -> None:
 
 
 def test_an_extension_outlives_the_controller(system: System) -> None:
-    system.apply(manifest("kept", 300, 10))
+    system.apply(manifest("kept", 300, 60))
     system.wait_phase("kept", "Running")
     assert system.ctl("extend", "kept", "600s").returncode == 0
     extended = system.wait_phase("kept", "Running")["metadata"]["extension"]

@@ -36,6 +36,7 @@ def main(end="return"):
             (folder / str(n)).write_bytes(os.urandom(1 << 20))
             time.sleep(0.02)
     if end == "sleep":
+        print("left", flush=True)
         time.sleep(600)
 """
 MODEL = bytes(range(256)) * 4096
@@ -110,7 +111,7 @@ def test_whatever_became_of_it(system: System, tmp_path: Path) -> None:
         more = "echo '{}' > /results/metrics.json && ln -s metrics.json /results/latest"
         command = ["/bin/sh", "-c", f"{write} && {more}"]
         system.apply(manifest("image", {"image": IMAGE, "command": command}))
-    system.wait_phase("gone", "Running")
+    wait_for(lambda: "left" in system.logs("gone"))
     wait_for(lambda: system.ctl("cancel", "gone").returncode == 0)
     for name, phase in ends.items():
         system.wait_phase(name, phase, seconds=90)

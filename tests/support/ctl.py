@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from cumulus.sdk import CumulusClient
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
@@ -27,6 +28,28 @@ class Ctl:
 
     folder: Path
     options: tuple[str, ...]
+    _opened: tuple[tuple[str, ...], CumulusClient] | None = None
+
+    @property
+    def client(self) -> CumulusClient:
+        """For what is asked again and again: a program's start takes a busy machine seconds, in
+        which leases end. It goes where `options` lead, and as whom they say.
+        """
+        if self._opened is not None and self._opened[0] != self.options:
+            self.hang_up()
+        if self._opened is None:
+            given = dict(zip(self.options[::2], self.options[1::2], strict=True))
+            file = given.get("--token-file")
+            token = Path(file).read_text().strip() if file else None
+            client = CumulusClient(given["--server"], token, ca=given.get("--ca"))
+            self._opened = self.options, client
+        return self._opened[1]
+
+    def hang_up(self) -> None:
+        """Close the client, if there is one."""
+        if self._opened is not None:
+            self._opened[1].close()
+            self._opened = None
 
     def ctl(
         self, *arguments: str, timeout: float = 90, stdin: str | None = None
@@ -57,10 +80,8 @@ class Ctl:
         return shown.stdout
 
     def job(self, name: str) -> dict[str, Any]:
-        shown = self.ctl("get", "jobs", name, "-o", "json")
-        assert shown.returncode == 0, shown.stderr
-        found: dict[str, Any] = json.loads(shown.stdout)
-        return found
+        """As `cumulusctl get jobs -o json` shows it."""
+        return self.client.get_job(name).to_dict()
 
     def phase(self, name: str) -> str:
         return str(self.job(name)["status"]["phase"])
@@ -70,8 +91,5 @@ class Ctl:
         assert isinstance(found, dict)
         return found
 
-    def leases(self) -> list[Any]:
-        shown = self.ctl("get", "leases", "-o", "json")
-        assert shown.returncode == 0, shown.stderr
-        found = json.loads(shown.stdout or "[]")
-        return list(found) if isinstance(found, list) else list(found.get("items", [found]))
+    def leases(self) -> list[dict[str, Any]]:
+        return [lease.to_dict() for lease in self.client.list("Lease")]
