@@ -28,7 +28,16 @@ from .source import Source
 from .template import Template
 from .wording import clipped, describe
 from .worker import Worker
-from .yaml_nodes import MAX_BYTES, Document, FieldPath, decode, dotted, parse
+from .yaml_nodes import (
+    MAX_BYTES,
+    Document,
+    FieldPath,
+    as_json,
+    decode,
+    dotted,
+    parse,
+    reads_as_number,
+)
 
 Resource = Job | Lease | Worker | Source | Template | Dataset
 KINDS: Final[dict[str, type[Job | Lease | Worker | Source | Template | Dataset]]] = {
@@ -82,11 +91,13 @@ def load_bytes(data: bytes, file: str, folder: Path, name: str = "") -> list[Loa
     where each must have its own.
     """
     text, problems = decode(data, file)
+    json = None
     if file.endswith(".json"):
         text = text.replace("\t", " ")  # JSON may be indented so, YAML may not; no string holds one
+        json = as_json(text)
     documents: list[Document] = []
     if not problems:
-        documents, problems = parse(text, file)
+        documents, problems = parse(json or text, file, json=json is not None)
     loaded: list[Loaded] = []
     for document in documents:
         if name and isinstance(document.value, dict):
@@ -117,6 +128,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         style = '"' if _BREAKS.intersection(text) else "|" if "\n" in text else None
+        if reads_as_number(text):
+            style = "'"
         return self.represent_scalar("tag:yaml.org,2002:str", text, style)
 
 

@@ -6,6 +6,7 @@ object, no alias can blow up, and no key is silently taken twice.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -28,6 +29,12 @@ _BOOLS: Final = {"true": True, "false": False}
 _SEXAGESIMAL: Final = re.compile(r"^[-+]?\d[\d_]*(:[0-5]?\d)+(\.\d*)?$")
 _INFINITE: Final = re.compile(r"\.(inf|nan)")
 _OCTAL: Final = re.compile(r"^[-+]?0[0-7_]+$")
+_EXPONENT: Final = re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$", re.ASCII)
+_VALUES: Final = "args"
+"""The field that takes values of any type: there `1e-4` is the number that people and JSON mean by
+it. YAML 1.1 takes it for text, as it is everywhere else.
+"""
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 FieldPath = tuple[str | int, ...]
@@ -84,6 +91,35 @@ class _Loader(yaml.SafeLoader):
             raise TooLargeError(f"is nested deeper than {MAX_DEPTH} levels")
 
 
+class _JsonLoader(_Loader):
+    """What JSON is as JSON has it: numbers without a dot too, keys of any length."""
+
+    def stale_possible_simple_keys(self) -> None:
+        """Keys may be long, and their colons on other lines."""
+
+
+_Loader.add_implicit_resolver(f"{_TAG}exponent", _EXPONENT, list("-+.0123456789"))
+_JsonLoader.yaml_implicit_resolvers = {}
+for _kind, _pattern, _first in (
+    ("null", "null", "n"),
+    ("bool", "true|false", "tf"),
+    ("int", r"-?\d+", "-0123456789"),
+    ("float", r"-?\d+(\.\d+)?([eE][-+]?\d+)?|NaN|-?Infinity", "-0123456789NI"),
+):
+    _whole = re.compile(f"^(?:{_pattern})$", re.ASCII)
+    _JsonLoader.add_implicit_resolver(f"{_TAG}{_kind}", _whole, list(_first))
+
+
+def as_json(text: str) -> str | None:
+    """The text such that `parse` with `json` reads what JSON says; None where it is no JSON."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    # Outside of texts there is none of them, and in texts YAML breaks lines there, or refuses them.
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
     """Text of a file, or what is wrong with its bytes."""
     if len(data) > MAX_BYTES:
@@ -97,12 +133,15 @@ def decode(data: bytes, file: str) -> tuple[str, list[Problem]]:
         return "", [Problem(message, "", file, line, column)]
 
 
-def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
-    """Every document that is not empty, and everything wrong with them as far as YAML goes."""
+def parse(text: str, file: str, *, json: bool = False) -> tuple[list[Document], list[Problem]]:
+    """Every document that is not empty, and everything wrong with them as far as YAML goes. json:
+    it is what `as_json` gave.
+    """
     documents: list[Document] = []
     problems: list[Problem] = []
+    loader = _JsonLoader if json else _Loader
     try:
-        for count, node in enumerate(yaml.compose_all(text, Loader=_Loader), 1):
+        for count, node in enumerate(yaml.compose_all(text, Loader=loader), 1):
             if count > MAX_DOCUMENTS:
                 problems.append(Problem(f"expected at most {MAX_DOCUMENTS} documents", file=file))
                 break
@@ -121,6 +160,11 @@ def parse(text: str, file: str) -> tuple[list[Document], list[Problem]]:
     except RecursionError:
         problems.append(Problem(f"is nested deeper than {MAX_DEPTH} levels", file=file))
     return documents, problems
+
+
+def reads_as_number(text: str) -> bool:
+    """Whether YAML 1.1 takes it for text, and `args` for a number: `1e-4`."""
+    return _EXPONENT.fullmatch(text) is not None
 
 
 def dotted(path: FieldPath) -> str:
@@ -176,6 +220,8 @@ def _items(
 
 def _scalar(walk: _Walk, node: ScalarNode, path: FieldPath) -> Any:
     text, kind = str(node.value), node.tag.removeprefix(_TAG)
+    if kind == "exponent":
+        kind = "float" if _VALUES in path else "str"
     if kind in ("str", "timestamp", "value"):
         whole = _joined(text)
         if whole is None:

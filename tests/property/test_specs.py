@@ -150,11 +150,31 @@ def test_jobs_come_back_from_yaml(jobs: list[Job]) -> None:
     assert dump_yaml(again) == text
 
 
-@given(JOBS)
+@given(JOBS, st.booleans(), st.sampled_from([None, "\t", 0]))
 @settings(max_examples=40)
-def test_jobs_come_back_from_json(job: Job) -> None:
-    data = json.dumps(job.to_dict(), indent="\t")
+def test_jobs_come_back_from_json(job: Job, ascii_: bool, indent: str | int | None) -> None:
+    data = json.dumps(job.to_dict(), indent=indent, ensure_ascii=ascii_)
     assert load_bytes(data.encode(), "job.json", Path())[0].resource == job
+
+
+ODD = st.sampled_from(
+    [1e-05, 1e16, 1e22, 5e-324, -0.0, 1.5e300, BIG, -BIG - 1, 10**17, "1e3", "-1.e5", ".5E1", "NaN",
+     "a\x85b", " \u2028 a", "\x7f", "\x80", "\ufeff", "\uffff", "\ufffe", "k" * 1200, "=", "<<"]
+) | st.text(st.characters(codec="utf-8"), max_size=3)  # fmt: skip
+
+
+@given(st.lists(ODD | st.dictionaries(ODD.map(str), ODD, max_size=2), max_size=4), st.booleans())
+@settings(max_examples=200)
+def test_values_come_back_as_they_were_of_the_same_types(args: list[object], ascii_: bool) -> None:
+    spec = {"code": {"path": "x"}, "args": args}
+    head = {"apiVersion": "cumulus.dev/v1", "kind": "Job", "metadata": {"name": "a"}}
+    text = json.dumps({**head, "spec": spec}, ensure_ascii=ascii_)
+    (from_json,) = load_bytes(text.encode(), "job.json", Path())
+    assert isinstance(from_json.resource, Job)
+    assert repr(from_json.resource.spec.args) == repr(args)
+    (from_yaml,) = load_text(dump_yaml(from_json.resource))
+    assert isinstance(from_yaml, Job)
+    assert repr(from_yaml.spec.args) == repr(args)
 
 
 @given(

@@ -60,6 +60,37 @@ def test_json_is_read_too() -> None:
         load_bytes(text.replace('"image"', '"nope": 1, "image"').encode(), "a.json", Path())
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_what_is_no_number_of_json_is_refused_with_its_place(number: str) -> None:
+    text = """{"apiVersion": "cumulus.dev/v1", "kind": "Job", "metadata": {"name": "a"},
+ "spec": {"code": {"path": "x"}, "args": [1E-4, %s]}}"""
+    with pytest.raises(ValidationError) as caught:
+        load_bytes((text % number).encode(), "a.json", Path())
+    assert str(caught.value) == (
+        f"a.json:2:49: spec.args[1]: {number} is no finite number: expected one that JSON can hold"
+    )
+
+
+def test_keys_of_json_may_be_long_and_their_colons_on_other_lines() -> None:
+    text = """{"apiVersion": "cumulus.dev/v1", "kind"
+: "Job", "metadata": {"name": "a"}, "spec": {"code": {"path": "x"}, "args": {"%s": 1e3}}}"""
+    (loaded,) = load_bytes((text % ("k" * 2000)).encode(), "a.json", Path())
+    assert isinstance(loaded.resource, Job)
+    assert loaded.resource.spec.args == {"k" * 2000: 1000.0}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("1e-4", 1e-4), ("1E3", 1e3), ("-.5e+1", -5.0), ("'1e-4'", "1e-4"), ("!!str 1e3", "1e3")],
+)
+def test_a_number_among_the_arguments_needs_no_dot(written: str, value: object) -> None:
+    text = f"spec: {{code: {{path: x}}, args: {{lr: {written}}}, env: {{LR: {written}}}}}\n"
+    (job,) = load_text(HEAD + text)
+    assert isinstance(job, Job)
+    assert job.spec.args == {"lr": value}
+    assert job.spec.env == {"LR": written.removeprefix("!!str ").strip("'")}
+
+
 def test_text_in_utf8_with_a_mark_at_its_start() -> None:
     assert load_bytes(b"\xef\xbb\xbf" + GOOD.encode(), "f", Path())[0].line == 1
 
