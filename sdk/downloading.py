@@ -30,7 +30,8 @@ async def fetch(
 
     ValidationError where it cannot be written, CumulusError where it came damaged.
     """
-    part = target.with_name(f".{target.name[:100]}.{digest[-12:]}.part")
+    known = target.name.encode(errors="surrogateescape")[:100].decode(errors="ignore")
+    part = target.with_name(f".{known}.{digest[-12:]}.part")
     hashed = hashlib.sha256()
     try:
         with part.open("ab+") as file:

@@ -19,7 +19,7 @@ from ...crd_like_specs.outputs import MOST_FILES, PATH_BYTES, is_plain
 _BLOCK: Final = tarfile.BLOCKSIZE
 _PIECE: Final = 1 << 20
 _END: Final = tarfile.NUL * _BLOCK
-_LATEST: Final = float(1 << 40)
+_LATEST: Final = 253402300799.0  # the end of the year 9999, where calendars and HTTP stop
 
 
 @dataclass(frozen=True, slots=True)

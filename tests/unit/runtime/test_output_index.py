@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import tempfile
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,16 @@ def test_a_long_name_is_cut_within_a_character(before: int, tmp_path: Path) -> N
     with (tmp_path / "a.tar").open("rb") as file:
         (found,) = members(file, limit=LIMIT)
     assert found.path == name
+
+
+@pytest.mark.parametrize(
+    ("mtime", "kept"), [(-5, 0.0), (1 << 40, 253402300799.0), (1_700_000_000, 1_700_000_000.0)]
+)
+def test_times_are_those_that_a_calendar_has(mtime: int, kept: float) -> None:
+    """A file system may have others, and HTTP could not say when it was changed."""
+    (found,) = members(io.BytesIO(archive(("a", b"1"), mtime=mtime)), limit=LIMIT)
+    assert found.modified_at == kept
+    assert formatdate(found.modified_at, usegmt=True)
 
 
 @given(st.binary(max_size=3000), st.integers(0, 3000), st.integers(0, 255))

@@ -168,6 +168,16 @@ async def test_what_came_damaged_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["😀" * 63, "x" * 255, "é" * 127 + "x"])
+async def test_a_name_may_be_as_long_as_file_systems_take(
+    client: AsyncCumulusClient, shelf: Shelf, tmp_path: Path, name: str
+) -> None:
+    shelf.contents[name] = b"content"
+    shelf.outputs = [an_output(name, b"content")]
+    file = await (await client.outputs("train")).download(name, tmp_path)
+    assert (file.name, file.read_bytes()) == (name, b"content")
+
+
 async def test_all_of_them(client: AsyncCumulusClient, tmp_path: Path) -> None:
     files = await (await client.outputs("train")).download_all(tmp_path / "new")
     assert {f.relative_to(tmp_path / "new").as_posix(): f.read_bytes() for f in files} == FILES
