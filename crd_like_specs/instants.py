@@ -26,7 +26,8 @@ def parse_instant(raw: object) -> float:
         if found.tzinfo is None:
             raise ValueError(f"{raw!r:.60} names no zone: expected {_EXPECTED}")
         raw = found.timestamp()
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    wrong = isinstance(raw, float) and not math.isfinite(raw)  # asked of a long integer, it fails
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or wrong:
         raise ValueError(f"{raw!r:.60} is not understood: expected {_EXPECTED}")
     if not 0 <= raw <= _LATEST:
         raise ValueError(f"{raw!r:.60} is out of range: expected {_EXPECTED}")
