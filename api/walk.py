@@ -186,7 +186,7 @@ def _walk(message: Message) -> dict[str, Any]:
             continue
         value = getattr(message, name)
         if is_map:
-            data[key] = dict(value)
+            data[key] = dict(sorted(value.items()))  # its own order is another in each process
         elif repeated:
             data[key] = [_walk(item) for item in value] if nested else list(value)
         elif nested:

@@ -10,8 +10,8 @@ path and what was expected there.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -50,6 +50,8 @@ KINDS: Final[dict[str, type[Job | Lease | Worker | Source | Template | Dataset]]
 }
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 STDIN: Final = "<stdin>"
+LIST: Final = "List"
+"""The kind of several resources in one document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def load_bytes(data: bytes, file: str, folder: Path, name: str = "") -> list[Loa
     if not problems:
         documents, problems = parse(json or text, file, json=json is not None)
     loaded: list[Loaded] = []
-    for document in documents:
+    for document in _of_lists(documents):
         if name and isinstance(document.value, dict):
             _give_name(document.value, name)
         try:
@@ -162,6 +164,38 @@ def _load_folder(folder: Path) -> list[Loaded]:
             [Problem(f"holds no files ending in {', '.join(SUFFIXES)}", file=str(folder))]
         )
     return load_sources(found)
+
+
+def _of_lists(documents: Iterable[Document]) -> Iterator[Document]:
+    """Each one, and in place of a `kind: List`, as `get -o json` writes several, what it lists."""
+    for document in documents:
+        value = document.value
+        listed = isinstance(value, dict) and value.get("kind") == LIST
+        if not listed or not isinstance(value.get("items"), list):
+            yield document
+            continue
+        parts = [_Part() for _ in value["items"]]
+        for path, place in document.marks.items():
+            if path[:1] == ("items",) and len(path) > 1:
+                parts[int(path[1])].marks[path[2:]] = place
+        for path, place in document.keys.items():
+            if path[:1] == ("items",) and len(path) > 1:
+                parts[int(path[1])].keys[path[2:]] = place
+        for path in document.wrong:
+            if path[:1] == ("items",) and len(path) > 1:
+                parts[int(path[1])].wrong.add(path[2:])
+        for item, part in zip(value["items"], parts, strict=True):
+            line = part.marks[()][0]
+            yield Document(item, line, part.marks, part.keys, frozenset(part.wrong))
+
+
+@dataclass(slots=True)
+class _Part:
+    """Of a Document."""
+
+    marks: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[FieldPath, tuple[int, int]] = field(default_factory=dict)
+    wrong: set[FieldPath] = field(default_factory=set)
 
 
 def _give_name(value: dict[str, Any], name: str) -> None:

@@ -91,6 +91,36 @@ def test_a_number_among_the_arguments_needs_no_dot(written: str, value: object) 
     assert job.spec.env == {"LR": written.removeprefix("!!str ").strip("'")}
 
 
+def test_what_a_list_holds_is_read_each_with_its_place() -> None:
+    one = '{"apiVersion": "cumulus.dev/v1", "kind": "Job", "metadata": {"name": "%s"}, "spec": %s}'
+    text = '{"apiVersion": "cumulus.dev/v1", "kind": "List", "items": [\n%s,\n%s]}'
+    good = text % (one % ("a", '{"image": "x"}'), one % ("b", '{"image": "y", "args": ["-v"]}'))
+    loaded = load_bytes(good.encode(), "f.json", Path())
+    assert [(each.resource.metadata.name, each.line) for each in loaded] == [("a", 2), ("b", 3)]
+    bad = text % (one % ("a", '{"image": "x", "nope": 1}'), one % ("b", '{"image": "x", "duration": 1e999}'))
+    with pytest.raises(ValidationError) as caught:
+        load_bytes(bad.encode(), "f.json", Path())
+    assert [str(problem).partition(": expected")[0] for problem in caught.value.problems] == [
+        "f.json:2:99: spec.nope: is no known field",
+        "f.json:3:111: items[1].spec.duration: 1e999 is no finite number",
+    ]
+    empty = b'{"apiVersion": "cumulus.dev/v1", "kind": "List", "items": []}'
+    assert load_bytes(empty, "f.json", Path()) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ("[null]", "1:60: expected a mapping with apiVersion and kind"),
+        ('[{"kind": "List", "items": []}]', "1:69: kind: 'List' is unknown: expected Job"),
+        ("{}", "1:42: kind: 'List' is unknown: expected Job"),
+    ],
+)
+def test_a_list_holds_resources(items: str, said: str) -> None:
+    text = f'{{"apiVersion": "cumulus.dev/v1", "kind": "List", "items": {items}}}'
+    assert any(line.startswith(f"f.yaml:{said}") for line in told(text)), told(text)
+
+
 def test_text_in_utf8_with_a_mark_at_its_start() -> None:
     assert load_bytes(b"\xef\xbb\xbf" + GOOD.encode(), "f", Path())[0].line == 1
 
