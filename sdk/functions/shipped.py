@@ -65,20 +65,30 @@ def main(
 
 def packed(value: Any, total: list[int]) -> Any:
     """Value for JSON: containers as {"dict" | "list" | "tuple": items}, arrays as {"array": base64
-    of the .npy format, or a file of it}; what is neither stays. total: [bytes of arrays so far,
-    files so far].
+    of the .npy format, or a file of it}, numbers that JSON has no word for as {"float": text}; what
+    is none of these stays. total: [bytes of arrays so far, files so far].
     """
     if isinstance(value, dict):
-        return {"dict": [[packed(k, total), packed(v, total)] for k, v in value.items()]}
+        return {"dict": [[packed(_key(k), total), packed(v, total)] for k, v in value.items()]}
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [packed(item, total) for item in value]}
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return {"float": repr(float(value))}
     if value is None or isinstance(value, (str, bool, int, float)) or not hasattr(value, "shape"):
         return value
     import io  # noqa: PLC0415 (only arrays need these)
 
     import numpy  # noqa: ICN001, PLC0415 (same)
 
+    lost, advice = "", ""
+    if isinstance(value, numpy.ma.MaskedArray):
+        lost, advice = "mask", "its filled()"
+    elif hasattr(value, "columns") and not isinstance(value, numpy.ndarray):  # a table
+        lost, advice = "columns", "its to_dict()"
+    if lost:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"a {kind} would come back without its {lost}: return {advice}")
     if hasattr(value, "detach"):  # a tensor, perhaps of a device
         value = value.detach().cpu()
     array = numpy.asarray(value)
@@ -89,6 +99,12 @@ def packed(value: Any, total: list[int]) -> Any:
         return {"array": _in_file(f"array-{total[1]}.npy", buffer.getvalue())}
     total[0] += array.nbytes
     return {"array": base64.b64encode(buffer.getvalue()).decode("ascii")}
+
+
+def _key(key: Any) -> Any:
+    """A number of numpy as Python's own: an array can be no key."""
+    item = getattr(key, "item", None)
+    return item() if getattr(key, "shape", None) == () and callable(item) else key
 
 
 def _in_file(name: str, data: bytes) -> dict[str, str]:

@@ -81,6 +81,8 @@ def _with_arrays(value: Any) -> Any:
                 "the result holds arrays: expected numpy to be installed here, or a result of lists"
             ) from e
         return numpy.load(io.BytesIO(_bytes(held)), allow_pickle=False)
+    if kind == "float":
+        return float(held)
     if kind == "dict":
         return {_with_arrays(k): _with_arrays(v) for k, v in held}
     items = [_with_arrays(item) for item in held]

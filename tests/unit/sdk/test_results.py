@@ -34,6 +34,32 @@ def test_arrays_come_bit_by_bit_where_they_stood(job: Run) -> None:
     assert back["c"] == 2**70
 
 
+def test_numbers_that_json_has_no_word_for_come_back_beside_arrays(job: Run) -> None:
+    source = (
+        "import numpy as np\n"
+        "def f():\n"
+        "    inf = float('inf')\n"
+        "    return {'loss': [float('nan'), -inf, -0.0, np.zeros(1)], np.int64(7): {inf: np.nan}}"
+    )
+    back = called(job, by_value(source, "f"), result="arrays")
+    assert repr(back["loss"][:3]) == "[nan, -inf, -0.0]"
+    assert repr(back[7]) == "{inf: nan}"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("np.ma.array([1, 2], mask=[0, 1])", r"MaskedArray would come back without its mask"),
+        ("Table()", r"Table would come back without its columns: return its to_dict\(\)"),
+    ],
+)
+def test_what_would_lose_a_part_as_an_array_is_refused(job: Run, value: str, said: str) -> None:
+    table = "class Table:\n    shape, columns = (1, 1), ['a']\n"
+    function = by_value(f"import numpy as np\n{table}def f(): return {value}", "f")
+    with pytest.raises(AssertionError, match=said):
+        called(job, function, result="arrays")
+
+
 def test_arrays_of_objects_are_no_way_to_send_a_pickle(job: Run) -> None:
     function = by_value("import numpy as np\ndef f(): return np.array([object()])", "f")
     with pytest.raises(AssertionError, match="allow_pickle=False"):
