@@ -1,7 +1,7 @@
-"""How long one argument or variable of a program may be on Linux. Pure.
+"""What one argument or variable of a program may be on Linux. Pure.
 
-A limit of the kernel (`MAX_ARG_STRLEN`), whatever the platform: what is longer would be found out
-only when the job is to start, on a worker.
+Limits of the kernel (`MAX_ARG_STRLEN`, and texts that end with a NUL), whatever the platform: what
+is beyond them would be found out only when the job is to start, on a worker.
 """
 
 from __future__ import annotations
@@ -41,12 +41,23 @@ def variable(name: str, value: str, path: str) -> Iterator[Problem]:
     if size > MOST:
         text = f"{size} bytes are given with the variable's name {name:.80}"
         yield Problem(f"{text}, {_EXPECTED}", path=path)
+    yield from _nul(value, path)
 
 
 def _argument(word: str, path: str) -> Iterator[Problem]:
     size = len(word.encode())
     if size > MOST:
         yield Problem(f"{size} bytes are given, {_EXPECTED}", path=path)
+    yield from _nul(word, path)
+
+
+def _nul(text: str, path: str) -> Iterator[Problem]:
+    at = text.find("\0")
+    if at >= 0:
+        message = (
+            f"a NUL character stands at position {at}, expected text without: it would end there"
+        )
+        yield Problem(message, path=path)
 
 
 _EXPECTED: Final = (

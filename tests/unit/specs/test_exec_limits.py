@@ -44,6 +44,20 @@ def test_what_is_longer_is_told_with_its_place(spec: dict[str, Any], path: str) 
     assert len(one) < 400
 
 
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({**IMAGE, "command": ["sh", "ab\0c"]}, "spec.command[1]"),
+        ({**IMAGE, "args": ["ab\0"]}, "spec.args[0]"),
+        ({**CODE, "env": {"A": "ab\0B=c"}}, "spec.env.A"),
+        ({**CODE, "requirements": ["ab\0"]}, "spec.requirements[0]"),
+    ],
+)
+def test_where_the_kernel_would_take_it_to_end(spec: dict[str, Any], path: str) -> None:
+    (one,) = told(**spec)
+    assert one.startswith(f"{path}: a NUL character stands at position 2, expected text without")
+
+
 def test_what_fits_is_no_problem() -> None:
     assert told(**IMAGE, args=["x" * MOST], env={"BIG": "x" * (MOST - 4)}) == []
     # Arguments of code come to it as a file.
