@@ -205,8 +205,9 @@ class AsyncDatasets:
             furthest = max(furthest, begun.received)
             try:
                 done = await self._put(source, begun, tell)
-            except (BrokenError, ConflictError) as error:
-                # The server may not have noticed yet that the call before is over.
+            except (BrokenError, ConflictError, NotFoundError) as error:
+                # The server may not have noticed yet that the call before is over, or another
+                # client has brought the same bytes meanwhile.
                 checking = begun.received == source.size  # of gigabytes: that takes a while
                 if tries >= (_LONG_TRIES if checking else _TRIES):
                     raise getattr(error, "cause", error) from error

@@ -22,7 +22,7 @@ from typing import Final
 
 from loguru import logger
 
-from ...crd_like_specs.errors import ConflictError, StoreError, ValidationError
+from ...crd_like_specs.errors import ConflictError, NotFoundError, StoreError, ValidationError
 from ...crd_like_specs.identity import DIGEST_PATTERN, UID_PATTERN
 from .durable import flush, sync_folders
 
@@ -118,6 +118,7 @@ class Artifacts:
         """Delete all that the job has, soon."""
         folder = self._of(uid)
         self._sizes = {key: size for key, size in self._sizes.items() if key[0] != uid}
+        self._open = {part for part in self._open if part.parent != folder}
         if folder.exists():
             self._later(lambda: shutil.rmtree(folder))
 
@@ -133,6 +134,10 @@ class Artifacts:
     def kept(self, uid: str, digest: str, size: int) -> None:
         """An upload is complete."""
         self._sizes[uid, digest] = size
+
+    def awaited(self, part: Path) -> bool:
+        """Whether this is still being received: its job was not deleted meanwhile."""
+        return part in self._open
 
     def opened(self, part: Path, *, now: bool) -> None:
         """Somebody is, or is no longer, writing this file."""
@@ -193,9 +198,16 @@ class ArtifactUpload:
         await asyncio.to_thread(self._file.write, data)
 
     async def commit(self) -> int:
-        """Check size and digest, and keep it for good; returns the size in bytes."""
+        """Check size and digest, and keep it for good; returns the size in bytes. NotFoundError
+        where its job was deleted meanwhile.
+        """
         try:
             await asyncio.to_thread(self._keep)
+        except FileNotFoundError as e:
+            if self._artifacts.awaited(self._part):
+                raise
+            text = f"job {self._uid} is over: nothing of it is taken any more"
+            raise NotFoundError(text, job_id=self._uid) from e
         except ValidationError:
             self._part.unlink(missing_ok=True)
             raise

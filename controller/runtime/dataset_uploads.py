@@ -77,6 +77,7 @@ class Uploads:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pending: dict[str, Pending] = {}
+        self._describing = asyncio.Lock()
         for path in folder.glob("*.json"):
             self._restore(path)
         for path in (*folder.glob("*.part"), *folder.glob("*.new")):
@@ -110,9 +111,12 @@ class Uploads:
         pending = known or Pending(id_, owner, wanted, self._folder / f"{id_}.part")
         pending.wanted = wanted
         self._pending[id_] = pending
-        described = {"owner": owner, "wanted": asdict(wanted)}
-        text = json.dumps(described)
-        await asyncio.to_thread(write_text, pending.part.with_suffix(".json"), text)
+        async with self._describing:  # by two clients, of which one asks to replace
+            text = json.dumps({"owner": owner, "wanted": asdict(pending.wanted)})
+            path = pending.part.with_suffix(".json")
+            await asyncio.to_thread(write_text, path, text)
+            if self._pending.get(id_) is not pending:  # another client ended it meanwhile
+                path.unlink(missing_ok=True)
         return pending
 
     def find(self, id_: str, owner: str) -> Pending:

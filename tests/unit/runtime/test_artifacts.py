@@ -77,6 +77,31 @@ async def test_one_upload_of_a_job_at_a_time(artifacts: Artifacts) -> None:
     assert artifacts.received(UID, DIGEST) == 0, "of a content that has changed since"
 
 
+@pytest.mark.parametrize("when", ["before", "while it is checked"])
+async def test_one_that_comes_whole_as_its_job_goes(tmp_path: Path, when: str) -> None:
+    """Nobody wants it any more, which is no failure of the controller's."""
+    loop = asyncio.get_running_loop()
+
+    class Checked(Artifacts):
+        def check(self, part: Path) -> None:  # noqa: ARG002 (the method that it replaces)
+            if when != "before":
+                asyncio.run_coroutine_threadsafe(deleted(), loop).result()
+
+    async def deleted() -> None:
+        artifacts.delete(UID)
+        await gone(artifacts)
+
+    artifacts = Checked(tmp_path / "artifacts")
+    upload = artifacts.receive(UID, DIGEST, SIZE, 0)
+    await upload.write(DATA)
+    if when == "before":
+        await deleted()
+    with pytest.raises(NotFoundError, match="is over: nothing of it is taken any more"):
+        await upload.commit()
+    assert artifacts.size(UID, DIGEST) is None
+    assert not artifacts.uids()
+
+
 @pytest.mark.parametrize("data", [DATA[:-1] + b"x", DATA[:-1]])
 async def test_what_is_not_what_was_announced_is_not_kept(
     artifacts: Artifacts, data: bytes

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 from archive_makers import Member, packed
 from cumulus.api.datasets import DatasetWanted
 from cumulus.controller.dataset_settings import DatasetsConfig
+from cumulus.controller.runtime import dataset_uploads
 from cumulus.controller.runtime.clock import VirtualClock
 from cumulus.controller.runtime.dataset_part import DatasetPart
+from cumulus.controller.runtime.durable import write_text
 from cumulus.controller.runtime.records import open_records
 from cumulus.crd_like_specs.archives.entries import Format
 from cumulus.crd_like_specs.errors import (
@@ -102,6 +106,42 @@ async def test_several_uploads_at_once_of_the_same_bytes(kit: DatasetKit) -> Non
     made = await asyncio.gather(*(put(kit.ann, DATA, f"n{n}") for n in range(8)))
     assert {one.spec.digest for one in made} == {digest(DATA)}
     assert len(on_disk(kit)) == 1
+
+
+async def test_the_same_upload_begun_by_several_at_once_and_ended_meanwhile(
+    kit: DatasetKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without `replace` it is one upload, described twice. One that came whole, or was
+    given up, while it was described leaves nothing.
+    """
+    loop, at_it = asyncio.get_running_loop(), asyncio.Event()
+    writing, go_on = threading.Lock(), threading.Event()
+
+    def slowly(path: Path, text: str) -> None:
+        assert writing.acquire(blocking=False), "two threads write the same file"
+        loop.call_soon_threadsafe(at_it.set)
+        assert go_on.wait(10)
+        write_text(path, text)
+        writing.release()
+
+    monkeypatch.setattr(dataset_uploads, "write_text", slowly)
+    said = {"digest": digest(DATA), "size": len(DATA)}
+    wanted = [DatasetWanted("a", **said, replace=replace) for replace in (False, True)]
+    both = asyncio.gather(*(kit.ann.begin(one) for one in wanted))
+    await at_it.wait()
+    go_on.set()
+    one, other = await both
+    assert one == other
+    (described,) = kit.store.uploads.glob("*.json")
+    assert json.loads(described.read_text())["wanted"]["replace"]
+    at_it.clear()
+    go_on.clear()
+    late = asyncio.create_task(kit.ann.begin(wanted[0]))
+    await at_it.wait()
+    await kit.ann.discard(one.id)
+    go_on.set()
+    await late
+    assert not on_disk(kit)
 
 
 async def test_what_is_wrong_is_said_and_not_kept(kit: DatasetKit) -> None:

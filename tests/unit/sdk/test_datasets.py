@@ -9,12 +9,14 @@ import random
 import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cumulus.api.auth import Holder, Role, Tokens
 from cumulus.api.server import GrpcServer
 from cumulus.controller.dataset_settings import RootConfig
 from cumulus.controller.runtime.service import JobsService
+from cumulus.crd_like_specs.dataset import Dataset
 from cumulus.crd_like_specs.errors import (
     ConflictError,
     ForbiddenError,
@@ -168,6 +170,28 @@ async def test_an_upload_goes_on_in_another_process_and_at_another_server(
     made = await house.of("ann").datasets.upload(file, progress=steps)
     assert made.spec.digest == digest(LARGE)
     assert sent[0] > 1 << 20
+
+
+async def test_an_upload_that_another_client_finishes_is_finished(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes under the same name are one upload, of which the second client finds nothing
+    any more.
+    """
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"1,2\n")
+    client = house.of("ann")
+    send = client._connection.send
+    faster: list[Dataset] = []
+
+    async def late(method: str, frames: AsyncIterator[Any]) -> Any:
+        if not faster:
+            faster.append(await house.of("ann").datasets.upload(file))
+        return await send(method, frames)
+
+    monkeypatch.setattr(client._connection, "send", late)
+    made = await client.datasets.upload(file)
+    assert faster == [made]
 
 
 async def test_who_may_what(house: House, tmp_path: Path) -> None:
