@@ -27,6 +27,7 @@ _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "list_type": "a list",
     "tuple_type": "a list",
     "string_type": "text: quote it",
+    "string_unicode": "text of whole characters",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",

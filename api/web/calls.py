@@ -5,6 +5,8 @@ Which role may do what is said once, by the name of the RPC that does the same (
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -20,6 +22,8 @@ from ..auth import allowed, require
 from ..ports import JobsPort
 from ..servicers.writes import Writes
 from .guard import holder, viewer
+
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 def may(method: str, service: str = "Cumulus") -> Any:
@@ -61,6 +65,23 @@ def as_given(*names: str) -> Iterator[None]:
             for one in error.errors(include_url=False)
         ]
         raise ValidationError(found) from error
+
+
+async def of_whole_text(request: Request) -> None:
+    """Dependency of every route: ValidationError for JSON with half a character in it, which
+    Python's own reader takes, and neither a store nor a message can hold.
+    """
+    if getattr(request.scope.get("route"), "body_field", None) is None:
+        return  # the handler reads the body, or there is none
+    try:
+        text = json.dumps(await request.json(), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return  # it is told by who reads it
+    half = _HALVES.search(text)
+    if half is not None:
+        behind = text[max(0, half.start() - 40) : half.start()]
+        words = f"holds half a character, behind {behind!r}: expected text in UTF-8"
+        raise ValidationError([Problem(words, "body")])
 
 
 async def body_of(request: Request, limit: int) -> bytes:

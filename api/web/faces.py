@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 
@@ -16,6 +16,7 @@ from ... import __version__
 from ...crd_like_specs.errors import CumulusError
 from ..status import TABLE
 from .answers import add_errors, answer
+from .calls import of_whole_text
 
 
 class ProblemBody(BaseModel):
@@ -95,6 +96,7 @@ class Face(FastAPI):
             openapi_url="/openapi.json",
             separate_input_output_schemas=False,
             responses=errors(error),
+            dependencies=[Depends(of_whole_text)],
             generate_unique_id_function=_call_name,
             **options,
         )

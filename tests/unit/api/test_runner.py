@@ -51,6 +51,18 @@ async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
             yield one
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"docker_image": "a", "command": ["\\ud800"]}', b'{"a": {"\xed\xa0\x80": 1}}']
+)
+async def test_half_a_character_is_told_and_where(runner: Runner, body: bytes) -> None:
+    kind = {"authorization": f"Bearer {SECRETS['his']}", "content-type": "application/json"}
+    answer = await runner.client.post("/jobs", content=body, headers=kind)
+    assert answer.status_code == 400
+    said = answer.json()["detail"]
+    assert said.startswith("body: holds half a character, behind ")
+    assert said.endswith("expected text in UTF-8")
+
+
 async def test_a_job_as_it_is_documented(runner: Runner) -> None:
     made = await runner("his", "POST", "/jobs", 201, json=JOB)
     assert made == {

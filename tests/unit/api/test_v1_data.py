@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,11 @@ async def test_a_template_is_written_by_admins_and_run_by_all(house: House) -> N
     spec = job.json()["spec"]
     assert (spec["command"], spec["duration"]) == (["echo", "$(reboot)"], "30s")
     assert job.json()["metadata"]["owner"] == "his"
+    for half in ({"params": {"\ud800": 1}}, {"overrides": {"env": {"A": "\udfff"}}}):
+        body = {"content": json.dumps(half), "headers": {"content-type": "application/json"}}
+        odd = await ask(house, "his", "POST", "/templates/say_it/run", **body)
+        assert "holds half a character" in odd.text
+        assert odd.status_code == 400
     wrong = await ask(house, "his", "POST", "/templates/say_it/run", json={})
     assert wrong.json()["error"]["problems"][0]["path"] == "params.word"
     assert (await ask(house, "his", "DELETE", "/templates/say_it")).status_code == 403
