@@ -99,7 +99,7 @@ def _folder(top: Path) -> Source:
             if ignored.ignores(path, folder=is_folder):
                 left_out += 1
                 continue
-            if is_folder:
+            if is_folder and any(path.iterdir()):
                 pending.append((path, ignored.inside(path)))
                 continue
             try:
@@ -108,7 +108,7 @@ def _folder(top: Path) -> Source:
                 problems += [Problem(p.message, name, str(top)) for p in error.problems]
     if problems:
         raise ValidationError(sorted(problems, key=lambda one: one.path))
-    if not found:
+    if all(one.folder for one in found):
         why = f": ignore files name {left_out} of what is there" if left_out else ""
         raise ValidationError([Problem(f"has no files to upload{why}", file=str(top))])
     found.sort(key=lambda one: one.path)
@@ -132,6 +132,8 @@ def _packed(path: Path, name: str) -> Packed:
         if not stays_inside(target, name):
             raise ValidationError(f"is a link that leads out, to {target!r:.100}")
         return Packed(name, target=target)
+    if path.is_dir():
+        return Packed(name, folder=True)
     if not path.is_file():
         raise ValidationError("is neither a file, a folder nor a link")
     seen = path.stat()

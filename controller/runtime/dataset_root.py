@@ -83,7 +83,10 @@ class Root:
             inside = pending.pop()
             folder = self._descriptor([*parts, *inside])
             try:
-                for name in sorted(os.listdir(folder)):  # noqa: PTH208 (by its descriptor)
+                names = sorted(os.listdir(folder))  # noqa: PTH208 (by its descriptor)
+                if inside and not names:
+                    found.append(Packed(clean("/".join(inside)), folder=True))
+                for name in names:
                     seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
                     path = [*inside, name]
                     if stat.S_ISDIR(seen.st_mode) and len(path) < MOST_DEPTH:

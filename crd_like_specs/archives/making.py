@@ -22,12 +22,15 @@ _END: Final = bytes(2 * tarfile.BLOCKSIZE)
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A file or link that goes in. path: with `/`; size: bytes; target: of a link."""
+    """A file, link or empty folder that goes in: others come with what is in them. path: with `/`;
+    size: bytes; target: of a link.
+    """
 
     path: str
     size: int = 0
     executable: bool = False
     target: str = ""
+    folder: bool = False
 
 
 def packed_size(entries: Sequence[Packed]) -> int:
@@ -77,6 +80,8 @@ def _header(one: Packed) -> bytes:
     info.mode = 0o755 if one.executable else 0o644
     if one.target:
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, one.target, 0o777
+    if one.folder:
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
     return info.tobuf(tarfile.PAX_FORMAT)
 
 

@@ -162,7 +162,7 @@ async def test_a_folder_of_a_mount_is_one_tar_and_no_link_is_followed(
     kit: DatasetKit, tmp_path: Path
 ) -> None:
     top = tmp_path / "root" / "speech"
-    (top / "b").mkdir(parents=True)
+    (top / "b" / "empty").mkdir(parents=True)
     (top / "b" / "two.wav").write_bytes(b"22")
     (top / "one.wav").write_bytes(b"1")
     (steps) = await fetched(kit.ann, "mount://shared/speech", name="speech")
@@ -170,6 +170,8 @@ async def test_a_folder_of_a_mount_is_one_tar_and_no_link_is_followed(
     assert made is not None
     assert (made.spec.filename, made.status.files) == ("speech.tar", 2)
     assert (await fetched(kit.ann, "mount://shared/speech/", digest=made.spec.digest))[-1].dataset
+    with tarfile.open(kit.store.path(made.spec.digest)) as tar:
+        assert [one.name for one in tar] == ["b/empty", "b/two.wav", "one.wav"]
     (top / "b" / "out").symlink_to("/etc/passwd")
     with pytest.raises(ValidationError, match="mount://shared/speech/b/out: is a link"):
         await fetched(kit.ann, "mount://shared/speech", name="again")

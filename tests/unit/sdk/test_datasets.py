@@ -95,6 +95,7 @@ async def test_a_folder_goes_there_and_comes_back(house: House, tmp_path: Path) 
     (photos / "b.sh").chmod(0o700)
     (photos / "link").symlink_to("deep/a.jpg")
     (photos / "left.out").write_text("x")
+    (photos / "deep" / "empty").mkdir()
     (photos / ".cumulusignore").write_text("*.out\n")
     sets, steps = house.of("ann").datasets, list[Transfer]()
     made = await sets.upload(photos, progress=steps.append)
@@ -109,12 +110,21 @@ async def test_a_folder_goes_there_and_comes_back(house: House, tmp_path: Path) 
     with tarfile.open(file) as tar:
         assert {one.name: one.mode for one in tar} == {
             "deep/a.jpg": 0o644,
+            "deep/empty": 0o755,
             "b.sh": 0o755,
             "link": 0o777,
         }
     (photos / "out").symlink_to("../x")
     with pytest.raises(ValidationError, match="out: is a link that leads out"):
         await sets.upload(photos, replace=True)
+
+
+async def test_a_folder_of_empty_folders_has_nothing_to_upload(
+    house: House, tmp_path: Path
+) -> None:
+    (tmp_path / "none" / "a" / "b").mkdir(parents=True)
+    with pytest.raises(ValidationError, match="none: has no files to upload"):
+        await house.of("ann").datasets.upload(tmp_path / "none")
 
 
 async def test_an_upload_goes_on_after_each_cut(house: House, tmp_path: Path) -> None:
