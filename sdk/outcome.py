@@ -12,6 +12,7 @@ from typing import Any
 from ..api import status as table
 from ..crd_like_specs.errors import CumulusError
 from ..crd_like_specs.job import Job, Phase
+from ..crd_like_specs.wording import whole
 from .errors import JobCancelledError, JobFailedError, JobTimedOutError
 from .remote_errors import remote_error
 
@@ -36,17 +37,17 @@ def read_envelope(data: bytes) -> Envelope | None:
     """The runner's last line; None where it is no envelope (an image job's last words)."""
     try:
         body = json.loads(data)
-    except ValueError:  # UnicodeDecodeError and JSONDecodeError are both of it
+    except (ValueError, RecursionError):  # the first of what is no UTF-8, or no JSON
         return None
     if not isinstance(body, dict) or body.get("status") not in ("success", "error"):
         return None
     return Envelope(
         ok=body["status"] == "success",
         result=body.get("result"),
-        error=str(body.get("error") or ""),
-        error_type=str(body.get("error_type") or ""),
-        place=str(body.get("error_class") or ""),
-        traceback=str(body.get("traceback") or ""),
+        error=whole(str(body.get("error") or "")),
+        error_type=whole(str(body.get("error_type") or "")),
+        place=whole(str(body.get("error_class") or "")),
+        traceback=whole(str(body.get("traceback") or "")),
         fields=held if isinstance(held := body.get("error_fields"), dict) else {},
     )
 

@@ -49,7 +49,9 @@ def test_the_result_is_what_main_returned() -> None:
     assert outcome.result_of(ended(Phase.SUCCEEDED), None) is None
 
 
-@pytest.mark.parametrize("data", [b"done", b"[1]", b'{"status": "other"}', b"\xff", b""])
+@pytest.mark.parametrize(
+    "data", [b"done", b"[1]", b'{"status": "other"}', b"\xff", b"", b"[" * 100_000]
+)
 def test_what_is_no_envelope_is_no_result(data: bytes) -> None:
     assert outcome.read_envelope(data) is None
     assert outcome.result_of(ended(Phase.SUCCEEDED), data) is None
@@ -64,6 +66,14 @@ def test_a_remote_exception_arrives_with_its_parts() -> None:
     assert caught.value.traceback == "Traceback …"
     assert isinstance(caught.value, RuntimeError)
     assert caught.value.job_id == "a" * 32
+
+
+def test_what_an_image_says_of_its_failure_can_be_shown() -> None:
+    said = b'{"status": "error", "error": "caf\\udce9", "error_type": "\\ud800", "traceback": "\\udfff"}'
+    with pytest.raises(JobFailedError) as caught:
+        outcome.result_of(ended(Phase.FAILED, exit_code=1), said)
+    assert str(caught.value) == "Job failed: \ufffd: caf\ufffd (job x)"
+    assert (caught.value.error_type, caught.value.traceback) == ("\ufffd", "\ufffd")
 
 
 def test_a_failure_without_an_envelope_says_what_the_status_says() -> None:
