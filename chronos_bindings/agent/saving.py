@@ -17,6 +17,7 @@ from loguru import logger
 
 from ...api.outputs import ArtifactKind
 from ...crd_like_specs.errors import Permanent, Temporary
+from ...crd_like_specs.wording import whole
 from .ports import ArtifactSink, Clock
 
 PATIENCE: Final = 120.0
@@ -128,18 +129,18 @@ class Saver:
         return taken
 
     async def insist(self, work: Callable[[Progress], Awaitable[None]]) -> str:
-        """Do it until it is done: "", or why it was given up. A controller that cannot be reached
-        is waited for as long as it takes.
+        """Do it until it is done: "", or why it was given up, in words that can be sent: the job
+        named its files. A controller that cannot be reached is waited for as long as it takes.
         """
         progress, pause = Progress(self.clock), _FIRST_RETRY
         while True:
             try:
                 await work(progress)
             except Permanent as e:
-                return e.message
+                return whole(e.message)
             except Temporary as e:
                 if progress.idle >= PATIENCE:
-                    return f"{e.message} (given up after {PATIENCE:.0f} s)"
+                    return f"{whole(e.message)} (given up after {PATIENCE:.0f} s)"
                 away = progress.not_counting() if not self.contact() else contextlib.nullcontext()
                 with away:
                     await self.clock.sleep_until(self.clock.monotonic() + pause)
@@ -153,7 +154,7 @@ def or_else(task: asyncio.Task[None], unit: str, done: Callable[[str], None]) ->
     error = None if task.cancelled() else task.exception()
     if error is not None:
         logger.bind(lease=unit).opt(exception=error).error("keeping what a job left broke")
-        done(f"{type(error).__name__}: {error}")
+        done(whole(f"{type(error).__name__}: {error}"))
 
 
 async def stopped(tasks: Collection[asyncio.Task[None]]) -> None:

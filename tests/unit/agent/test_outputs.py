@@ -114,6 +114,16 @@ async def test_what_the_controller_refuses_is_told_too(world: Leaving) -> None:
     assert world.left().message.endswith("kept: the archive of outputs is no archive of ours")
 
 
+async def test_what_is_told_can_be_sent_whatever_files_are_called(world: Leaving) -> None:
+    await world.tell(world.wants())
+    (world.results() / "a").write_text("x")
+    world.sink.down = Permanent("it cannot be read: caf\udce9", reason="x")
+    await world.tell()
+    await world.advance(1)
+    assert world.status().state is LeaseState.ENDED
+    assert world.left().message.endswith("kept: it cannot be read: caf\ufffd")
+
+
 async def test_an_agent_that_was_killed_meanwhile_takes_it_up(world: Leaving) -> None:
     await world.tell(world.wants())
     world.runtime.start(unit())
