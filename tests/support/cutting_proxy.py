@@ -11,15 +11,20 @@ from typing import Self
 
 
 class CuttingProxy:
-    """A context manager; `address` leads to 127.0.0.1:target. It runs on a thread of its own."""
+    """A context manager; `address` leads to 127.0.0.1:target. It runs on a thread of its own.
 
-    def __init__(self, target: int) -> None:
+    late: seconds until a connection leads anywhere, as to a server that is far or busy.
+    """
+
+    def __init__(self, target: int, *, late: float = 0.0) -> None:
         self._target = target
+        self._late = late
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._open: set[asyncio.StreamWriter] = set()
         self._armed: deque[int] = deque()
         self.cuts = 0
+        self.connections = 0
         self.port = 0
 
     @property
@@ -64,6 +69,8 @@ class CuttingProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await asyncio.sleep(self._late)
         try:
             upstream, to_server = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:  # it is being restarted
