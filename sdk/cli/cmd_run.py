@@ -188,6 +188,6 @@ def arguments(pairs: list[str]) -> dict[str, Any]:
             raise ValidationError(f"--arg {key} is given twice")
         try:
             found[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[key] = text
     return found

@@ -22,6 +22,7 @@ from cumulus.crd_like_specs.errors import (
     ValidationError,
 )
 from cumulus.crd_like_specs.job import Phase
+from cumulus.sdk.cli.cmd_run import arguments
 
 from .ctl import Ctl
 from .fake_server import FakeServer
@@ -237,6 +238,13 @@ def test_run_reads_requirements_from_files_too(ctl: Ctl, server: FakeServer) -> 
     assert ctl("run", ".", "-r", "needs.txt", "-r", "main.py", "-r", "discord.py") == 0
     sent = server.called("Submit")[0].job
     assert list(sent.spec.requirements) == ["numpy>=1.26", "rich", "discord.py"]
+
+
+def test_an_argument_that_is_no_json_is_text_however_it_begins() -> None:
+    deep = "[" * 100_000
+    assert arguments([f"a={deep}", "b=1e-4", "c=é=", "d="]) == {
+        "a": deep, "b": 1e-4, "c": "é=", "d": "",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("args", [("--gpu", "2"), ("--arg", "n"), ("--duration", "soon")])
