@@ -111,9 +111,15 @@ def test_a_bare_worker_takes_jobs_once_it_was_given_the_job_image(fleet: Bare) -
     wait_for(lambda: fleet.client.list("Worker"), 60)
     done = fleet.apply(manifest("first", "def main():\n    return 'ran'\n"))
     assert done.returncode == 0, done.stderr
-    waits = fleet.job("first")["status"]
-    assert waits["phase"] == "Pending", waits
-    assert re.search(r"bare does not have the job image yet: .*%|asking|loads", waits["message"])
+
+    def waits() -> bool:
+        """It says that it waits for the image"""
+        status = fleet.job("first")["status"]
+        assert status["phase"] == "Pending", status
+        words = r"bare does not have the job image yet: .*(%|asking|loads)"
+        return re.search(words, status["message"]) is not None
+
+    wait_for(waits)
     status = fleet.wait_end("first")["status"]
     assert (status["phase"], status["attempt"]) == ("Succeeded", 1), status
     assert fleet.condition("bare", "ImagesPresent")
