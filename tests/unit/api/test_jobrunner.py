@@ -62,7 +62,8 @@ class Slurm:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self.client = httpx.AsyncClient(base_url=f"{house.web}/jobrunner", trust_env=False)
+        url = f"{house.web}/jobrunner"  # an import's first bucket loads a library for seconds
+        self.client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=60)
 
     async def ask(
         self, who: str, method: str, path: str, code: int = 200, **options: Any

@@ -73,7 +73,7 @@ async def test_the_first_state_leaves_at_once(world: World) -> None:
         taken.append(time.perf_counter() - began)
         assert isinstance(first, State)
         call.cancel()
-    assert sorted(taken)[10] < 0.05  # median; a few ms where nothing else runs
+    assert min(taken) < 0.05  # what holds it back does so each time; a busy machine does not
 
 
 async def test_large_code_arrives_whole(world: World) -> None:
