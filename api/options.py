@@ -39,6 +39,9 @@ SERVER_OPTIONS: Final[Options] = (
 
 CHANNEL_OPTIONS: Final[Options] = (
     *_KEEPALIVE,
+    # By its name a pause, in fact how long one attempt to connect may take: over TLS a far or a busy
+    # server takes a second, and what is refused is tried again at once all the same.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_receive_message_length", MAX_RESPONSE_BYTES),
     ("grpc.max_send_message_length", MAX_REQUEST_BYTES),
 )

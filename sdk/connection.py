@@ -46,9 +46,6 @@ _OPTIONS = (
     # A server that restarts is found again at once instead of after gRPC's growing pauses.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # By its name a pause, in fact how long one attempt to connect may take: over TLS a far or a busy
-    # server takes a second, and what is refused is tried again at once all the same.
-    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.enable_retries", 0),  # retries are made here, where they are visible
 )
 _END: Any = vars(grpc.aio)["EOF"]  # the published stubs lack it

@@ -86,7 +86,6 @@ def channel_options(target: str) -> Options:
         *CHANNEL_OPTIONS,
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", longest),
     )
 

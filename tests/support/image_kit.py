@@ -333,7 +333,6 @@ async def client(port: int, worker: str) -> AsyncIterator[GrpcImages]:
         *CHANNEL_OPTIONS,
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 100),
     )
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
