@@ -72,7 +72,7 @@ def begins(record: Record, view: View) -> Step | None:
     if view.informed and spec is None and not (record.ending and record.grace <= 0):
         return Step(Verb.END, "unwanted", NOT_WANTED)
     if record.ending:
-        return None
+        return _hurried(record, view)
     if record.deadline is not None and view.mono >= record.deadline:
         return Step(Verb.END, "expired", EXPIRED, EXPIRY_GRACE)
     over = limit(record, view)
@@ -84,6 +84,17 @@ def begins(record: Record, view: View) -> Step | None:
         why = view.excess
         return Step(Verb.END, "too-large", why.reason, EXPIRY_GRACE, message=why.message)
     return None
+
+
+def _hurried(record: Record, view: View) -> Step | None:
+    """It was paused, and is given less time now: it was cancelled. The end begins anew, with that."""
+    spec, over = view.wanted.spec if view.wanted else None, limit(record, view)
+    if spec is None or not spec.revoked or record.gone or (over is not None and view.mono >= over):
+        return None
+    given, had = spec.notice + spec.grace, record.notice + record.grace
+    if given >= had or view.mono + given >= record.ending_at + had:
+        return None
+    return Step(Verb.END, "hurried", record.ending, spec.grace, spec.notice)
 
 
 def _over(record: Record, view: View) -> Answer:

@@ -102,11 +102,21 @@ def stop(case: Case) -> Plan | None:
         revoked = lease.model_copy(update={"spec": lease.spec.model_copy(update=told)})
         patience = case.now + notice + grace + STOP_PATIENCE
         return case.act("stop", (PutLease(revoked),), patience, stop_by=patience)
+    if _ended_for_good(case) and lease.spec.notice + lease.spec.grace > GRACE_SECONDS:
+        told = {"grace": GRACE_SECONDS, "notice": 0.0}  # to save what nothing goes on from
+        hurried = lease.model_copy(update={"spec": lease.spec.model_copy(update=told)})
+        patience = case.now + GRACE_SECONDS + STOP_PATIENCE
+        return case.act("hurry", (PutLease(hurried),), patience, stop_by=patience)
     left = case.status.stop_by - case.now
     most = lease.spec.notice + lease.spec.grace + STOP_PATIENCE
     if left <= 0 or left > most:  # the latter by a clock that was set back
         return case.act("stop-overdue", (RemoveService(service.name),))
     return case.wait("stop", case.status.stop_by)
+
+
+def _ended_for_good(case: Case) -> bool:
+    """What began as a pause, or a drain, is a cancel by now, or another spec came."""
+    return case.stop_reason not in ("", SUSPENDED, DRAINED)
 
 
 def _time_given(case: Case, reason: str) -> tuple[float, float]:

@@ -268,6 +268,20 @@ async def test_a_job_that_asks_is_given_its_notice(kept: Kept) -> None:
     assert did[:3] == [(0, "signal"), (30, "signal"), (40, "kill")]
 
 
+async def test_a_job_that_is_cancelled_meanwhile_is_not_given_it(kept: Kept) -> None:
+    await kept.tell(kept.wants())
+    kept.runtime.start(unit())
+    await kept.advance(5)
+    (kept.folder() / ".pausable").touch()
+    await kept.tell(kept.wants(revoked="Suspended", grace=10.0, notice=3600.0))
+    began = kept.clock.monotonic()
+    await kept.advance(5)
+    await kept.tell(kept.wants(revoked="Suspended", grace=10.0, notice=0.0))
+    await kept.advance(20)
+    did = [(round(at - began), verb) for at, verb, *_ in kept.runtime.verbs("signal", "kill")]
+    assert did[:3] == [(0, "signal"), (5, "signal"), (15, "kill")]
+
+
 async def test_a_job_that_does_not_ask_is_not_waited_for(kept: Kept) -> None:
     await kept.tell(kept.wants())
     kept.runtime.start(unit())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ def view(after: float = 0.0, *, lease: LeaseWanted | None = None, **fields: Any)
 
 REVOKED = wanted(revoked="Suspended", grace=10.0, notice=30.0)
 RUNS = {"lease": REVOKED, "running": True}
+HURRIED = {"lease": wanted(revoked="Suspended", grace=10.0), "running": True}
 
 # record, what is around it → the step, or until when nothing is to be done
 CASES: dict[str, tuple[dict[str, Any], View, Verb | float | None]] = {
@@ -61,6 +63,11 @@ CASES: dict[str, tuple[dict[str, Any], View, Verb | float | None]] = {
     "notice ends with the lease": (NOTICED | {"deadline": NOW + 12}, view(12, **RUNS), Verb.TERM),
     "and so does the grace": (NOTICED | {"deadline": NOW + 12, "termed": True}, view(13, **RUNS), Verb.KILL),
     "without notice at once": (ENDING | {"warned": True}, view(**RUNS), Verb.TERM),
+    "less time than it was given": (NOTICED, view(5, **HURRIED), Verb.END),
+    "also after SIGTERM": (ENDING | {"grace": 3600.0, "termed": True}, view(5, **HURRIED), Verb.END),
+    "not if it would be more": (NOTICED | {"termed": True, "verify_at": NOW + 99}, view(35, **HURRIED), NOW + 40),
+    "nor beyond its lease": (NOTICED | {"deadline": NOW + 5, "termed": True}, view(6, **HURRIED), Verb.KILL),
+    "nor once nothing runs": (OVER | {"notice": 30.0, "saving": True}, view(5, lease=HURRIED["lease"]), None),
     "near its end it is warned": (HELD | {"deadline": NOW + 30}, view(lease=wanted(), running=True), Verb.WARN),
     "no one else is": (HELD | {"deadline": NOW + 30}, view(lease=wanted()), NOW + 30),
     "one that has just started is not yet": (HELD | {"deadline": NOW + 30}, view(lease=wanted(), running=True, running_since=NOW - 1), NOW + 1),
@@ -101,6 +108,20 @@ def test_the_end_carries_what_was_given() -> None:
     assert (record.ending, record.notice, record.grace) == ("Suspended", 30.0, 10.0)
     told = ended(Record(UNIT, **{**HELD, "warned": True}), answer, NOW)
     assert not told.warned, "it was warned of its lease's end, not of the pause"
+
+
+def test_it_is_hurried_once_and_given_all_of_the_shorter_time() -> None:
+    around = view(5, **HURRIED)
+    answer = next_step(Record(UNIT, **NOTICED), around)
+    assert isinstance(answer, Step)
+    record = ended(Record(UNIT, **NOTICED), answer, around.mono)
+    assert (record.ending, record.notice, record.grace) == ("Suspended", 0.0, 10.0)
+    told = next_step(record, around)
+    assert isinstance(told, Step)
+    assert told.verb is Verb.TERM
+    later = next_step(replace(record, termed=True, verify_at=NOW + 99), view(6, **HURRIED))
+    assert isinstance(later, Wait)
+    assert later.until == NOW + 15
 
 
 def test_states_rise_through_saving() -> None:

@@ -140,6 +140,27 @@ def test_a_pause_gives_time(fields: dict[str, Any], given: tuple[float, float]) 
     assert decision.status.stop_by == T + sum(given) + 5
 
 
+@pytest.mark.parametrize("end", ["cancellation_timestamp", "deletion_timestamp"])
+@pytest.mark.parametrize("began", ["Suspended", "Drained"])
+def test_who_cancels_meanwhile_does_not_wait_for_it(began: str, end: str) -> None:
+    """It is not to go on any more: nothing is worth the time that it was given to save."""
+    given = {"revoked": began, "grace": 10.0, "notice": 3600.0}
+    status = {"stopping": began, "stop_by": T + 3615}
+    pausing = job(Phase.RUNNING, suspend=True, status=status)
+    assert plan(pausing, seen(service(RUN), lease(**given)), T + 60).actions == ()
+    ended = job(Phase.RUNNING, meta={end: T + 60}, suspend=True, status=status)
+    decision = plan(ended, seen(service(RUN), lease(**given)), T + 60)
+    (action,) = decision.actions
+    assert isinstance(action, PutLease)
+    wanted = action.lease.spec
+    assert (wanted.revoked, wanted.notice, wanted.grace) == (began, 0.0, 10.0)
+    assert decision.status is not None
+    assert decision.status.stop_by == T + 75
+    again = ended.model_copy(update={"status": decision.status})
+    told = seen(service(RUN), lease(**{**given, "notice": 0.0}))
+    assert plan(again, told, T + 61).actions == ()
+
+
 def test_a_cancel_gives_none() -> None:
     what = job(Phase.RUNNING, meta={"cancellation_timestamp": T}, status={"stopping": "Cancelled"})
     (action,) = plan(what, seen(service(RUN), lease()), T).actions
