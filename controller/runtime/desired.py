@@ -260,6 +260,9 @@ def _check_in_the_way(old: Job, job: Job, viewer: Viewer, *, may_change: bool) -
     if not viewer.sees(old.metadata):  # and nothing more is told of it
         raise ConflictError(f"the name {name!r} is taken", job_id=name)
     if not may_change and old.spec != job.spec:
+        if not over(old) and old.spec == job.spec.model_copy(update={"suspend": True}):
+            text = f"job {name!r} is paused: resume it, or choose another name"
+            raise ConflictError(text, job_id=uid)
         raise ConflictError(
             f"job {name!r} exists with another spec: apply it to change it, or choose another name",
             job_id=uid,

@@ -73,6 +73,16 @@ async def test_one_name_used_twice_at_once_makes_one_job(threaded_kit: Kit) -> N
     assert sorted(type(x).__name__ for x in found) == ["ConflictError", "Job"]
 
 
+async def test_submitting_what_is_paused_says_so(kit: Kit) -> None:
+    old = await kit.submit("train")
+    await kit.desired.pause("train", paused=True)
+    with pytest.raises(ConflictError, match="'train' is paused: resume it, or") as caught:
+        await kit.submit("train")
+    assert caught.value.job_id == old.metadata.uid
+    with pytest.raises(ConflictError, match="exists with another spec"):
+        await kit.submit("train", duration=7)
+
+
 async def test_a_name_with_another_spec_is_a_conflict_that_names_the_job(kit: Kit) -> None:
     old = await kit.submit("train")
     with pytest.raises(ConflictError, match="exists with another spec") as caught:
