@@ -97,7 +97,10 @@ def test_what_a_list_holds_is_read_each_with_its_place() -> None:
     good = text % (one % ("a", '{"image": "x"}'), one % ("b", '{"image": "y", "args": ["-v"]}'))
     loaded = load_bytes(good.encode(), "f.json", Path())
     assert [(each.resource.metadata.name, each.line) for each in loaded] == [("a", 2), ("b", 3)]
-    bad = text % (one % ("a", '{"image": "x", "nope": 1}'), one % ("b", '{"image": "x", "duration": 1e999}'))
+    bad = text % (
+        one % ("a", '{"image": "x", "nope": 1}'),
+        one % ("b", '{"image": "x", "duration": 1e999}'),
+    )
     with pytest.raises(ValidationError) as caught:
         load_bytes(bad.encode(), "f.json", Path())
     assert [str(problem).partition(": expected")[0] for problem in caught.value.problems] == [
