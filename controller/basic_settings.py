@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ..crd_like_specs.job import LONGEST
 from ..crd_like_specs.units import Bytes, Seconds
-from .config_section import Section
+from .config_section import Section, check_once
 
 MAX_PORT = 65535
 HOST = re.compile(r"\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+")
@@ -144,13 +144,6 @@ class RunnerConfig(Section):
 
 
 def each_registry_once(entries: tuple[RegistryConfig, ...]) -> tuple[RegistryConfig, ...]:
-    """Whether each server has one entry."""
-    servers = [entry.server for entry in entries]
-    twice = sorted({server for server in servers if servers.count(server) > 1})
-    if twice:
-        raise PydanticCustomError(
-            "registries",
-            "{twice} is given more than once: expected one entry for each server",
-            {"twice": ", ".join(twice)},
-        )
+    """For a list of them: no two of one server."""
+    check_once((entry.server for entry in entries), "registries", "server")
     return entries

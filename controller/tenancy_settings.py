@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from ..api.rates import RateLimits
 from ..api.tenancy import MOST_BYTES, MOST_GPU, MOST_RUNNING, Quota
 from ..crd_like_specs.identity import NAME_PATTERN
 from ..crd_like_specs.units import Bytes
-from .config_section import Section
+from .config_section import Section, check_once
 
 
 class ProjectConfig(Section):
@@ -33,14 +32,7 @@ class ProjectConfig(Section):
 
 
 def _each_once(entries: tuple[ProjectConfig, ...]) -> tuple[ProjectConfig, ...]:
-    names = [entry.name for entry in entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PydanticCustomError(
-            "projects",
-            "{twice} is given more than once: expected one entry for each project",
-            {"twice": ", ".join(twice)},
-        )
+    check_once((entry.name for entry in entries), "projects", "project")
     return entries
 
 

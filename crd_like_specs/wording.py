@@ -47,14 +47,15 @@ _EXPECTED: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     ),
 }
 
-_HALVES: Final = re.compile(r"[\ud800-\udfff]")
+HALVES: Final = re.compile(r"[\ud800-\udfff]")
+"""Half characters, as Python has them in texts: surrogates."""
 
 
 def whole(text: str) -> str:
     """With U+FFFD in place of half characters, which no store, message or terminal takes: Python
     makes them of file names that are no UTF-8, and JSON may hold them.
     """
-    return _HALVES.sub("\ufffd", text)
+    return HALVES.sub("\ufffd", text)
 
 
 def describe(error: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ Which role may do what is said once, by the name of the RPC that does the same (
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,14 +15,12 @@ from fastapi import Depends, Request
 from pydantic import BaseModel
 
 from ...crd_like_specs.errors import Problem, ValidationError
-from ...crd_like_specs.wording import describe
+from ...crd_like_specs.wording import HALVES, describe
 from ...crd_like_specs.yaml_nodes import dotted
 from ..auth import allowed, require
 from ..ports import JobsPort
 from ..servicers.writes import Writes
 from .guard import holder, viewer
-
-_HALVES: Final = re.compile("[\ud800-\udfff]")
 
 
 def may(method: str, service: str = "Cumulus") -> Any:
@@ -77,7 +74,7 @@ async def of_whole_text(request: Request) -> None:
         text = json.dumps(await request.json(), ensure_ascii=False)
     except (ValueError, RecursionError):
         return  # it is told by who reads it
-    half = _HALVES.search(text)
+    half = HALVES.search(text)
     if half is not None:
         behind = text[max(0, half.start() - 40) : half.start()]
         words = f"holds half a character, behind {behind!r}: expected text in UTF-8"

@@ -23,7 +23,7 @@ from ...crd_like_specs.errors import Problem, ValidationError
 from ...crd_like_specs.identity import NAME_PATTERN
 from ...crd_like_specs.source import SourceSpec
 from ...crd_like_specs.units import Seconds
-from ..config_section import Section
+from ..config_section import Section, check_once
 from .declared import Rules
 from .substitute import wrong_name, wrong_value
 
@@ -144,12 +144,5 @@ class SourceConfig(Section):
 
 def each_once(entries: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
     """For a list of them: no two of one name."""
-    names = [entry.name for entry in entries]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PydanticCustomError(
-            "sources",
-            "{twice} is given more than once: expected one entry for each name",
-            {"twice": ", ".join(twice)},
-        )
+    check_once((entry.name for entry in entries), "sources", "name")
     return entries
