@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from ..wording import HALVES
 from .entries import refused
 
 MOST_BYTES: Final = 1024
@@ -14,7 +15,6 @@ MOST_DEPTH: Final = 64
 _PART_BYTES: Final = 255
 _FOLDER, _OTHER = 1, 2
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_HALVES: Final = re.compile(r"[\ud800-\udfff]")
 """What bytes become that are no UTF-8."""
 
 
@@ -23,7 +23,7 @@ def clean(name: str) -> str:
 
     ValidationError for one that leads out, or that no file system of ours should be given.
     """
-    if _HALVES.search(name):
+    if HALVES.search(name):
         raise refused(name, "is not UTF-8: expected names in UTF-8")
     if _CONTROL.search(name):
         raise refused(name, "holds a control character")
@@ -54,7 +54,7 @@ def stays_inside(target: str, path: str) -> bool:
     return (
         0 < len(target.encode("utf-8", "surrogateescape")) <= MOST_BYTES
         and "\\" not in target
-        and not (_HALVES.search(target) or _CONTROL.search(target))
+        and not (HALVES.search(target) or _CONTROL.search(target))
         and climbs <= path.count("/")
         and not ({"..", ""} & set(parts[climbs:]))
     )
